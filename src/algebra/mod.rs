@@ -1,1 +1,13 @@
-//! (in progress)
+//! Pure tensor arithmetic in float64: convolution kernels as values. Knows no ONNX.
+//!
+//! Everything the rewriter computes on weights is here, so that it can be read and tested without a
+//! graph. Weights are `[out, in / group, k...]`, one spatial axis or more.
+
+pub mod compose;
+pub mod kernel;
+pub mod slots;
+pub mod widen;
+
+pub use kernel::{Geometry, Kernel};
+pub use slots::{Layout, Slot};
+pub use widen::{Carry, finest_group, widen};

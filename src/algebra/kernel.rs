@@ -1,0 +1,227 @@
+//! A convolution as a value: its weights and the window it looks through.
+
+use ndarray::{ArrayD, Axis, IxDyn, Slice};
+
+/// How a convolution's window moves, one entry a spatial axis.
+///
+/// `out[o] = bias + sum_t W[t] . in[o * stride - pad_begin + t * dilation]` (ONNX `Conv`, all opsets).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Taps along each axis.
+    pub kernel: Vec<usize>,
+    /// Step between outputs.
+    pub stride: Vec<usize>,
+    /// Step between taps.
+    pub dilation: Vec<usize>,
+    /// Zeros in front.
+    pub pad_begin: Vec<usize>,
+    /// Zeros behind.
+    pub pad_end: Vec<usize>,
+}
+
+impl Geometry {
+    /// The window of a 1x1 convolution over `axes` spatial axes.
+    #[must_use]
+    pub fn pointwise(axes: usize) -> Self {
+        Self {
+            kernel: vec![1; axes],
+            stride: vec![1; axes],
+            dilation: vec![1; axes],
+            pad_begin: vec![0; axes],
+            pad_end: vec![0; axes],
+        }
+    }
+
+    /// Number of spatial axes.
+    #[must_use]
+    pub fn axes(&self) -> usize {
+        self.kernel.len()
+    }
+
+    /// `pad_begin + pad_end - dilation * (kernel - 1)` along `axis`: how much longer the output of the
+    /// same convolution with stride 1 is than its input. At 0 the output has `ceil(in / stride)` entries.
+    #[must_use]
+    pub fn growth(&self, axis: usize) -> i64 {
+        let total = self.pad_begin[axis] + self.pad_end[axis];
+        total as i64 - (self.dilation[axis] * (self.kernel[axis].saturating_sub(1))) as i64
+    }
+
+    /// Output entries along `axis` for `input` entries, by the ONNX formula.
+    #[must_use]
+    pub fn output(&self, axis: usize, input: i64) -> i64 {
+        (input + self.growth(axis) - 1).div_euclid(self.stride[axis] as i64) + 1
+    }
+
+    /// True when the output has `ceil(in / stride)` entries whatever the input size is.
+    #[must_use]
+    pub fn keeps_size(&self) -> bool {
+        (0..self.axes()).all(|a| self.growth(a) == 0)
+    }
+
+    /// The tap that reads `in[o * stride]`, the place of a Dirac, if the window has one on every axis.
+    #[must_use]
+    pub fn dirac_tap(&self) -> Option<Vec<usize>> {
+        (0..self.axes()).map(|a| self.tap_at(a, 0)).collect()
+    }
+
+    /// The tap on `axis` that reads `in[o * stride + offset]`.
+    fn tap_at(&self, axis: usize, offset: i64) -> Option<usize> {
+        let reach = offset + self.pad_begin[axis] as i64;
+        let dilation = self.dilation[axis] as i64;
+        if reach < 0 || reach % dilation != 0 {
+            return None;
+        }
+        let tap = (reach / dilation) as usize;
+        (tap < self.kernel[axis]).then_some(tap)
+    }
+
+    /// For each axis, the tap of this window under every tap of `inner`; `None` when one has no place
+    /// or when the strides differ.
+    fn taps_under(&self, inner: &Geometry) -> Option<Vec<Vec<usize>>> {
+        if inner.axes() != self.axes() || inner.stride != self.stride {
+            return None;
+        }
+        (0..self.axes())
+            .map(|a| {
+                (0..inner.kernel[a])
+                    .map(|u| {
+                        let offset = (u * inner.dilation[a]) as i64 - inner.pad_begin[a] as i64;
+                        self.tap_at(a, offset)
+                    })
+                    .collect()
+            })
+            .collect()
+    }
+}
+
+/// Weights `[out, in / group, k...]` with an optional bias `[out]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kernel {
+    /// `[out, in / group, k...]`.
+    pub weight: ArrayD<f64>,
+    /// `[out]`, zeros when absent.
+    pub bias: Option<Vec<f64>>,
+    /// Number of groups.
+    pub group: usize,
+}
+
+impl Kernel {
+    /// Output channels.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.weight.shape()[0]
+    }
+
+    /// Input channels over all groups.
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        self.weight.shape()[1] * self.group
+    }
+
+    /// Input channels of one group.
+    #[must_use]
+    pub fn group_inputs(&self) -> usize {
+        self.weight.shape()[1]
+    }
+
+    /// Output channels of one group.
+    #[must_use]
+    pub fn group_outputs(&self) -> usize {
+        self.outputs() / self.group.max(1)
+    }
+
+    /// The identity on `channels` channels as a depthwise 1x1 kernel.
+    #[must_use]
+    pub fn identity(channels: usize, axes: usize) -> Self {
+        let mut shape = vec![1; axes + 2];
+        shape[0] = channels;
+        Self { weight: ArrayD::ones(IxDyn(&shape)), bias: None, group: channels }
+    }
+
+    /// The kernel followed by `y = scale * out + shift`, per output channel. Exact at borders too, for
+    /// nothing stands between.
+    #[must_use]
+    pub fn then_affine(mut self, scale: &[f64], shift: &[f64]) -> Self {
+        for (mut row, s) in self.weight.outer_iter_mut().zip(scale) {
+            row.mapv_inplace(|w| w * s);
+        }
+        let outputs = self.outputs();
+        let old = self.bias.take().unwrap_or_else(|| vec![0.0; outputs]);
+        let new: Vec<f64> = old.iter().zip(scale).zip(shift).map(|((b, s), t)| b * s + t).collect();
+        self.bias = new.iter().any(|b| *b != 0.0).then_some(new);
+        self
+    }
+
+    /// The same map written in the larger window `host`, with zeros at the other taps. `None` when a tap
+    /// has no place there or the strides differ.
+    ///
+    /// Padding reads 0 in both, so the two agree wherever both have an output.
+    #[must_use]
+    pub fn placed_in(&self, own: &Geometry, host: &Geometry) -> Option<Self> {
+        let taps = host.taps_under(own)?;
+        let mut shape = vec![self.weight.shape()[0], self.weight.shape()[1]];
+        shape.extend(&host.kernel);
+        let mut weight = ArrayD::zeros(IxDyn(&shape));
+        for (index, value) in self.weight.indexed_iter() {
+            let mut target = vec![index[0], index[1]];
+            target.extend((0..host.axes()).map(|a| taps[a][index[a + 2]]));
+            weight[IxDyn(&target)] = *value;
+        }
+        Some(Self { weight, bias: self.bias.clone(), group: self.group })
+    }
+
+    /// The same map with `group = 1`: zeros between the groups.
+    #[must_use]
+    pub fn dense(&self) -> Self {
+        let (gi, go) = (self.group_inputs(), self.group_outputs());
+        let mut shape = self.weight.shape().to_vec();
+        shape[1] = gi * self.group;
+        let mut weight = ArrayD::zeros(IxDyn(&shape));
+        for (o, row) in self.weight.outer_iter().enumerate() {
+            let start = (o / go.max(1)) * gi;
+            weight
+                .index_axis_mut(Axis(0), o)
+                .slice_axis_mut(Axis(0), Slice::from(start..start + gi))
+                .assign(&row);
+        }
+        Self { weight, bias: self.bias.clone(), group: 1 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn window(kernel: usize, stride: usize, begin: usize, end: usize) -> Geometry {
+        Geometry {
+            kernel: vec![kernel],
+            stride: vec![stride],
+            dilation: vec![1],
+            pad_begin: vec![begin],
+            pad_end: vec![end],
+        }
+    }
+
+    #[test]
+    fn dirac_tap_stands_under_the_padding() {
+        assert_eq!(window(3, 2, 1, 1).dirac_tap(), Some(vec![1]));
+        assert_eq!(window(3, 2, 0, 1).dirac_tap(), Some(vec![0]));
+        assert_eq!(window(1, 1, 1, 1).dirac_tap(), None);
+    }
+
+    #[test]
+    fn a_pointwise_kernel_is_placed_at_the_dirac_tap() {
+        let k = Kernel::identity(2, 1);
+        let placed = k.placed_in(&window(1, 2, 0, 0), &window(3, 2, 1, 1)).unwrap();
+        assert_eq!(placed.weight.iter().copied().collect::<Vec<_>>(), [0., 1., 0., 0., 1., 0.]);
+        assert!(k.placed_in(&window(1, 1, 0, 0), &window(3, 2, 1, 1)).is_none());
+    }
+
+    #[test]
+    fn output_follows_the_onnx_formula() {
+        assert_eq!(window(3, 2, 1, 1).output(0, 7), 4);
+        assert_eq!(window(2, 2, 0, 0).output(0, 7), 3);
+        assert!(window(3, 2, 1, 1).keeps_size() && !window(2, 2, 0, 0).keeps_size());
+    }
+}

@@ -1,0 +1,223 @@
+//! Widening a convolution between two layouts: *reserve*, *pass* and *merge* are all this one function.
+//!
+//! Row `Carried(j)` carries: one Dirac tap at the column of `Carried(j)`, or the shortcut's kernel. Row
+//! `Body(j)` has the original weights at the columns of the body channels that it reads. A row that is
+//! both is their sum, which is the merge. Zero rows and columns are 0.
+
+use ndarray::{ArrayD, IxDyn, s};
+
+use super::kernel::Kernel;
+use super::slots::Slot;
+
+/// What a convolution does to the carried channels.
+#[derive(Clone, Debug)]
+pub enum Carry {
+    /// Passes them unchanged, through the Dirac tap given (one index a spatial axis).
+    Dirac(Vec<usize>),
+    /// Applies the shortcut, already placed in the convolution's own window.
+    Shortcut(Kernel),
+}
+
+/// The widths that decide which columns a row reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    /// Body inputs and outputs of one group.
+    pub body: (usize, usize),
+    /// Carried inputs and outputs of one group; `(1, 1)` for a Dirac.
+    pub carried: (usize, usize),
+}
+
+impl Reach {
+    /// The reach of `body` beside `carry`.
+    #[must_use]
+    pub fn new(body: &Kernel, carry: &Carry) -> Self {
+        let carried = match carry {
+            Carry::Dirac(_) => (1, 1),
+            Carry::Shortcut(k) => (k.group_inputs(), k.group_outputs()),
+        };
+        Self { body: (body.group_inputs(), body.group_outputs()), carried }
+    }
+
+    fn reads((inputs, outputs): (usize, usize), channel: Option<u32>) -> std::ops::Range<usize> {
+        channel.map_or(0..0, |c| {
+            let g = c as usize / outputs.max(1);
+            g * inputs..(g + 1) * inputs
+        })
+    }
+}
+
+/// The largest number of equal groups into which the widened convolution splits, or `None` when a row
+/// reads a channel that `lin` does not hold.
+#[must_use]
+pub fn finest_group(reach: Reach, lin: &[Slot], lout: &[Slot]) -> Option<usize> {
+    let common = gcd(lin.len(), lout.len());
+    (1..=common).rev().filter(|g| common % g == 0).find(|&g| splits(reach, lin, lout, g))
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// The columns of one group by the channel they hold.
+struct Columns {
+    body: Vec<Option<usize>>,
+    carried: Vec<Option<usize>>,
+}
+
+impl Columns {
+    fn new(part: &[Slot]) -> Self {
+        let mut columns = Self { body: Vec::new(), carried: Vec::new() };
+        for (i, slot) in part.iter().enumerate() {
+            note(&mut columns.body, slot.body, i);
+            note(&mut columns.carried, slot.carried, i);
+        }
+        columns
+    }
+}
+
+fn note(table: &mut Vec<Option<usize>>, channel: Option<u32>, column: usize) {
+    if let Some(c) = channel {
+        let c = c as usize;
+        if table.len() <= c {
+            table.resize(c + 1, None);
+        }
+        // A channel that stands twice in a group is read once, at its first place.
+        table[c].get_or_insert(column);
+    }
+}
+
+fn splits(reach: Reach, lin: &[Slot], lout: &[Slot], group: usize) -> bool {
+    let (width, height) = (lin.len() / group, lout.len() / group);
+    lin.chunks(width).zip(lout.chunks(height)).all(|(part, rows)| {
+        let columns = Columns::new(part);
+        let holds = |table: &[Option<usize>], mut range: std::ops::Range<usize>| {
+            range.all(|c| matches!(table.get(c), Some(Some(_))))
+        };
+        let mut seen = None;
+        rows.iter().all(|row| {
+            // Neighbouring rows mostly read the same channels.
+            let wanted = (Reach::reads(reach.body, row.body), Reach::reads(reach.carried, row.carried));
+            if seen.as_ref() == Some(&wanted) {
+                return true;
+            }
+            let fits = holds(&columns.body, wanted.0.clone()) && holds(&columns.carried, wanted.1.clone());
+            seen = Some(wanted);
+            fits
+        })
+    })
+}
+
+/// The convolution `body`, widened to read `lin` and write `lout`, in its own window.
+///
+/// Returns `None` when a row would need a channel that `lin` does not hold.
+#[must_use]
+pub fn widen(body: &Kernel, carry: &Carry, lin: &[Slot], lout: &[Slot]) -> Option<Kernel> {
+    let reach = Reach::new(body, carry);
+    let group = finest_group(reach, lin, lout)?;
+    let (width, height) = (lin.len() / group, lout.len() / group);
+    let mut shape = body.weight.shape().to_vec();
+    shape[0] = lout.len();
+    shape[1] = width;
+    let taps: usize = shape[2..].iter().product();
+    let mut weight = ndarray::Array3::<f64>::zeros((lout.len(), width, taps));
+    let flat = |k: &Kernel| {
+        let (o, i) = (k.outputs(), k.group_inputs());
+        k.weight.to_shape((o, i, taps)).ok().map(ndarray::CowArray::into_owned)
+    };
+    let own = flat(body)?;
+    let shortcut = match carry {
+        Carry::Shortcut(k) => Some(flat(k)?),
+        Carry::Dirac(_) => None,
+    };
+    let dirac = match carry {
+        Carry::Dirac(tap) => tap.iter().zip(&shape[2..]).fold(0, |at, (t, k)| at * k + t),
+        Carry::Shortcut(_) => 0,
+    };
+    let mut bias = vec![0.0; lout.len()];
+    for g in 0..group {
+        let columns = Columns::new(&lin[g * width..(g + 1) * width]);
+        for o in g * height..(g + 1) * height {
+            let row = lout[o];
+            if let Some(b) = row.body {
+                for (i, c) in Reach::reads(reach.body, row.body).enumerate() {
+                    let column = columns.body[c]?;
+                    let mut cell = weight.slice_mut(s![o, column, ..]);
+                    cell += &own.slice(s![b as usize, i, ..]);
+                }
+                bias[o] += body.bias.as_ref().map_or(0.0, |v| v[b as usize]);
+            }
+            let Some(j) = row.carried else { continue };
+            match (carry, &shortcut) {
+                (Carry::Shortcut(k), Some(kernel)) => {
+                    for (i, c) in Reach::reads(reach.carried, row.carried).enumerate() {
+                        let column = columns.carried[c]?;
+                        let mut cell = weight.slice_mut(s![o, column, ..]);
+                        cell += &kernel.slice(s![j as usize, i, ..]);
+                    }
+                    bias[o] += k.bias.as_ref().map_or(0.0, |v| v[j as usize]);
+                }
+                _ => weight[[o, columns.carried[j as usize]?, dirac]] += 1.0,
+            }
+        }
+    }
+    let weight: ArrayD<f64> = weight.into_shape_with_order(IxDyn(&shape)).ok()?;
+    let bias = bias.iter().any(|b| *b != 0.0).then_some(bias);
+    Some(Kernel { weight, bias, group })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::algebra::slots::{contiguous, grouped, mixed, shared};
+
+    fn kernel(outputs: usize, inputs: usize, taps: usize, group: usize) -> Kernel {
+        let n = outputs * inputs * taps;
+        let values = (0..n).map(|i| (i * 7 % 11) as f64 - 5.0).collect();
+        let weight = ArrayD::from_shape_vec(IxDyn(&[outputs, inputs, taps]), values).unwrap();
+        Kernel { weight, bias: Some((0..outputs).map(|o| o as f64).collect()), group }
+    }
+
+    #[test]
+    fn one_convolution_merges_without_carrying() {
+        let w = widen(&kernel(2, 2, 3, 1), &Carry::Dirac(vec![1]), &shared(2), &shared(2)).unwrap();
+        let plain = kernel(2, 2, 3, 1);
+        let extra: Vec<f64> = (&w.weight - &plain.weight).iter().copied().collect();
+        assert_eq!(extra, [0., 1., 0., 0., 0., 0., 0., 0., 0., 0., 1., 0.]);
+        assert_eq!((w.group, w.bias), (1, plain.bias));
+    }
+
+    #[test]
+    fn a_first_convolution_reserves_and_a_last_one_merges() {
+        let layout = contiguous(3, 2);
+        let first = widen(&kernel(3, 2, 3, 1), &Carry::Dirac(vec![1]), &shared(2), &layout).unwrap();
+        assert_eq!(first.weight.shape(), [5, 2, 3]);
+        assert_eq!(first.bias.unwrap()[..2], [0., 0.]);
+        let last = widen(&kernel(2, 3, 1, 1), &Carry::Dirac(vec![0]), &layout, &shared(2)).unwrap();
+        assert_eq!(last.weight.shape(), [2, 5, 1]);
+        assert_eq!(last.weight[[0, 0, 0]], 1.0);
+        assert_eq!(last.weight[[0, 1, 0]], 0.0);
+    }
+
+    #[test]
+    fn a_middle_convolution_passes_in_groups() {
+        let (before, after) = grouped(1, 2, 2, 1, 4).unwrap();
+        let w = widen(&kernel(2, 2, 3, 1), &Carry::Dirac(vec![1]), &before, &after).unwrap();
+        assert_eq!((w.group, w.weight.shape()), (3, &[6, 2, 3][..]));
+        let dense = contiguous(2, 4);
+        let w = widen(&kernel(2, 2, 3, 1), &Carry::Dirac(vec![1]), &dense, &dense).unwrap();
+        assert_eq!(w.group, 3, "the carried half splits as finely as the body allows");
+    }
+
+    #[test]
+    fn a_depthwise_convolution_beside_the_fork_keeps_its_groups() {
+        let w = widen(&kernel(3, 1, 3, 3), &Carry::Dirac(vec![1]), &shared(3), &mixed(3, 1, 1)).unwrap();
+        assert_eq!((w.group, w.weight.shape()), (3, &[6, 1, 3][..]));
+    }
+
+    #[test]
+    fn a_missing_channel_is_refused() {
+        let lin = [Slot::body(0), Slot::carried(0)];
+        assert!(widen(&kernel(2, 2, 1, 1), &Carry::Dirac(vec![0]), &lin, &shared(2)).is_none());
+    }
+}

@@ -1,0 +1,192 @@
+//! Building new nodes and constants: the only place of this layer that knows how a `NodeProto` looks.
+
+use ndarray::{ArrayD, IxDyn};
+
+use crate::algebra::{Geometry, Kernel, Slot};
+use crate::facts::tensor;
+use crate::graph::{EditList, Names};
+use crate::onnx::{AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType};
+
+/// Collects the nodes and initializers of one rewrite.
+pub struct Emit<'a> {
+    names: &'a mut Names,
+    /// The edit under construction.
+    pub edits: EditList,
+    /// Element type of every new constant.
+    pub dtype: DataType,
+    /// Spatial axes of the tensors on the branch.
+    pub axes: usize,
+}
+
+impl<'a> Emit<'a> {
+    /// Starts an edit whose new nodes say `provenance`.
+    pub fn new(names: &'a mut Names, dtype: DataType, axes: usize, provenance: String) -> Self {
+        let edits = EditList { provenance, ..EditList::default() };
+        Self { names, edits, dtype, axes }
+    }
+
+    /// A name that nothing in the model has.
+    pub fn fresh(&mut self, hint: &str) -> String {
+        self.names.fresh(hint)
+    }
+
+    /// Adds a node of the default domain and returns the name of its output.
+    pub fn node(&mut self, op: &str, name: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>) {
+        let node = NodeProto {
+            name: Some(self.fresh(name)),
+            op_type: Some(op.to_owned()),
+            input: inputs.iter().map(|s| (*s).to_owned()).collect(),
+            output: vec![output.to_owned()],
+            attribute,
+            ..NodeProto::default()
+        };
+        self.edits.add_nodes.push(node);
+    }
+
+    /// Adds a copy of `node` that reads `inputs` and writes `output`: attributes, doc string and metadata stay.
+    pub fn copy(&mut self, node: &NodeProto, inputs: &[&str], output: &str) {
+        let mut copy = node.clone();
+        copy.input = inputs.iter().map(|s| (*s).to_owned()).collect();
+        copy.output = vec![output.to_owned()];
+        self.edits.add_nodes.push(copy);
+    }
+
+    /// Adds a constant and returns its name.
+    pub fn constant(&mut self, hint: &str, values: &ArrayD<f64>) -> String {
+        let name = self.fresh(hint);
+        self.edits.add_initializers.push(tensor::write(&name, values, self.dtype));
+        name
+    }
+
+    /// Adds one value a channel, shaped `[C, 1, ...]` so that it broadcasts along channels only.
+    pub fn per_channel(&mut self, hint: &str, values: Vec<f64>) -> String {
+        let mut shape = vec![1; self.axes + 1];
+        shape[0] = values.len();
+        let array = ArrayD::from_shape_vec(IxDyn(&shape), values).unwrap_or_default();
+        self.constant(hint, &array)
+    }
+
+    /// Adds an int64 vector.
+    pub fn int64s(&mut self, hint: &str, values: &[i64]) -> String {
+        let name = self.fresh(hint);
+        let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.edits.add_initializers.push(TensorProto {
+            name: Some(name.clone()),
+            dims: vec![values.len() as i64],
+            data_type: Some(DataType::Int64 as i32),
+            raw_data: Some(raw.into()),
+            ..TensorProto::default()
+        });
+        name
+    }
+
+    /// Adds a boolean mask shaped `[C, 1, ...]`.
+    pub fn mask(&mut self, hint: &str, values: &[bool]) -> String {
+        let name = self.fresh(hint);
+        let mut dims = vec![1; self.axes + 1];
+        dims[0] = values.len() as i64;
+        let raw: Vec<u8> = values.iter().map(|b| u8::from(*b)).collect();
+        self.edits.add_initializers.push(TensorProto {
+            name: Some(name.clone()),
+            dims,
+            data_type: Some(DataType::Bool as i32),
+            raw_data: Some(raw.into()),
+            ..TensorProto::default()
+        });
+        name
+    }
+
+    /// Adds a convolution with the weights of `kernel` in `window`.
+    pub fn conv(&mut self, name: &str, weight: &str, kernel: &Kernel, window: &Geometry, input: &str, output: &str) {
+        let w = self.constant(weight, &kernel.weight);
+        let b = kernel.bias.as_ref().map(|bias| {
+            let array = ArrayD::from_shape_vec(IxDyn(&[bias.len()]), bias.clone()).unwrap_or_default();
+            self.constant(&format!("{weight}_bias"), &array)
+        });
+        let mut inputs = vec![input, &w];
+        inputs.extend(b.as_deref());
+        let list = |v: &[usize]| v.iter().map(|x| *x as i64).collect::<Vec<_>>();
+        let pads = [list(&window.pad_begin), list(&window.pad_end)].concat();
+        let attributes = vec![
+            ints("dilations", list(&window.dilation)),
+            int("group", kernel.group as i64),
+            ints("kernel_shape", list(&window.kernel)),
+            ints("pads", pads),
+            ints("strides", list(&window.stride)),
+        ];
+        self.node("Conv", name, &inputs, output, attributes);
+    }
+
+    /// Takes the channels at `columns`, in that order: nothing when that is all of them, a `Slice` when they
+    /// are neighbours, a `Gather` otherwise. Returns the name that holds the result.
+    pub fn take(&mut self, name: &str, input: &str, width: usize, columns: &[usize], output: Option<&str>) -> String {
+        let run = columns.windows(2).all(|w| w[1] == w[0] + 1);
+        let all = run && columns.len() == width;
+        if all && output.is_none() {
+            return input.to_owned();
+        }
+        let output = output.map_or_else(|| self.fresh(&format!("{name}_out")), str::to_owned);
+        if all {
+            self.node("Identity", name, &[input], &output, Vec::new());
+        } else if run && !columns.is_empty() {
+            let start = columns[0] as i64;
+            let starts = self.int64s(&format!("{name}_starts"), &[start]);
+            let ends = self.int64s(&format!("{name}_ends"), &[start + columns.len() as i64]);
+            let axes = self.int64s(&format!("{name}_axes"), &[1]);
+            self.node("Slice", name, &[input, &starts, &ends, &axes], &output, Vec::new());
+        } else {
+            let index: Vec<i64> = columns.iter().map(|c| *c as i64).collect();
+            let indices = self.int64s(&format!("{name}_indices"), &index);
+            self.node("Gather", name, &[input, &indices], &output, vec![int("axis", 1)]);
+        }
+        output
+    }
+
+    /// Brings the body tensor `input` (`channels` wide) into `layout`, with `fill` on every other channel.
+    /// Exact: a `Pad` with a constant, and a `Gather` where the order differs.
+    pub fn spread(&mut self, name: &str, input: &str, channels: usize, layout: &[Slot], fill: f64) -> String {
+        let first = layout.iter().position(|s| s.body.is_some()).unwrap_or(0);
+        let ordered = first + channels <= layout.len()
+            && layout.iter().enumerate().all(|(i, s)| match s.body {
+                Some(b) => i == first + b as usize,
+                None => i < first || i >= first + channels,
+            });
+        // In order: one Pad on both sides. Else: one channel of `fill` at the end, and a Gather that repeats it.
+        let (front, back) = if ordered { (first, layout.len() - first - channels) } else { (0, 1) };
+        let rank = self.axes + 2;
+        let mut pads = vec![0; 2 * rank];
+        pads[1] = front as i64;
+        pads[rank + 1] = back as i64;
+        let pads = self.int64s(&format!("{name}_pads"), &pads);
+        let value = self.constant(&format!("{name}_value"), &ArrayD::from_elem(IxDyn(&[]), fill));
+        let padded = self.fresh(&format!("{name}_padded"));
+        self.node("Pad", name, &[input, &pads, &value], &padded, Vec::new());
+        if ordered {
+            return padded;
+        }
+        let columns: Vec<usize> = layout.iter().map(|s| s.body.map_or(channels, |b| b as usize)).collect();
+        self.take(name, &padded, channels + 1, &columns, None)
+    }
+}
+
+/// An integer attribute.
+#[must_use]
+pub fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.to_owned()),
+        r#type: Some(AttributeType::Int as i32),
+        i: Some(value),
+        ..AttributeProto::default()
+    }
+}
+
+/// A list of integers as an attribute.
+#[must_use]
+pub fn ints(name: &str, value: Vec<i64>) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.to_owned()),
+        r#type: Some(AttributeType::Ints as i32),
+        ints: value,
+        ..AttributeProto::default()
+    }
+}

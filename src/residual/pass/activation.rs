@@ -1,0 +1,184 @@
+//! Elementwise activations.
+//!
+//! `Relu`, `LeakyRelu`, `PRelu` and `Clip` pass unchanged where they are the identity on every carried
+//! value; else by `PRelu` slopes 0 and 1, or by per-channel bounds (`Max`, `Min`), which are exact for any
+//! finite value. Every other elementwise function passes by `Where(mask, x, f(x))`.
+
+use crate::algebra::Slot;
+use crate::facts::Interval;
+use crate::graph::{NodeId, ValueId};
+use crate::plan::options::ActivationForm;
+use crate::residual::emit::Emit;
+use crate::residual::reject::{Reject, RejectCode};
+
+use super::{Context, Form, Pass, Reading, Step, affine::per_channel, allowed, data_inputs, prefers_bounds};
+
+/// Elementwise functions of one input without constants of a channel's own.
+const ELEMENTWISE: &[&str] = &[
+    "Sigmoid", "HardSigmoid", "Tanh", "Elu", "Selu", "Celu", "Softplus", "Softsign", "HardSwish", "Gelu", "Mish",
+    "Erf", "Exp", "Abs", "Sqrt", "ThresholdedRelu", "Swish",
+];
+
+enum Kind {
+    /// `max(x, slope * x)` with a slope for each body channel.
+    Slope(Vec<f64>),
+    /// `min(max(x, lo), hi)`.
+    Bounds(f64, f64),
+    /// Any other elementwise function.
+    Other,
+}
+
+struct Activation {
+    node: NodeId,
+    slot: usize,
+    kind: Kind,
+}
+
+pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Option<Result<Vec<Reading>, Reject>> {
+    let op = cx.view.op(node);
+    let (kind, slot) = match op {
+        "Relu" => (Kind::Bounds(0.0, f64::INFINITY), 0),
+        "LeakyRelu" => {
+            let channels = cx.facts.channels(cx.view.input(node, 0)?)?;
+            (Kind::Slope(vec![f64::from(cx.view.attr_f(node, "alpha").unwrap_or(0.01)); channels]), 0)
+        }
+        "PRelu" => {
+            let x = cx.view.input(node, 0)?;
+            let slope = cx.facts.constant(cx.view.input(node, 1)?)?;
+            let channels = cx.facts.channels(x)?;
+            (Kind::Slope(per_channel(&slope.data, channels, cx.facts.rank(x)?)?), 0)
+        }
+        "Clip" => clip(cx, node)?,
+        "Max" | "Min" => scalar_bound(cx, node, op)?,
+        _ if ELEMENTWISE.contains(&op) => (Kind::Other, 0),
+        _ => return None,
+    };
+    let input = cx.view.input(node, slot)?;
+    if data_inputs(cx, node) != [input] {
+        return None;
+    }
+    Some(Ok(vec![Reading { step: Step::Pass(Box::new(Activation { node, slot, kind })), input }]))
+}
+
+fn clip(cx: Context<'_>, node: NodeId) -> Option<(Kind, usize)> {
+    let bound = |slot: usize, attribute: &str, default: f64| -> Option<f64> {
+        if cx.view.opset() < 11 {
+            return Some(cx.view.attr_f(node, attribute).map_or(default, f64::from));
+        }
+        match cx.view.input(node, slot) {
+            None => Some(default),
+            Some(v) => cx.facts.constant(v)?.data.iter().copied().next(),
+        }
+    };
+    let lo = bound(1, "min", f64::NEG_INFINITY)?;
+    let hi = bound(2, "max", f64::INFINITY)?;
+    (lo <= hi).then_some((Kind::Bounds(lo, hi), 0))
+}
+
+fn scalar_bound(cx: Context<'_>, node: NodeId, op: &str) -> Option<(Kind, usize)> {
+    let inputs = cx.view.inputs(node);
+    if inputs.len() != 2 {
+        return None;
+    }
+    let slot = (0..2).find(|s| cx.view.input(node, *s).is_some_and(|v| cx.facts.is_data(v)))?;
+    let constant = cx.facts.constant(cx.view.input(node, 1 - slot)?)?;
+    if constant.data.len() != 1 || constant.data.ndim() > cx.facts.rank(cx.view.input(node, slot)?)? {
+        return None;
+    }
+    let bound = constant.data.iter().copied().next()?;
+    let kind = if op == "Max" { Kind::Bounds(bound, f64::INFINITY) } else { Kind::Bounds(f64::NEG_INFINITY, bound) };
+    Some((kind, slot))
+}
+
+impl Pass for Activation {
+    fn form(&self, cx: Context<'_>, carried: Interval) -> Result<Form, Reject> {
+        let identity = match &self.kind {
+            Kind::Slope(_) => carried.lo >= 0.0,
+            Kind::Bounds(lo, hi) => carried.lo >= *lo && carried.hi <= *hi,
+            Kind::Other => false,
+        };
+        if identity {
+            // PRelu keeps its slopes a channel, so it needs new ones for the carried channels.
+            return Ok(if cx.view.op(self.node) == "PRelu" { Form::Prelu } else { Form::Unchanged });
+        }
+        let opset = cx.view.opset();
+        let relu = match &self.kind {
+            Kind::Slope(_) => true,
+            Kind::Bounds(lo, hi) => *lo == 0.0 && *hi == f64::INFINITY,
+            Kind::Other => false,
+        };
+        let steep = matches!(&self.kind, Kind::Slope(s) if s.iter().any(|s| !(0.0..=1.0).contains(s)));
+        let bounds = !matches!(self.kind, Kind::Other) && !steep && opset >= 8 && allowed(cx.options, ActivationForm::Minmax);
+        let form = if relu && opset >= 7 && allowed(cx.options, ActivationForm::Prelu) && !(bounds && prefers_bounds(cx.options)) {
+            Form::Prelu
+        } else if bounds {
+            Form::Bounds
+        } else if opset >= 9 {
+            Form::Select
+        } else {
+            return Err(Reject::at(cx.view, self.node, RejectCode::Opset, "passing a signed carried channel needs opset 9 (Where)")
+                .hint("convert the model to a newer opset"));
+        };
+        Ok(form)
+    }
+
+    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, form: Form, input: &str, lin: &[Slot], output: &str) {
+        let node = cx.view.node(self.node);
+        let name = node.name().to_owned();
+        match (form, &self.kind) {
+            (Form::Prelu, Kind::Slope(slopes)) => {
+                let values = lin.iter().map(|s| s.body.map_or(1.0, |b| slopes[b as usize])).collect();
+                let slope = emit.per_channel(&format!("{name}_slope"), values);
+                emit.node("PRelu", &name, &[input, &slope], output, Vec::new());
+            }
+            (Form::Prelu, _) => {
+                let values = lin.iter().map(|s| f64::from(u8::from(s.is_carried()))).collect();
+                let slope = emit.per_channel(&format!("{name}_slope"), values);
+                emit.node("PRelu", &name, &[input, &slope], output, Vec::new());
+            }
+            (Form::Bounds, Kind::Slope(slopes)) => {
+                let values = lin.iter().map(|s| s.body.map_or(1.0, |b| slopes[b as usize])).collect();
+                let slope = emit.per_channel(&format!("{name}_slope"), values);
+                let scaled = emit.fresh(&format!("{name}_scaled"));
+                emit.node("Mul", &format!("{name}_scale"), &[input, &slope], &scaled, Vec::new());
+                emit.node("Max", &name, &[input, &scaled], output, Vec::new());
+            }
+            (Form::Bounds, Kind::Bounds(lo, hi)) => bounds(emit, &name, (*lo, *hi), input, lin, output),
+            (Form::Select, _) => {
+                let computed = emit.fresh(&format!("{name}_computed"));
+                self.copy(cx, emit, input, &computed);
+                let mask: Vec<bool> = lin.iter().map(|s| s.is_carried()).collect();
+                let mask = emit.mask(&format!("{name}_mask"), &mask);
+                emit.node("Where", &format!("{name}_select"), &[&mask, input, &computed], output, Vec::new());
+            }
+            _ => self.copy(cx, emit, input, output),
+        }
+    }
+}
+
+impl Activation {
+    fn copy(&self, cx: Context<'_>, emit: &mut Emit<'_>, input: &str, output: &str) {
+        let node = cx.view.node(self.node);
+        let mut inputs: Vec<&str> = node.input.iter().map(String::as_str).collect();
+        inputs[self.slot] = input;
+        emit.copy(node, &inputs, output);
+    }
+}
+
+/// `Max` with the lower bounds, then `Min` with the upper ones; carried channels get the extreme finite values.
+fn bounds(emit: &mut Emit<'_>, name: &str, (lo, hi): (f64, f64), input: &str, lin: &[Slot], output: &str) {
+    let limit = crate::facts::tensor::largest(emit.dtype);
+    let values = |bound: f64, neutral: f64| lin.iter().map(|s| if s.is_carried() { neutral } else { bound }).collect();
+    let both = lo.is_finite() && hi.is_finite();
+    let middle = if both { emit.fresh(&format!("{name}_floored")) } else { output.to_owned() };
+    let mut current = input.to_owned();
+    if lo.is_finite() {
+        let floor = emit.per_channel(&format!("{name}_min"), values(lo, -limit));
+        emit.node("Max", &format!("{name}_max"), &[&current, &floor], &middle, Vec::new());
+        current = middle;
+    }
+    if hi.is_finite() {
+        let ceiling = emit.per_channel(&format!("{name}_max"), values(hi, limit));
+        emit.node("Min", &format!("{name}_min"), &[&current, &ceiling], output, Vec::new());
+    }
+}

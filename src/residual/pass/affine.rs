@@ -1,0 +1,102 @@
+//! Per-channel `y = scale * x + shift`: `BatchNormalization`, `Mul`, `Div`, `Add` and `Sub` by constants; and
+//! operators that do nothing: `Identity`, `Dropout`.
+
+use crate::graph::{NodeId, ValueId};
+use crate::residual::reject::Reject;
+
+use super::{Context, Reading, Step};
+
+pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Result<Vec<Reading>, Reject>> {
+    let (step, input) = match nothing(cx, node, value) {
+        Some(input) => (Step::Nothing, input),
+        None => {
+            let (input, scale, shift) = affine(cx, node)?;
+            (Step::Affine(scale, shift), input)
+        }
+    };
+    Some(Ok(vec![Reading { step, input }]))
+}
+
+/// The input of a node that does nothing at inference.
+pub(crate) fn nothing(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<ValueId> {
+    let first = cx.view.output(node) == Some(value);
+    match cx.view.op(node) {
+        "Identity" => cx.view.input(node, 0),
+        // The mask output of Dropout has readers of its own.
+        "Dropout" if first && cx.view.outputs(node).len() <= 1 => {
+            let training = cx.view.input(node, 2);
+            let off = training.is_none_or(|t| cx.facts.constant(t).is_some_and(|c| c.data.iter().all(|v| *v == 0.0)));
+            off.then(|| cx.view.input(node, 0)).flatten()
+        }
+        _ => None,
+    }
+}
+
+/// The data input, scale and shift of a node that is a per-channel affine map.
+pub(crate) fn affine(cx: Context<'_>, node: NodeId) -> Option<(ValueId, Vec<f64>, Vec<f64>)> {
+    match cx.view.op(node) {
+        "BatchNormalization" => batch_norm(cx, node),
+        op @ ("Mul" | "Div" | "Add" | "Sub") => arithmetic(cx, node, op),
+        _ => None,
+    }
+}
+
+fn batch_norm(cx: Context<'_>, node: NodeId) -> Option<(ValueId, Vec<f64>, Vec<f64>)> {
+    let training = cx.view.attr_i(node, "training_mode").unwrap_or(0) != 0;
+    let extra = cx.view.outputs(node).iter().skip(1).flatten().count() > 0;
+    // Before opset 7 the node ran in training mode unless `is_test` was set; before opset 9 `spatial = 0`
+    // kept statistics for each position.
+    if training || extra || cx.view.opset() < 7 || cx.view.attr_i(node, "spatial").unwrap_or(1) != 1 {
+        return None;
+    }
+    let read = |slot: usize| -> Option<Vec<f64>> {
+        Some(cx.facts.constant(cx.view.input(node, slot)?)?.data.iter().copied().collect())
+    };
+    let (gamma, beta, mean, var) = (read(1)?, read(2)?, read(3)?, read(4)?);
+    let n = gamma.len();
+    if n == 0 || beta.len() != n || mean.len() != n || var.len() != n {
+        return None;
+    }
+    let epsilon = f64::from(cx.view.attr_f(node, "epsilon").unwrap_or(1e-5));
+    let scale: Vec<f64> = gamma.iter().zip(&var).map(|(g, v)| g / (v + epsilon).sqrt()).collect();
+    let shift: Vec<f64> = beta.iter().zip(&mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+    let finite = scale.iter().chain(&shift).all(|v| v.is_finite());
+    finite.then_some((cx.view.input(node, 0)?, scale, shift))
+}
+
+fn arithmetic(cx: Context<'_>, node: NodeId, op: &str) -> Option<(ValueId, Vec<f64>, Vec<f64>)> {
+    let (a, b) = (cx.view.input(node, 0)?, cx.view.input(node, 1)?);
+    let (data, constant, reversed) = match (cx.facts.constant(a), cx.facts.constant(b)) {
+        (None, Some(c)) => (a, c, false),
+        (Some(c), None) => (b, c, true),
+        _ => return None,
+    };
+    if reversed && op == "Div" || !cx.facts.is_data(data) {
+        return None;
+    }
+    let channels = cx.facts.channels(data)?;
+    let values = per_channel(&constant.data, channels, cx.facts.rank(data)?)?;
+    let one = vec![1.0; channels];
+    let zero = vec![0.0; channels];
+    let (scale, shift) = match (op, reversed) {
+        ("Mul", _) => (values, zero),
+        ("Div", _) => (values.iter().map(|v| 1.0 / v).collect(), zero),
+        ("Add", _) => (one, values),
+        ("Sub", false) => (one, values.iter().map(|v| -v).collect()),
+        _ => (vec![-1.0; channels], values),
+    };
+    let finite = scale.iter().chain(&shift).all(|v| v.is_finite());
+    finite.then_some((data, scale, shift))
+}
+
+/// A constant as one value a channel, when it broadcasts against `[N, C, ...]` of `rank` along channels only.
+pub(crate) fn per_channel(constant: &ndarray::ArrayD<f64>, channels: usize, rank: usize) -> Option<Vec<f64>> {
+    if constant.len() == 1 && constant.ndim() <= rank {
+        return Some(vec![constant.iter().copied().next()?; channels]);
+    }
+    let shape = constant.shape();
+    // The channel axis counted from the last: never a matter of length alone.
+    let axis = (shape.len() + 1).checked_sub(rank)?;
+    let only = shape.iter().enumerate().all(|(i, n)| *n == 1 || i == axis && *n == channels);
+    (shape.len() <= rank && only && constant.len() == channels).then(|| constant.iter().copied().collect())
+}

@@ -1,0 +1,149 @@
+//! What can stand on a branch: one file for each kind of operator.
+//!
+//! A branch is read from the join towards the fork. Each reader looks at the node that computes a tensor
+//! and, when it knows the operator, answers with one [`Reading`] for each way on towards the fork.
+//! Whatever else such a node reads (a gate, the other operands of a `Concat`) stays in the graph as it is.
+
+mod activation;
+mod affine;
+mod channels;
+mod conv;
+mod product;
+
+use crate::algebra::{Layout, Slot};
+use crate::facts::{Facts, Interval};
+use crate::graph::{GraphView, NodeId, ValueId};
+use crate::plan::options::{ActivationForm, Options, Target};
+
+use super::emit::Emit;
+use super::reject::{Reject, RejectCode};
+
+pub use conv::BranchConv;
+
+/// What a reader looks at.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The graph.
+    pub view: &'a GraphView<'a>,
+    /// What is known of its tensors.
+    pub facts: &'a Facts<'a>,
+    /// What the user asked for.
+    pub options: &'a Options,
+}
+
+/// One operator of a branch, normalised.
+pub enum Step {
+    /// A convolution, which can be widened.
+    Conv(Box<BranchConv>),
+    /// `y = scale * x + shift`, per channel: folds into a convolution before it.
+    Affine(Vec<f64>, Vec<f64>),
+    /// Anything else that carried channels can pass.
+    Pass(Box<dyn Pass>),
+    /// An operator that does nothing.
+    Nothing,
+}
+
+/// A node on the branch and the tensor through which the branch goes on towards the fork.
+pub struct Reading {
+    /// What the node does.
+    pub step: Step,
+    /// The input that the branch comes through.
+    pub input: ValueId,
+}
+
+/// How a pass lets carried channels through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Form {
+    /// The operator as it is: it is the identity on every carried value.
+    Unchanged,
+    /// `PRelu` with slope 1 on carried channels.
+    Prelu,
+    /// Per-channel `Max` and `Min`.
+    Bounds,
+    /// A gate (or addend) extended with the neutral element.
+    Neutral,
+    /// `Where(mask, x, f(x))`.
+    Select,
+    /// Channels are only moved.
+    Moved,
+}
+
+/// An operator that carried channels can pass.
+pub trait Pass {
+    /// How it lets values in `carried` through, or why not.
+    ///
+    /// # Errors
+    /// A [`Reject`] when the form that the user forced is not exact here.
+    fn form(&self, cx: Context<'_>, carried: Interval) -> Result<Form, Reject>;
+
+    /// True when it only moves channels, so that it may act on channels that are body and carried at once.
+    fn moves_only(&self) -> bool {
+        false
+    }
+
+    /// The layout behind it.
+    fn layout(&self, lin: &[Slot]) -> Layout {
+        lin.to_vec()
+    }
+
+    /// Emits the widened operator from `input` in layout `lin`; `output` is the name to write.
+    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, form: Form, input: &str, lin: &[Slot], output: &str);
+}
+
+type Reader = fn(Context<'_>, NodeId, ValueId) -> Option<Result<Vec<Reading>, Reject>>;
+
+/// In this order: an operator is read by the first that knows it.
+const READERS: &[Reader] = &[conv::read, affine::read, activation::read, channels::read, product::read];
+
+/// Reads the node that computes `value`.
+///
+/// # Errors
+/// A [`Reject`] that names the node when no carried channel can pass it.
+pub fn read(cx: Context<'_>, value: ValueId) -> Result<Vec<Reading>, Reject> {
+    let Some(node) = cx.view.def(value) else {
+        return Err(Reject::tensor(cx.view, value, RejectCode::TwoBranches, "the branch starts at a graph input that is not the fork"));
+    };
+    for reader in READERS {
+        if let Some(found) = reader(cx, node, value) {
+            return found;
+        }
+    }
+    Err(refuse(cx, node))
+}
+
+fn refuse(cx: Context<'_>, node: NodeId) -> Reject {
+    let op = cx.view.op(node);
+    let why = match op {
+        "LayerNormalization" | "InstanceNormalization" | "GroupNormalization" | "LpNormalization" | "LRN" => {
+            "its statistics mix channels or positions, so a carried channel would be normalised"
+        }
+        "MaxPool" => "a maximum over a window is not linear, so a carried channel would be changed",
+        "Softmax" | "MatMul" | "Einsum" => "it mixes positions or channels by weights that depend on the data",
+        "Resize" | "Upsample" => "it changes the size of the carried channels",
+        "Add" | "Sum" => "it is another join on the branch, which stays",
+        "GlobalAveragePool" | "ReduceMean" => "it reduces the carried channels to their mean",
+        _ => "no exact way through it is known",
+    };
+    Reject::at(cx.view, node, RejectCode::CannotPass, format!("{op} on the branch: {why}"))
+}
+
+/// The data inputs of a node, each once.
+pub(crate) fn data_inputs(cx: Context<'_>, node: NodeId) -> Vec<ValueId> {
+    let mut inputs: Vec<ValueId> = cx.view.inputs(node).iter().flatten().copied().collect();
+    inputs.retain(|v| cx.facts.is_data(*v));
+    let mut seen = std::collections::BTreeSet::new();
+    inputs.retain(|v| seen.insert(*v));
+    inputs
+}
+
+/// True when the user lets the tool choose `form`.
+fn allowed(options: &Options, form: ActivationForm) -> bool {
+    options.activation == ActivationForm::Auto || options.activation == form
+}
+
+/// True when per-channel bounds are preferred over `PRelu`.
+fn prefers_bounds(options: &Options) -> bool {
+    options.activation == ActivationForm::Minmax
+        || options.activation == ActivationForm::Auto && options.target == Target::Onnxruntime
+}

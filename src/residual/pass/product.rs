@@ -1,0 +1,71 @@
+//! `Mul` and `Add` with a second tensor of data: gates (squeeze-excite, ECA, SiLU written out), products of
+//! two branches, broadcast sums. The other operand is extended with the neutral element on every carried
+//! channel, 1 for a product and 0 for a sum, so that carried values pass bit for bit.
+
+use crate::algebra::Slot;
+use crate::facts::{Dim, Interval};
+use crate::graph::{NodeId, ValueId};
+use crate::residual::emit::Emit;
+use crate::residual::reject::{Reject, RejectCode};
+
+use super::{Context, Form, Pass, Reading, Step};
+
+struct Operand {
+    node: NodeId,
+    slot: usize,
+    other: ValueId,
+    channels: usize,
+    neutral: f64,
+}
+
+pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Option<Result<Vec<Reading>, Reject>> {
+    let neutral = match cx.view.op(node) {
+        "Mul" => 1.0,
+        "Add" => 0.0,
+        _ => return None,
+    };
+    let (a, b) = (cx.view.input(node, 0)?, cx.view.input(node, 1)?);
+    if a == b || !cx.facts.is_data(a) || !cx.facts.is_data(b) {
+        return None;
+    }
+    let readings: Vec<Reading> = [(0, a, b), (1, b, a)]
+        .into_iter()
+        .filter_map(|(slot, input, other)| {
+            let channels = cx.facts.channels(input)?;
+            // A sum of two whole tensors is a join: it is removed by itself, or it stays.
+            let gate = is_per_channel(cx, other);
+            if cx.facts.channels(other)? != channels || neutral == 0.0 && !gate || gate && is_per_channel(cx, input) {
+                return None;
+            }
+            let pass = Operand { node, slot, other, channels, neutral };
+            Some(Reading { step: Step::Pass(Box::new(pass)), input })
+        })
+        .collect();
+    if readings.is_empty() { None } else { Some(Ok(readings)) }
+}
+
+/// True when every spatial axis is known to have one entry: `[N, C, 1, ...]`.
+fn is_per_channel(cx: Context<'_>, value: ValueId) -> bool {
+    cx.facts.shape(value).is_some_and(|s| s.len() > 2 && s[2..].iter().all(|d| *d == Dim::Known(1)))
+}
+
+impl Pass for Operand {
+    fn form(&self, cx: Context<'_>, _: Interval) -> Result<Form, Reject> {
+        if cx.view.opset() < 11 {
+            return Err(Reject::at(cx.view, self.node, RejectCode::Opset, "extending a gate needs opset 11 (Pad with a value)")
+                .hint("convert the model to a newer opset"));
+        }
+        Ok(Form::Neutral)
+    }
+
+    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, lin: &[Slot], output: &str) {
+        let node = cx.view.node(self.node);
+        let name = node.name().to_owned();
+        let gate = emit.spread(&format!("{name}_gate"), cx.view.name(self.other), self.channels, lin, self.neutral);
+        let mut inputs = [input, gate.as_str()];
+        if self.slot == 1 {
+            inputs.swap(0, 1);
+        }
+        emit.copy(node, &inputs, output);
+    }
+}

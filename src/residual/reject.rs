@@ -1,0 +1,81 @@
+//! A reasoned refusal.
+
+use crate::graph::{GraphView, NodeId, ValueId};
+
+/// Why a join stays, as a stable word for machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RejectCode {
+    /// Neither input reaches the other's source through linear operators.
+    TwoBranches,
+    /// An operator on the branch mixes channels or positions and cannot pass a carried channel.
+    CannotPass,
+    /// An operator on the shortcut is not linear.
+    ShortcutNotLinear,
+    /// A weight is not a constant: computed from data, or an initializer that a caller may override.
+    WeightNotConstant,
+    /// The shortcut's window has no place in any convolution of the branch.
+    ShortcutDoesNotFit,
+    /// A convolution on the branch has no tap for a Dirac.
+    NoDiracTap,
+    /// The sizes of both sides are not proved equal.
+    SizeUnknown,
+    /// The branch held another join; `--long-skips` removes such joins too.
+    LongSkip,
+    /// A convolution on the branch is malformed.
+    BadConvolution,
+    /// The activation form that the user forced is not exact here.
+    FormForced,
+    /// The rewrite needs an operator that the model's opset lacks.
+    Opset,
+}
+
+/// A refusal: what was asked, why not, who is to blame, and what would make it pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Stable code.
+    pub code: RejectCode,
+    /// The reason in words.
+    pub reason: String,
+    /// Name of the node to blame.
+    pub node: String,
+    /// Name of the tensor to blame.
+    pub tensor: String,
+    /// What would make it pass.
+    pub hint: String,
+    /// How many operators of the branch were understood before this one: the best near-miss is shown.
+    pub depth: usize,
+}
+
+impl Reject {
+    /// A refusal that blames `node` and its first output.
+    pub fn at(view: &GraphView<'_>, node: NodeId, code: RejectCode, reason: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason: reason.into(),
+            node: view.node(node).name().to_owned(),
+            tensor: view.output(node).map(|v| view.name(v).to_owned()).unwrap_or_default(),
+            hint: String::new(),
+            depth: 0,
+        }
+    }
+
+    /// A refusal that blames `value` and the node that computes it.
+    pub fn tensor(view: &GraphView<'_>, value: ValueId, code: RejectCode, reason: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason: reason.into(),
+            node: view.def(value).map(|n| view.node(n).name().to_owned()).unwrap_or_default(),
+            tensor: view.name(value).to_owned(),
+            hint: String::new(),
+            depth: 0,
+        }
+    }
+
+    /// Adds what would make it pass.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+}
