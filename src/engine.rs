@@ -1,1 +1,243 @@
-//! (in progress)
+//! View, facts, find, prove, plan, apply: round after round, to a fixed point.
+
+use std::collections::BTreeSet;
+
+use crate::facts::Facts;
+use crate::graph::{self, EditList, GraphView, Names, NodeId};
+use crate::io::Model;
+use crate::onnx::ModelProto;
+use crate::plan::{cost, layouts, options::Options};
+use crate::report::{Change, Exactness, Outcome, Price, RejectReport, SiteReport, SiteStatus, StopReason};
+use crate::residual::check::{self, Proof};
+use crate::residual::emit::MERGE_KEY;
+use crate::residual::find::{self, Site};
+use crate::residual::{Context, Reject, RejectCode, build};
+
+/// Most rounds; each removes the joins that the round before uncovered, so a model needs as many rounds as
+/// its joins are nested deep.
+pub const MOST_ROUNDS: usize = 64;
+
+/// What the engine is doing, for a progress bar.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// The round, from 1.
+    pub round: usize,
+    /// Joins looked at in this round.
+    pub done: usize,
+    /// Joins in this round.
+    pub total: usize,
+    /// The join in hand.
+    pub message: String,
+}
+
+/// Why a model could not be rewritten at all.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The graph itself is broken.
+    #[error(transparent)]
+    Graph(#[from] graph::GraphError),
+    /// An edit would have broken it; nothing was changed.
+    #[error(transparent)]
+    Apply(#[from] graph::ApplyError),
+}
+
+/// Removes every join that `options` allow.
+///
+/// The model changes only when a join is removed. What is not part of a rewritten region keeps its bytes.
+///
+/// # Errors
+/// [`EngineError`] when the graph is malformed.
+pub fn rewrite(model: &mut Model, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Outcome, EngineError> {
+    let outcome = rewrite_proto(&mut model.proto, options, progress)?;
+    model.edited |= outcome.removed().next().is_some();
+    Ok(outcome)
+}
+
+/// What [`rewrite`] would do, without changing the model.
+///
+/// # Errors
+/// As [`rewrite`].
+pub fn inspect(model: &Model, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Outcome, EngineError> {
+    let mut copy = model.proto.clone();
+    let mut outcome = rewrite_proto(&mut copy, options, progress)?;
+    for site in &mut outcome.sites {
+        if let SiteStatus::Removed(change) = &site.status {
+            site.status = SiteStatus::Candidate(change.clone());
+        }
+    }
+    Ok(outcome)
+}
+
+/// [`rewrite`] on a model in memory.
+///
+/// # Errors
+/// As [`rewrite`].
+pub fn rewrite_proto(model: &mut ModelProto, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Outcome, EngineError> {
+    let before = priced(model)?;
+    let mut sites: Vec<SiteReport> = Vec::new();
+    let mut stop = StopReason::RoundLimit;
+    let mut kept = Vec::new();
+    for number in 1..=MOST_ROUNDS {
+        let round = plan_round(model, options, number, progress)?;
+        kept = round.kept;
+        if round.edits.is_empty() {
+            stop = if sites.is_empty() { StopReason::NothingToDo } else { StopReason::FixedPoint };
+            break;
+        }
+        let touched = graph::apply(model, &round.edits)?;
+        graph::clean(model, &touched);
+        graph::validate(model)?;
+        sites.extend(round.removed);
+    }
+    let after = if sites.is_empty() { before.clone() } else { priced(model)? };
+    sites.extend(kept);
+    Ok(Outcome { sites, before, after, stop })
+}
+
+fn priced(model: &ModelProto) -> Result<Price, EngineError> {
+    let view = GraphView::new(model)?;
+    let facts = Facts::new(&view);
+    let options = Options::default();
+    let cx = Context { view: &view, facts: &facts, options: &options };
+    let joins = joins(cx).len();
+    Ok(cost::price(model, &view, &facts, joins))
+}
+
+/// The joins of the graph in topological order.
+fn joins(cx: Context<'_>) -> Vec<NodeId> {
+    cx.view.nodes().filter(|n| find::join_inputs(cx, *n).is_some()).collect()
+}
+
+#[derive(Default)]
+struct Round {
+    edits: Vec<EditList>,
+    removed: Vec<SiteReport>,
+    kept: Vec<SiteReport>,
+}
+
+fn plan_round(model: &ModelProto, options: &Options, number: usize, progress: &mut dyn FnMut(Progress)) -> Result<Round, EngineError> {
+    let view = GraphView::new(model)?;
+    let facts = Facts::new(&view);
+    let cx = Context { view: &view, facts: &facts, options };
+    let mut names = Names::new(model);
+    let mut round = Round::default();
+    let mut claimed: BTreeSet<NodeId> = BTreeSet::new();
+    let joins = joins(cx);
+    for (done, join) in joins.iter().enumerate() {
+        progress(Progress { round: number, done, total: joins.len(), message: view.node(*join).name().to_owned() });
+        match plan_join(cx, *join, &claimed, &mut names) {
+            Ok(Planned { edits, report, proof }) => {
+                claimed.extend(&proof.branch().removed);
+                round.edits.push(edits);
+                round.removed.push(report);
+            }
+            Err(reject) => round.kept.push(report(cx, *join, SiteStatus::Kept(refusal(&reject)))),
+        }
+    }
+    Ok(round)
+}
+
+struct Planned {
+    edits: EditList,
+    report: SiteReport,
+    proof: Proof,
+}
+
+fn plan_join(cx: Context<'_>, join: NodeId, claimed: &BTreeSet<NodeId>, names: &mut Names) -> Result<Planned, Reject> {
+    let mut nearest: Option<Reject> = None;
+    let mut proofs = Vec::new();
+    for site in find::find(cx, join)? {
+        match admit(cx, site).and_then(|site| check::prove(cx, site)) {
+            Ok(proof) => proofs.push(proof),
+            Err(reject) => nearest = Some(reject),
+        }
+    }
+    let best = proofs
+        .iter()
+        .enumerate()
+        .filter_map(|(i, proof)| layouts::choose(cx, proof).map(|(choice, cost)| (i, choice, cost)))
+        .min_by(|a, b| a.2.partial_cmp(&b.2).unwrap_or(std::cmp::Ordering::Equal));
+    let Some((index, choice, cost)) = best else {
+        return Err(nearest.unwrap_or_else(|| {
+            let reason = "no layout of the carried channels fits the groups of the branch's convolutions";
+            Reject::at(cx.view, join, RejectCode::CannotPass, reason)
+        }));
+    };
+    let proof = &proofs[index];
+    if !proof.branch().removed.is_disjoint(claimed) {
+        let reason = "it shares operators with a join that is removed first";
+        return Err(Reject::at(cx.view, join, RejectCode::CannotPass, reason));
+    }
+    let edits = build::build(cx, proof, &choice, names).ok_or_else(|| {
+        Reject::at(cx.view, join, RejectCode::WeightNotConstant, "a weight or an element type on the branch could not be read")
+    })?;
+    let change = Change {
+        form: form(proof, &choice),
+        exactness: Exactness::Reordered,
+        macs_before: macs_of(cx, proof),
+        macs_after: macs_of(cx, proof).map(|_| cost.macs as u64),
+        params_before: params_of(cx, proof),
+        params_after: cost.params as u64,
+    };
+    let report = report(cx, join, SiteStatus::Removed(change));
+    Ok(Planned { edits, report, proof: proofs.swap_remove(index) })
+}
+
+/// Refuses a branch that held another join, unless long skips are asked for.
+fn admit(cx: Context<'_>, site: Site) -> Result<Site, Reject> {
+    if cx.options.long_skips {
+        return Ok(site);
+    }
+    for step in &site.steps {
+        let merged = cx.view.node(step.node).metadata_props.iter().any(|p| p.key() == MERGE_KEY);
+        if merged {
+            let reason = "the branch held another join: carrying across it costs much more than the join itself";
+            return Err(Reject::at(cx.view, step.node, RejectCode::LongSkip, reason).hint("--long-skips removes it too"));
+        }
+    }
+    Ok(site)
+}
+
+fn form(proof: &Proof, choice: &build::Choice<'_>) -> String {
+    let carried = if proof.is_identity {
+        "identity"
+    } else if proof.branch().convs().count() == 1 {
+        "added into the convolution"
+    } else if proof.reserves_output(choice.host) {
+        "projection, output reserved (V1)"
+    } else {
+        "projection, input reserved (V2)"
+    };
+    format!("{carried}, {}", choice.host.hardest_form().words())
+}
+
+fn site_nodes(proof: &Proof) -> impl Iterator<Item = NodeId> + '_ {
+    proof.branch().removed.iter().chain(&proof.shortcut_nodes).copied()
+}
+
+fn macs_of(cx: Context<'_>, proof: &Proof) -> Option<u64> {
+    site_nodes(proof).try_fold(0_u64, |n, node| Some(n.saturating_add(cost::macs(cx.view, cx.facts, node)?)))
+}
+
+fn params_of(cx: Context<'_>, proof: &Proof) -> u64 {
+    let convs = site_nodes(proof).filter(|n| cx.view.op(*n) == "Conv");
+    convs
+        .filter_map(|n| cx.facts.constant_shape(cx.view.input(n, 1)?))
+        .map(|s| s.iter().fold(1_u64, |n, d| n.saturating_mul(*d as u64)))
+        .fold(0, u64::saturating_add)
+}
+
+fn report(cx: Context<'_>, join: NodeId, status: SiteStatus) -> SiteReport {
+    let tensor = cx.view.output(join).map(|v| cx.view.name(v).to_owned()).unwrap_or_default();
+    SiteReport { join: cx.view.node(join).name().to_owned(), tensor, kind: "residual".to_owned(), status }
+}
+
+fn refusal(reject: &Reject) -> RejectReport {
+    RejectReport {
+        code: reject.code.as_str().to_owned(),
+        reason: reject.reason.clone(),
+        node: reject.node.clone(),
+        tensor: reject.tensor.clone(),
+        hint: reject.hint.clone(),
+    }
+}

@@ -9,5 +9,5 @@ pub mod slots;
 pub mod widen;
 
 pub use kernel::{Geometry, Kernel};
-pub use slots::{Layout, Slot};
-pub use widen::{Carry, finest_group, widen};
+pub use slots::{Layout, Slot, contiguous, grouped, mixed, shared};
+pub use widen::{Carry, Reach, finest_group, widen};

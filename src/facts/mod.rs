@@ -1,1 +1,273 @@
-//! (in progress)
+//! What is known of a tensor without running the model: constant value, type, shape, channels, interval.
+//!
+//! Everything is computed from the graph itself, in one pass in topological order; constants are read when they
+//! are asked for. Unknown stays unknown: nothing here guesses, and `value_info` is not believed.
+
+mod constants;
+mod conv_spec;
+mod interval;
+mod shape;
+mod slice;
+pub mod tensor;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use ndarray::ArrayD;
+
+use crate::graph::{GraphView, NodeId, ValueId};
+use crate::onnx::tensor_proto::DataType;
+use crate::onnx::{ValueInfoProto, tensor_shape_proto, type_proto};
+
+pub use conv_spec::{ConvSpec, ConvSpecError};
+pub use interval::Interval;
+pub use slice::{Cut, slices};
+
+/// One dimension of a shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dim {
+    /// Always this.
+    Known(i64),
+    /// A name, such as `batch`: equal names are equal sizes.
+    Symbol(String),
+    /// Not known.
+    Unknown,
+}
+
+impl Dim {
+    /// The size, when known.
+    #[must_use]
+    pub fn known(&self) -> Option<i64> {
+        match self {
+            Self::Known(n) => Some(*n),
+            _ => None,
+        }
+    }
+}
+
+/// A constant tensor.
+#[derive(Clone, Debug)]
+pub struct Constant {
+    /// Its values.
+    pub data: ArrayD<f64>,
+    /// Its element type.
+    pub dtype: DataType,
+}
+
+/// Longest chain of operators that is folded into a constant.
+const DEEPEST: u16 = 256;
+
+/// Facts about every tensor of a view.
+pub struct Facts<'a> {
+    view: &'a GraphView<'a>,
+    table: Table,
+    constants: RefCell<HashMap<ValueId, Option<Rc<Constant>>>>,
+}
+
+/// The eager part, indexed by value.
+#[derive(Default)]
+struct Table {
+    shape: Vec<Option<Vec<Dim>>>,
+    dtype: Vec<Option<DataType>>,
+    is_data: Vec<bool>,
+    /// Length of the longest chain of operators behind a constant; `None` for what is no constant.
+    depth: Vec<Option<u16>>,
+    /// Contents of an integer vector whose entries may be dimensions: what `Shape` gives, and what is made of it.
+    sizes: Vec<Option<Vec<Dim>>>,
+    interval: Vec<Interval>,
+    /// Per channel, where it says more than the whole.
+    channel_intervals: Vec<Option<Vec<Interval>>>,
+}
+
+impl<'a> Facts<'a> {
+    /// Computes the facts of `view`. An operator that is not known leaves its outputs unknown.
+    #[must_use]
+    pub fn new(view: &'a GraphView<'a>) -> Self {
+        let count = view.values().count();
+        let table = Table {
+            shape: vec![None; count],
+            dtype: vec![None; count],
+            is_data: vec![false; count],
+            depth: vec![None; count],
+            sizes: vec![None; count],
+            interval: vec![Interval::ANY; count],
+            channel_intervals: vec![None; count],
+        };
+        let mut facts = Self { view, table, constants: RefCell::default() };
+        facts.read_inputs();
+        for node in view.nodes() {
+            facts.read_node(node);
+        }
+        facts
+    }
+
+    fn read_inputs(&mut self) {
+        for value in self.view.values() {
+            let i = value.0 as usize;
+            if let Some(tensor) = self.view.initializer(value) {
+                self.table.shape[i] = Some(tensor.dims.iter().map(|d| Dim::Known(*d)).collect());
+                self.table.dtype[i] = tensor::dtype(tensor);
+                self.table.depth[i] = (!self.view.is_overridable(value)).then_some(0);
+            }
+        }
+        for input in &self.view.graph().input {
+            let Some(value) = self.view.value(input.name()) else { continue };
+            let i = value.0 as usize;
+            if !self.view.is_overridable(value) {
+                self.table.is_data[i] = true;
+                (self.table.dtype[i], self.table.shape[i]) = declared(input);
+                if self.table.dtype[i] == Some(DataType::Uint8) {
+                    self.table.interval[i] = Interval { lo: 0.0, hi: 255.0 };
+                }
+            } else {
+                // A caller may override it with another value, though not of another type.
+                self.table.shape[i] = declared(input).1;
+            }
+        }
+    }
+
+    fn read_node(&mut self, node: NodeId) {
+        let view = self.view;
+        let op = view.op(node);
+        let holds_graph = view.node(node).attribute.iter().any(|a| a.g.is_some() || !a.graphs.is_empty());
+        let reads_data = view.inputs(node).iter().flatten().any(|v| self.is_data(*v));
+        let is_data = holds_graph || reads_data && !matches!(op, "Shape" | "Size") || op.starts_with("Random");
+        let depth = if holds_graph { None } else { self.constant_depth(node) };
+        let found = shape::infer(self, node);
+        let sizes = shape::sizes(self, node);
+        for (slot, value) in view.outputs(node).iter().enumerate() {
+            let Some(value) = value else { continue };
+            let i = value.0 as usize;
+            self.table.is_data[i] = is_data;
+            self.table.depth[i] = if slot == 0 { depth } else { None };
+            if let Some(Some(shape)) = found.get(slot) {
+                // Absurd sizes would overflow what is computed from them.
+                if shape.iter().all(|d| d.known().is_none_or(|n| (0..=i64::from(i32::MAX)).contains(&n))) {
+                    self.table.shape[i] = Some(shape.clone());
+                }
+            }
+            self.table.dtype[i] = shape::dtype(self, node, slot);
+            if slot == 0 {
+                if let Some(sizes) = &sizes {
+                    self.table.sizes[i] = Some(sizes.clone());
+                    let known = sizes.iter().all(|d| d.known().is_some());
+                    self.table.depth[i] = if known { Some(0) } else { self.table.depth[i] };
+                }
+            }
+        }
+        interval::infer(self, node);
+    }
+
+    fn constant_depth(&self, node: NodeId) -> Option<u16> {
+        if self.view.op(node) == "Constant" {
+            return Some(0);
+        }
+        if !constants::folds(self.view.op(node)) || self.view.inputs(node).is_empty() {
+            return None;
+        }
+        let mut deepest = 0;
+        for value in self.view.inputs(node).iter().flatten() {
+            deepest = deepest.max(self.table.depth[value.0 as usize]?);
+        }
+        (deepest < DEEPEST).then_some(deepest + 1)
+    }
+
+    /// The value of a constant: an initializer that nobody can override, a `Constant`, or what is computed from such.
+    #[must_use]
+    pub fn constant(&self, value: ValueId) -> Option<Rc<Constant>> {
+        self.table.depth.get(value.0 as usize).copied().flatten()?;
+        if let Some(known) = self.constants.borrow().get(&value) {
+            return known.clone();
+        }
+        let found = constants::evaluate(self, value).map(Rc::new);
+        self.constants.borrow_mut().insert(value, found.clone());
+        found
+    }
+
+    /// The shape of a constant, without reading it.
+    #[must_use]
+    pub fn constant_shape(&self, value: ValueId) -> Option<Vec<usize>> {
+        self.table.depth.get(value.0 as usize).copied().flatten()?;
+        self.shape(value)?.iter().map(|d| usize::try_from(d.known()?).ok()).collect()
+    }
+
+    /// True when it depends on an input of the graph, other than by a shape.
+    #[must_use]
+    pub fn is_data(&self, value: ValueId) -> bool {
+        self.table.is_data[value.0 as usize]
+    }
+
+    /// Element type.
+    #[must_use]
+    pub fn dtype(&self, value: ValueId) -> Option<DataType> {
+        self.table.dtype[value.0 as usize]
+    }
+
+    /// Shape.
+    #[must_use]
+    pub fn shape(&self, value: ValueId) -> Option<&[Dim]> {
+        self.table.shape[value.0 as usize].as_deref()
+    }
+
+    /// Number of dimensions.
+    #[must_use]
+    pub fn rank(&self, value: ValueId) -> Option<usize> {
+        self.shape(value).map(<[Dim]>::len)
+    }
+
+    /// Size of axis 1.
+    #[must_use]
+    pub fn channels(&self, value: ValueId) -> Option<usize> {
+        usize::try_from(self.shape(value)?.get(1)?.known()?).ok()
+    }
+
+    /// Contents of an integer vector, entry by entry, as far as they are known.
+    pub(crate) fn sizes(&self, value: ValueId) -> Option<Vec<Dim>> {
+        if let Some(sizes) = &self.table.sizes[value.0 as usize] {
+            return Some(sizes.clone());
+        }
+        // Only small vectors are shapes; a large constant is not worth reading here.
+        let small = self.constant_shape(value)?.iter().product::<usize>() <= 64;
+        if !small {
+            return None;
+        }
+        let constant = self.constant(value)?;
+        Some(constant.data.iter().map(|v| Dim::Known(*v as i64)).collect())
+    }
+
+    /// Bounds of every entry.
+    #[must_use]
+    pub fn interval(&self, value: ValueId) -> Interval {
+        self.table.interval[value.0 as usize]
+    }
+
+    /// Bounds of each channel, where they say more than [`Facts::interval`].
+    #[must_use]
+    pub fn channel_intervals(&self, value: ValueId) -> Option<&[Interval]> {
+        self.table.channel_intervals[value.0 as usize].as_deref()
+    }
+
+    pub(crate) fn view(&self) -> &'a GraphView<'a> {
+        self.view
+    }
+}
+
+/// Type and shape that a graph input declares.
+fn declared(info: &ValueInfoProto) -> (Option<DataType>, Option<Vec<Dim>>) {
+    let Some(type_proto::Value::TensorType(t)) = info.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
+        return (None, None);
+    };
+    let dtype = t.elem_type.and_then(|t| DataType::try_from(t).ok());
+    let shape = t.shape.as_ref().map(|s| {
+        s.dim
+            .iter()
+            .map(|d| match &d.value {
+                Some(tensor_shape_proto::dimension::Value::DimValue(n)) if (1..=i64::from(i32::MAX)).contains(n) => Dim::Known(*n),
+                Some(tensor_shape_proto::dimension::Value::DimParam(p)) if !p.is_empty() => Dim::Symbol(p.clone()),
+                _ => Dim::Unknown,
+            })
+            .collect()
+    });
+    (dtype, shape)
+}

@@ -1,1 +1,54 @@
-//! (in progress)
+//! The graph: a read-only view, and the only code that changes it.
+//!
+//! Everything above this layer reads a [`GraphView`] and describes changes as an [`EditList`]. [`apply`] checks
+//! all of them first and then makes them; [`clean`] takes away what became dead by them and nothing else.
+
+mod apply;
+mod clean;
+mod dump;
+mod edit;
+mod ids;
+mod subgraph;
+mod validate;
+mod view;
+
+pub use apply::{ApplyError, PROVENANCE_KEY, apply};
+pub use clean::clean;
+pub use dump::dump;
+pub use edit::{EditList, Names};
+pub use ids::{NodeId, Use, ValueId};
+pub use subgraph::captured_names;
+pub use validate::validate;
+pub use view::{GraphError, GraphView};
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Tiny graphs.
+
+    use crate::onnx::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto};
+
+    pub(crate) fn node(name: &str, op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
+        NodeProto {
+            name: Some(name.into()),
+            op_type: Some(op.into()),
+            input: inputs.iter().map(|s| (*s).into()).collect(),
+            output: outputs.iter().map(|s| (*s).into()).collect(),
+            ..NodeProto::default()
+        }
+    }
+
+    pub(crate) fn model(nodes: Vec<NodeProto>, outputs: &[&str]) -> ModelProto {
+        let named = |n: &str| ValueInfoProto { name: Some(n.into()), ..ValueInfoProto::default() };
+        ModelProto {
+            ir_version: Some(8),
+            opset_import: vec![OperatorSetIdProto { domain: None, version: Some(17) }],
+            graph: Some(GraphProto {
+                node: nodes,
+                input: vec![named("x")],
+                output: outputs.iter().map(|o| named(o)).collect(),
+                ..GraphProto::default()
+            }),
+            ..ModelProto::default()
+        }
+    }
+}

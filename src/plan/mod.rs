@@ -1,1 +1,5 @@
-//! (in progress)
+//! What to do among the things that are legal: costs, layouts, and what the user asked for.
+
+pub mod cost;
+pub mod layouts;
+pub mod options;

@@ -5,7 +5,10 @@ use ndarray::{ArrayD, IxDyn};
 use crate::algebra::{Geometry, Kernel, Slot};
 use crate::facts::tensor;
 use crate::graph::{EditList, Names};
-use crate::onnx::{AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType};
+use crate::onnx::{AttributeProto, NodeProto, StringStringEntryProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType};
+
+/// Metadata key of the convolution in which a join was merged: what a later run knows a nested join by.
+pub const MERGE_KEY: &str = "onnx_rm.merge";
 
 /// Collects the nodes and initializers of one rewrite.
 pub struct Emit<'a> {
@@ -41,6 +44,14 @@ impl<'a> Emit<'a> {
             ..NodeProto::default()
         };
         self.edits.add_nodes.push(node);
+    }
+
+    /// Marks the node added last as the merge of `site`.
+    pub fn mark_merge(&mut self, site: &str) {
+        if let Some(node) = self.edits.add_nodes.last_mut() {
+            let entry = StringStringEntryProto { key: Some(MERGE_KEY.to_owned()), value: Some(site.to_owned()) };
+            node.metadata_props.push(entry);
+        }
     }
 
     /// Adds a copy of `node` that reads `inputs` and writes `output`: attributes, doc string and metadata stay.

@@ -1,1 +1,22 @@
-//! (in progress)
+//! Residual joins: finding one, proving that it can go, and building the plain chain.
+//!
+//! [`find`] reads a join (`Add`, two-input `Sum`) into a [`find::Site`]: the fork, the branch as a list of
+//! steps, the shortcut as a chain of linear operators. [`branch`] normalises the branch into convolutions and
+//! the passes between them. [`check`] proves that the join can be removed, or says why not. [`build`] turns a
+//! proof and the layouts that the planner chose into edits.
+//!
+//! Nothing here knows a block template. What can stand on a branch is in [`pass`], what can stand on a
+//! shortcut in [`shortcut`]; every block is what comes out when they are read one operator at a time.
+
+pub mod branch;
+pub mod build;
+pub mod check;
+pub mod emit;
+pub mod find;
+pub mod pass;
+pub mod reject;
+pub mod shortcut;
+pub mod size;
+
+pub use pass::Context;
+pub use reject::{Reject, RejectCode};

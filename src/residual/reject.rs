@@ -3,8 +3,7 @@
 use crate::graph::{GraphView, NodeId, ValueId};
 
 /// Why a join stays, as a stable word for machines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RejectCode {
     /// Neither input reaches the other's source through linear operators.
     TwoBranches,
@@ -28,6 +27,26 @@ pub enum RejectCode {
     FormForced,
     /// The rewrite needs an operator that the model's opset lacks.
     Opset,
+}
+
+impl RejectCode {
+    /// The word itself.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TwoBranches => "two-branches",
+            Self::CannotPass => "cannot-pass",
+            Self::ShortcutNotLinear => "shortcut-not-linear",
+            Self::WeightNotConstant => "weight-not-constant",
+            Self::ShortcutDoesNotFit => "shortcut-does-not-fit",
+            Self::NoDiracTap => "no-dirac-tap",
+            Self::SizeUnknown => "size-unknown",
+            Self::LongSkip => "long-skip",
+            Self::BadConvolution => "bad-convolution",
+            Self::FormForced => "form-forced",
+            Self::Opset => "opset",
+        }
+    }
 }
 
 /// A refusal: what was asked, why not, who is to blame, and what would make it pass.

@@ -5,9 +5,9 @@
 //! Whatever else such a node reads (a gate, the other operands of a `Concat`) stays in the graph as it is.
 
 mod activation;
-mod affine;
-mod channels;
-mod conv;
+pub(crate) mod affine;
+pub(crate) mod channels;
+pub(crate) mod conv;
 mod product;
 
 use crate::algebra::{Layout, Slot};
@@ -52,8 +52,7 @@ pub struct Reading {
 }
 
 /// How a pass lets carried channels through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
     /// The operator as it is: it is the identity on every carried value.
     Unchanged,
@@ -67,6 +66,21 @@ pub enum Form {
     Select,
     /// Channels are only moved.
     Moved,
+}
+
+impl Form {
+    /// In words, for the report.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Unchanged => "operators unchanged",
+            Self::Prelu => "PRelu slopes 0 and 1",
+            Self::Bounds => "per-channel Max and Min",
+            Self::Neutral => "gates extended with ones",
+            Self::Select => "Where per channel",
+            Self::Moved => "channels moved",
+        }
+    }
 }
 
 /// An operator that carried channels can pass.

@@ -1,0 +1,177 @@
+//! Reading and writing the content of a `TensorProto`.
+
+use half::{bf16, f16};
+use ndarray::{ArrayD, IxDyn};
+
+use crate::onnx::TensorProto;
+use crate::onnx::tensor_proto::DataType;
+
+/// Why a tensor cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TensorError {
+    /// Not a number type that is handled.
+    #[error("tensor '{0}' has element type {1}, which is not handled")]
+    Type(String, i32),
+    /// Its content does not have the length that its shape asks for.
+    #[error("tensor '{name}' has shape {dims:?}, which asks for {want} elements, but holds {have}")]
+    Length {
+        /// The tensor.
+        name: String,
+        /// Its shape.
+        dims: Vec<i64>,
+        /// Elements by shape.
+        want: usize,
+        /// Elements that are there.
+        have: usize,
+    },
+    /// A negative or absurd dimension.
+    #[error("tensor '{0}' has an impossible shape {1:?}")]
+    Shape(String, Vec<i64>),
+}
+
+/// Element type of `tensor`.
+#[must_use]
+pub fn dtype(tensor: &TensorProto) -> Option<DataType> {
+    DataType::try_from(tensor.data_type?).ok()
+}
+
+/// Largest finite value of a float type.
+#[must_use]
+pub fn largest(dtype: DataType) -> f64 {
+    match dtype {
+        DataType::Float16 => f16::MAX.to_f64(),
+        DataType::Bfloat16 => bf16::MAX.to_f64(),
+        DataType::Double => f64::MAX,
+        _ => f64::from(f32::MAX),
+    }
+}
+
+fn count(tensor: &TensorProto) -> Result<usize, TensorError> {
+    let bad = || TensorError::Shape(tensor.name().to_owned(), tensor.dims.clone());
+    tensor.dims.iter().try_fold(1_usize, |n, d| {
+        usize::try_from(*d).ok().and_then(|d| n.checked_mul(d)).ok_or_else(bad)
+    })
+}
+
+/// The elements as float64, whatever the type and whichever field holds them.
+///
+/// # Errors
+/// [`TensorError`] when the content does not fit the shape, or the type is no number.
+pub fn read_f64(tensor: &TensorProto) -> Result<ArrayD<f64>, TensorError> {
+    let want = count(tensor)?;
+    let unknown = || TensorError::Type(tensor.name().to_owned(), tensor.data_type.unwrap_or(0));
+    let dtype = dtype(tensor).ok_or_else(unknown)?;
+    let values = match &tensor.raw_data {
+        Some(raw) if !raw.is_empty() || want == 0 => from_raw(raw, dtype).ok_or_else(unknown)?,
+        _ => from_fields(tensor, dtype).ok_or_else(unknown)?,
+    };
+    let have = values.len();
+    let shape: Vec<usize> = tensor.dims.iter().map(|d| *d as usize).collect();
+    ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|_| TensorError::Length {
+        name: tensor.name().to_owned(),
+        dims: tensor.dims.clone(),
+        want,
+        have,
+    })
+}
+
+/// Little-endian elements, aligned or not. A length that is no multiple of the element size gives one element
+/// less, which the caller finds out.
+fn from_raw(raw: &[u8], dtype: DataType) -> Option<Vec<f64>> {
+    macro_rules! read {
+        ($t:ty, $convert:expr) => {
+            raw.chunks_exact(size_of::<$t>()).map(|c| $convert(<$t>::from_le_bytes(c.try_into().unwrap_or_default()))).collect()
+        };
+    }
+    Some(match dtype {
+        DataType::Float => read!(f32, f64::from),
+        DataType::Double => read!(f64, |v| v),
+        DataType::Float16 => read!(u16, |v| f16::from_bits(v).to_f64()),
+        DataType::Bfloat16 => read!(u16, |v| bf16::from_bits(v).to_f64()),
+        DataType::Int64 => read!(i64, |v| v as f64),
+        DataType::Uint64 => read!(u64, |v| v as f64),
+        DataType::Int32 => read!(i32, f64::from),
+        DataType::Uint32 => read!(u32, f64::from),
+        DataType::Int16 => read!(i16, f64::from),
+        DataType::Uint16 => read!(u16, f64::from),
+        DataType::Int8 => raw.iter().map(|b| f64::from(*b as i8)).collect(),
+        DataType::Uint8 => raw.iter().map(|b| f64::from(*b)).collect(),
+        DataType::Bool => raw.iter().map(|b| f64::from(u8::from(*b != 0))).collect(),
+        _ => return None,
+    })
+}
+
+fn from_fields(tensor: &TensorProto, dtype: DataType) -> Option<Vec<f64>> {
+    let ints = || tensor.int32_data.iter();
+    Some(match dtype {
+        DataType::Float => tensor.float_data.iter().map(|v| f64::from(*v)).collect(),
+        DataType::Double => tensor.double_data.clone(),
+        // The bits of a half stand in the low 16 bits of an int32 (ONNX TensorProto).
+        DataType::Float16 => ints().map(|v| f16::from_bits(*v as u16).to_f64()).collect(),
+        DataType::Bfloat16 => ints().map(|v| bf16::from_bits(*v as u16).to_f64()).collect(),
+        DataType::Int64 => tensor.int64_data.iter().map(|v| *v as f64).collect(),
+        DataType::Uint64 | DataType::Uint32 => tensor.uint64_data.iter().map(|v| *v as f64).collect(),
+        DataType::Int32 | DataType::Int16 | DataType::Int8 | DataType::Uint16 | DataType::Uint8 => {
+            ints().map(|v| f64::from(*v)).collect()
+        }
+        DataType::Bool => ints().map(|v| f64::from(u8::from(*v != 0))).collect(),
+        _ => return None,
+    })
+}
+
+/// A tensor of `values` in `raw_data`, each rounded once to the nearest value of the type, ties to even.
+#[must_use]
+pub fn write(name: &str, values: &ArrayD<f64>, dtype: DataType) -> TensorProto {
+    let raw: Vec<u8> = match dtype {
+        DataType::Double => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        DataType::Float16 => values.iter().flat_map(|v| f16::from_f64(*v).to_le_bytes()).collect(),
+        DataType::Bfloat16 => values.iter().flat_map(|v| bf16::from_f64(*v).to_le_bytes()).collect(),
+        _ => values.iter().flat_map(|v| (*v as f32).to_le_bytes()).collect(),
+    };
+    let dtype = if matches!(dtype, DataType::Double | DataType::Float16 | DataType::Bfloat16) { dtype } else { DataType::Float };
+    TensorProto {
+        name: Some(name.to_owned()),
+        dims: values.shape().iter().map(|d| *d as i64).collect(),
+        data_type: Some(dtype as i32),
+        raw_data: Some(raw.into()),
+        ..TensorProto::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn every_float_type_comes_back() {
+        let values = ArrayD::from_shape_vec(IxDyn(&[2, 2]), vec![1.5, -0.25, 0.0, 1024.0]).unwrap();
+        for dtype in [DataType::Float, DataType::Double, DataType::Float16, DataType::Bfloat16] {
+            let t = write("t", &values, dtype);
+            assert_eq!(t.data_type, Some(dtype as i32));
+            assert_eq!(read_f64(&t).unwrap(), values);
+        }
+    }
+
+    #[test]
+    fn typed_fields_and_raw_data_say_the_same() {
+        let mut t = TensorProto { dims: vec![2], data_type: Some(DataType::Float16 as i32), ..TensorProto::default() };
+        t.int32_data = vec![0x3c00, 0xc000];
+        assert_eq!(read_f64(&t).unwrap().into_raw_vec_and_offset().0, [1.0, -2.0]);
+        let mut t = TensorProto { dims: vec![2], data_type: Some(DataType::Float as i32), ..TensorProto::default() };
+        t.float_data = vec![1.0, -2.0];
+        assert_eq!(read_f64(&t).unwrap().into_raw_vec_and_offset().0, [1.0, -2.0]);
+    }
+
+    #[test]
+    fn a_wrong_length_is_an_error() {
+        let t = TensorProto { dims: vec![3], data_type: Some(1), raw_data: Some(vec![0; 8].into()), ..TensorProto::default() };
+        assert!(matches!(read_f64(&t), Err(TensorError::Length { want: 3, have: 2, .. })));
+        let t = TensorProto { dims: vec![-3], data_type: Some(1), ..TensorProto::default() };
+        assert!(matches!(read_f64(&t), Err(TensorError::Shape(..))));
+        let t = TensorProto { dims: vec![i64::MAX, 8], data_type: Some(1), ..TensorProto::default() };
+        assert!(matches!(read_f64(&t), Err(TensorError::Shape(..))));
+        let t = TensorProto { dims: vec![1], data_type: Some(8), ..TensorProto::default() };
+        assert!(matches!(read_f64(&t), Err(TensorError::Type(..))));
+    }
+}

@@ -1,0 +1,167 @@
+//! Weights in files beside the model (ONNX `TensorProto.external_data`).
+
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+
+use bytes::Bytes;
+
+use crate::onnx::tensor_proto::DataLocation;
+use crate::onnx::{AttributeProto, GraphProto, ModelProto, StringStringEntryProto, TensorProto};
+
+use super::mmap;
+
+/// Where a tensor's content was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct External {
+    /// Entries as they stood in the file.
+    pub entries: Vec<StringStringEntryProto>,
+    /// The content, a slice of the mapped side file.
+    pub content: Bytes,
+}
+
+/// Why external data cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ExternalError {
+    /// No `location`.
+    #[error("tensor '{0}' says that its data is external but gives no location")]
+    NoLocation(String),
+    /// An absolute path, or one that leads out of the model's folder.
+    #[error("tensor '{tensor}': external location '{location}' leads out of the model's folder")]
+    Escapes {
+        /// The tensor.
+        tensor: String,
+        /// What it says.
+        location: String,
+    },
+    /// The side file cannot be read.
+    #[error("tensor '{tensor}': external file '{location}': {source}")]
+    Io {
+        /// The tensor.
+        tensor: String,
+        /// What it says.
+        location: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The range is not inside the file.
+    #[error("tensor '{tensor}': offset {offset} and length {length} lie outside '{location}' ({size} bytes)")]
+    Range {
+        /// The tensor.
+        tensor: String,
+        /// The side file.
+        location: String,
+        /// Where it should start.
+        offset: u64,
+        /// How long it should be.
+        length: u64,
+        /// Size of the side file.
+        size: u64,
+    },
+    /// An entry that is no number.
+    #[error("tensor '{tensor}': external entry {key} is '{value}', which is no number")]
+    Number {
+        /// The tensor.
+        tensor: String,
+        /// `offset` or `length`.
+        key: String,
+        /// What it says.
+        value: String,
+    },
+}
+
+/// Calls `f` for every tensor of `model` that can hold data: initializers and attributes, at any depth.
+pub(super) fn each_tensor<E>(model: &mut ModelProto, f: &mut dyn FnMut(&mut TensorProto) -> Result<(), E>) -> Result<(), E> {
+    if let Some(graph) = &mut model.graph {
+        in_graph(graph, f)?;
+    }
+    for function in &mut model.functions {
+        for node in &mut function.node {
+            in_attributes(&mut node.attribute, f)?;
+        }
+        in_attributes(&mut function.attribute_proto, f)?;
+    }
+    Ok(())
+}
+
+fn in_graph<E>(graph: &mut GraphProto, f: &mut dyn FnMut(&mut TensorProto) -> Result<(), E>) -> Result<(), E> {
+    graph.initializer.iter_mut().try_for_each(&mut *f)?;
+    for sparse in &mut graph.sparse_initializer {
+        sparse.values.iter_mut().chain(sparse.indices.iter_mut()).try_for_each(&mut *f)?;
+    }
+    for node in &mut graph.node {
+        in_attributes(&mut node.attribute, f)?;
+    }
+    Ok(())
+}
+
+fn in_attributes<E>(attributes: &mut [AttributeProto], f: &mut dyn FnMut(&mut TensorProto) -> Result<(), E>) -> Result<(), E> {
+    for a in attributes {
+        a.t.iter_mut().chain(a.tensors.iter_mut()).try_for_each(&mut *f)?;
+        for sparse in a.sparse_tensor.iter_mut().chain(a.sparse_tensors.iter_mut()) {
+            sparse.values.iter_mut().chain(sparse.indices.iter_mut()).try_for_each(&mut *f)?;
+        }
+        for graph in a.g.iter_mut().chain(a.graphs.iter_mut()) {
+            in_graph(graph, f)?;
+        }
+    }
+    Ok(())
+}
+
+/// True for a tensor whose data is in another file.
+pub(super) fn is_external(tensor: &TensorProto) -> bool {
+    tensor.data_location == Some(DataLocation::External as i32)
+}
+
+/// Maps the side files of `model` and gives every external tensor its content as `raw_data`. The tensors keep
+/// their entries, by which [`super::save`] knows them.
+pub(super) fn resolve(model: &mut ModelProto, folder: &Path) -> Result<(), ExternalError> {
+    let mut maps: HashMap<PathBuf, Bytes> = HashMap::new();
+    each_tensor(model, &mut |tensor| {
+        if is_external(tensor) {
+            let content = content(tensor, folder, &mut maps)?;
+            tensor.raw_data = Some(content);
+        }
+        Ok(())
+    })
+}
+
+fn content(tensor: &TensorProto, folder: &Path, maps: &mut HashMap<PathBuf, Bytes>) -> Result<Bytes, ExternalError> {
+    let name = || tensor.name().to_owned();
+    let entry = |key: &str| tensor.external_data.iter().find(|e| e.key() == key).map(|e| e.value().to_owned());
+    let location = entry("location").filter(|l| !l.is_empty()).ok_or_else(|| ExternalError::NoLocation(name()))?;
+    let path = inside(folder, &location).ok_or_else(|| ExternalError::Escapes { tensor: name(), location: location.clone() })?;
+    let failed = |source| ExternalError::Io { tensor: name(), location: location.clone(), source };
+    // A link may lead anywhere, whatever the path looks like.
+    let real = path.canonicalize().map_err(failed)?;
+    let home = folder.canonicalize().map_err(failed)?;
+    if !real.starts_with(&home) {
+        return Err(ExternalError::Escapes { tensor: name(), location });
+    }
+    let file = match maps.get(&real) {
+        Some(file) => file.clone(),
+        None => {
+            let file = mmap::map(&real).map_err(failed)?;
+            maps.insert(real, file.clone());
+            file
+        }
+    };
+    let number = |key: &str, default: u64| match entry(key) {
+        None => Ok(default),
+        Some(value) => value.parse::<u64>().map_err(|_| ExternalError::Number { tensor: name(), key: key.to_owned(), value }),
+    };
+    let size = file.len() as u64;
+    let offset = number("offset", 0)?;
+    let length = number("length", size.saturating_sub(offset))?;
+    let end = offset.checked_add(length).filter(|e| *e <= size);
+    let Some(end) = end else {
+        return Err(ExternalError::Range { tensor: name(), location, offset, length, size });
+    };
+    Ok(file.slice(offset as usize..end as usize))
+}
+
+/// `location` below `folder`; `None` for anything but plain names.
+fn inside(folder: &Path, location: &str) -> Option<PathBuf> {
+    let relative = Path::new(location);
+    let plain = relative.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+    (plain && !location.contains('\\')).then(|| folder.join(relative))
+}

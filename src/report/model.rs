@@ -1,0 +1,179 @@
+//! The report's types. Every field is part of the JSON schema: additions keep the version, other changes raise it.
+
+use serde::Serialize;
+
+use crate::plan::options::Options;
+
+/// Version of the JSON.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What a rewritten model costs, for one image.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Price {
+    /// Multiply-accumulates of `Conv`, `ConvTranspose`, `Gemm` and `MatMul`; `null` when a size is unknown.
+    pub macs: Option<u64>,
+    /// Elements of all initializers.
+    pub params: u64,
+    /// Bytes of the model with its weights.
+    pub bytes: u64,
+    /// Nodes of the main graph.
+    pub nodes: usize,
+    /// `Add` and two-input `Sum` nodes whose inputs are both data.
+    pub joins: usize,
+}
+
+/// How a rewritten tensor relates to the original one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exactness {
+    /// The same bits.
+    Bitwise,
+    /// The same real number, summed in another order; new weights are rounded once.
+    Reordered,
+}
+
+/// How a join is removed and what that costs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The recipe and the form of its activations, in words.
+    pub form: String,
+    /// How the result relates to the original.
+    pub exactness: Exactness,
+    /// Multiply-accumulates of branch and shortcut; `null` when a size is unknown.
+    pub macs_before: Option<u64>,
+    /// Multiply-accumulates of the chain.
+    pub macs_after: Option<u64>,
+    /// Weights of branch and shortcut.
+    pub params_before: u64,
+    /// Weights of the chain.
+    pub params_after: u64,
+}
+
+/// Why a join stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RejectReport {
+    /// Stable code.
+    pub code: String,
+    /// In words.
+    pub reason: String,
+    /// The node to blame.
+    pub node: String,
+    /// The tensor to blame.
+    pub tensor: String,
+    /// What would make it pass; may be empty.
+    pub hint: String,
+}
+
+/// What became of a join.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "status", rename_all = "kebab-case")]
+pub enum SiteStatus {
+    /// It is gone.
+    Removed(Change),
+    /// It could go (`inspect`).
+    Candidate(Change),
+    /// It stays.
+    Kept(RejectReport),
+}
+
+/// One join.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SiteReport {
+    /// Name of the `Add` or `Sum`.
+    pub join: String,
+    /// What it computes.
+    pub tensor: String,
+    /// Which mechanism looked at it.
+    pub kind: String,
+    /// What became of it.
+    #[serde(flatten)]
+    pub status: SiteStatus,
+}
+
+/// Why the engine stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopReason {
+    /// Nothing more could be removed.
+    FixedPoint,
+    /// Nothing could be removed at all.
+    NothingToDo,
+    /// The limit of rounds was reached.
+    RoundLimit,
+}
+
+/// What the engine found and did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// Every join: removed ones in the order of removal, then those that stay.
+    pub sites: Vec<SiteReport>,
+    /// The price before.
+    pub before: Price,
+    /// The price after.
+    pub after: Price,
+    /// Why it stopped.
+    pub stop: StopReason,
+}
+
+impl Outcome {
+    /// The joins that were removed, or could be.
+    pub fn removed(&self) -> impl Iterator<Item = (&SiteReport, &Change)> {
+        self.sites.iter().filter_map(|s| match &s.status {
+            SiteStatus::Removed(change) | SiteStatus::Candidate(change) => Some((s, change)),
+            SiteStatus::Kept(_) => None,
+        })
+    }
+
+    /// The joins that stay, with the reason.
+    pub fn kept(&self) -> impl Iterator<Item = (&SiteReport, &RejectReport)> {
+        self.sites.iter().filter_map(|s| match &s.status {
+            SiteStatus::Kept(reject) => Some((s, reject)),
+            _ => None,
+        })
+    }
+}
+
+/// What verification said.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "verification", rename_all = "kebab-case")]
+pub enum Verification {
+    /// Both files were run and agree.
+    Passed(crate::verify::VerifyReport),
+    /// They differ, or nothing could be concluded: nothing was written.
+    Failed(crate::verify::VerifyReport),
+    /// Turned off by `--no-verify`.
+    Off,
+    /// The output is the input, byte for byte.
+    Unchanged,
+}
+
+/// One run of the tool.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Version of the tool.
+    pub tool_version: String,
+    /// `rewrite` or `inspect`.
+    pub command: String,
+    /// The model read.
+    pub input: String,
+    /// The model written, if any.
+    pub output: Option<String>,
+    /// What was asked for.
+    pub options: Options,
+    /// What was found and done.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// Whether the result was verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
+}
+
+impl Report {
+    /// The report as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+}

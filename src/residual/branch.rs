@@ -1,0 +1,168 @@
+//! A branch in its normal form: convolutions, and between them operators that carried channels pass.
+//!
+//! Affine maps fold into the convolution before them. Where an operator that computes stands before the first
+//! convolution, a 1x1 identity is inserted that duplicates the fork (pre-activation); where one stands behind
+//! the last convolution, or where the branch's result is read elsewhere, a 1x1 identity is inserted that merges.
+
+use std::collections::BTreeSet;
+
+use crate::graph::{NodeId, ValueId};
+
+use super::find::{PathStep, Site};
+use super::pass::{BranchConv, Context, Pass, Step};
+use super::reject::{Reject, RejectCode};
+
+/// What one item of the branch does.
+pub enum Kind {
+    /// A convolution, which is widened.
+    Conv(Box<BranchConv>),
+    /// An operator that carried channels pass.
+    Pass(Box<dyn Pass>),
+}
+
+/// One item of the branch.
+pub struct Item {
+    /// What it does.
+    pub kind: Kind,
+    /// The tensors of the original graph whose values its body channels have.
+    pub values: Vec<ValueId>,
+}
+
+impl Item {
+    /// The convolution, if it is one.
+    #[must_use]
+    pub fn conv(&self) -> Option<&BranchConv> {
+        match &self.kind {
+            Kind::Conv(conv) => Some(conv),
+            Kind::Pass(_) => None,
+        }
+    }
+}
+
+/// The items of a branch from the fork to the join; the last is a convolution, where the merge happens.
+pub struct Branch {
+    /// The items.
+    pub items: Vec<Item>,
+    /// Nodes that the rewrite replaces, the join among them.
+    pub removed: BTreeSet<NodeId>,
+    /// Every read of a branch tensor by the branch itself.
+    edges: BTreeSet<(NodeId, usize)>,
+}
+
+impl Branch {
+    /// Normalises the branch of `site`.
+    ///
+    /// # Errors
+    /// A [`Reject`] when a channel count that an inserted convolution needs is unknown.
+    pub fn new(cx: Context<'_>, site: Site) -> Result<(Self, super::shortcut::Shortcut), Reject> {
+        let Site { join, fork, steps, shortcut, .. } = site;
+        let removed = removed(cx, join, &steps);
+        let edges = edges(cx, join, &steps);
+        let mut branch = Self { items: Vec::new(), removed, edges };
+        let axes = cx
+            .facts
+            .rank(fork)
+            .and_then(|r| r.checked_sub(2))
+            .filter(|a| *a > 0)
+            .ok_or_else(|| unknown(cx, fork, "the rank of the fork is unknown, or it has no spatial axis"))?;
+        for PathStep { step, node, input, output } in steps {
+            branch.push(cx, step, node, input, output, axes)?;
+        }
+        let merges = branch.items.last().is_some_and(|last| {
+            last.conv().is_some() && !last.values.iter().any(|v| branch.is_needed(cx, *v))
+        });
+        if !merges {
+            let end = branch.items.last().and_then(|i| i.values.last()).copied().unwrap_or(fork);
+            branch.insert(cx, end, "merge", axes)?;
+        }
+        Ok((branch, shortcut))
+    }
+
+    fn push(&mut self, cx: Context<'_>, step: Step, node: NodeId, input: ValueId, output: ValueId, axes: usize) -> Result<(), Reject> {
+        let any_conv = self.items.iter().any(|i| i.conv().is_some());
+        match step {
+            Step::Nothing => {
+                if let Some(last) = self.items.last_mut() {
+                    last.values.push(output);
+                }
+            }
+            Step::Conv(conv) => self.items.push(Item { kind: Kind::Conv(conv), values: vec![output] }),
+            Step::Affine(scale, shift) => {
+                let foldable = self
+                    .items
+                    .last()
+                    .is_some_and(|last| last.conv().is_some() && !last.values.iter().any(|v| self.is_needed(cx, *v)));
+                if !foldable {
+                    self.insert(cx, input, "scale", axes)?;
+                }
+                if let Some(Item { kind: Kind::Conv(conv), values }) = self.items.last_mut() {
+                    if scale.len() != conv.channels.1 || shift.len() != conv.channels.1 {
+                        let reason = "its constants do not have one value a channel";
+                        return Err(Reject::at(cx.view, node, RejectCode::BadConvolution, reason));
+                    }
+                    conv.push_affine(scale, shift);
+                    *values = vec![output];
+                }
+            }
+            Step::Pass(pass) => {
+                if !any_conv && !pass.moves_only() {
+                    self.insert(cx, input, "duplicate", axes)?;
+                }
+                self.items.push(Item { kind: Kind::Pass(pass), values: vec![output] });
+            }
+        }
+        Ok(())
+    }
+
+    /// Inserts an identity behind the tensor `at`.
+    fn insert(&mut self, cx: Context<'_>, at: ValueId, what: &str, axes: usize) -> Result<(), Reject> {
+        let channels = cx.facts.channels(at).ok_or_else(|| unknown(cx, at, "its channel count is unknown"))?;
+        let name = format!("{}_{what}", cx.view.name(at));
+        let conv = BranchConv::inserted(&name, channels, axes);
+        self.items.push(Item { kind: Kind::Conv(Box::new(conv)), values: Vec::new() });
+        Ok(())
+    }
+
+    /// True when something besides the branch itself reads `value`, so that the rewritten graph must still have it.
+    #[must_use]
+    pub fn is_needed(&self, cx: Context<'_>, value: ValueId) -> bool {
+        let view = cx.view;
+        view.is_output(value)
+            || view.is_captured(value)
+            || view.uses(value).iter().any(|u| !self.removed.contains(&u.node) || !self.edges.contains(&(u.node, u.slot)))
+    }
+
+    /// The convolutions with their places among the items.
+    pub fn convs(&self) -> impl Iterator<Item = (usize, &BranchConv)> + '_ {
+        self.items.iter().enumerate().filter_map(|(i, item)| Some((i, item.conv()?)))
+    }
+}
+
+fn unknown(cx: Context<'_>, value: ValueId, reason: &str) -> Reject {
+    Reject::tensor(cx.view, value, RejectCode::SizeUnknown, reason).hint("run shape inference on the model first")
+}
+
+/// The join, and every node of the branch whose outputs are all on the branch.
+fn removed(cx: Context<'_>, join: NodeId, steps: &[PathStep]) -> BTreeSet<NodeId> {
+    let on_path: BTreeSet<ValueId> = steps.iter().map(|s| s.output).collect();
+    // What does nothing in front of the branch only gives the fork a second name, which others may read.
+    let mut removed: BTreeSet<NodeId> = steps
+        .iter()
+        .skip_while(|s| matches!(s.step, Step::Nothing))
+        .map(|s| s.node)
+        .filter(|n| cx.view.outputs(*n).iter().flatten().all(|v| on_path.contains(v)))
+        .collect();
+    removed.insert(join);
+    removed
+}
+
+/// The slots by which the branch reads its own tensors, the join's included.
+fn edges(cx: Context<'_>, join: NodeId, steps: &[PathStep]) -> BTreeSet<(NodeId, usize)> {
+    let slot = |node: NodeId, value: ValueId| cx.view.inputs(node).iter().position(|v| *v == Some(value));
+    let mut edges: BTreeSet<(NodeId, usize)> =
+        steps.iter().filter_map(|s| Some((s.node, slot(s.node, s.input)?))).collect();
+    if let Some(slot) = steps.last().and_then(|s| slot(join, s.output)) {
+        edges.insert((join, slot));
+    }
+    edges
+}

@@ -1,0 +1,90 @@
+//! From a proof and the layouts chosen for it to edits.
+
+use std::collections::BTreeMap;
+
+use crate::algebra::{Layout, Slot, widen};
+use crate::facts::Facts;
+use crate::graph::{EditList, Names, ValueId};
+use crate::onnx::tensor_proto::DataType;
+
+use super::branch::{Item, Kind};
+use super::check::{Host, Proof};
+use super::emit::Emit;
+use super::pass::Context;
+
+/// What the planner chose for a proof.
+pub struct Choice<'p> {
+    /// Where the shortcut is applied.
+    pub host: &'p Host,
+    /// The layout of the fork, then of what each item writes; the last is the join's own.
+    pub layouts: Vec<Layout>,
+}
+
+/// Builds the plain chain. `None` when a weight could not be read after all.
+#[must_use]
+pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Names) -> Option<EditList> {
+    let view = cx.view;
+    let dtype = element_type(cx.facts, proof)?;
+    let join = view.node(proof.join).name();
+    let site = if join.is_empty() { view.name(proof.output) } else { join };
+    let mut emit = Emit::new(names, dtype, proof.axes, format!("residual: {site}"));
+    emit.edits.remove = proof.branch().removed.iter().copied().collect();
+    let mut input = view.name(proof.fork).to_owned();
+    let last = proof.branch().items.len().checked_sub(1)?;
+    for (i, item) in proof.branch().items.iter().enumerate() {
+        let (lin, lout) = (choice.layouts.get(i)?, choice.layouts.get(i + 1)?);
+        let output = if i == last { view.name(proof.output).to_owned() } else { emit.fresh(&wide_name(cx, item)) };
+        match &item.kind {
+            Kind::Conv(conv) => {
+                let body = conv.kernel(cx.facts)?;
+                let kernel = widen(&body, choice.host.carry(i)?, lin, lout)?;
+                emit.conv(&conv.name, &conv.weight_name, &kernel, &conv.window, &input, &output);
+            }
+            Kind::Pass(pass) => pass.emit(cx, &mut emit, choice.host.form(i)?, &input, lin, &output),
+        }
+        if i == last {
+            emit.mark_merge(site);
+        } else {
+            provide(cx, proof, item, &mut emit, &output, lout)?;
+        }
+        input = output;
+    }
+    Some(emit.edits)
+}
+
+fn wide_name(cx: Context<'_>, item: &Item) -> String {
+    match (item.values.last(), &item.kind) {
+        (Some(value), _) => format!("{}_wide", cx.view.name(*value)),
+        (None, Kind::Conv(conv)) => format!("{}_wide", conv.name),
+        (None, Kind::Pass(_)) => "wide".to_owned(),
+    }
+}
+
+/// Gives every other reader of the original tensor its channels back, under the original name.
+fn provide(cx: Context<'_>, proof: &Proof, item: &Item, emit: &mut Emit<'_>, wide: &str, layout: &[Slot]) -> Option<()> {
+    let needed: Vec<ValueId> = item.values.iter().copied().filter(|v| proof.branch().is_needed(cx, *v)).collect();
+    if needed.is_empty() {
+        return Some(());
+    }
+    let mut at: BTreeMap<u32, usize> = BTreeMap::new();
+    for (column, slot) in layout.iter().enumerate() {
+        if let Some(body) = slot.body {
+            at.entry(body).or_insert(column);
+        }
+    }
+    let channels = cx.facts.channels(*needed.first()?)?;
+    let columns: Vec<usize> = (0..channels as u32).map(|c| at.get(&c).copied()).collect::<Option<_>>()?;
+    for value in needed {
+        let name = cx.view.name(value);
+        emit.take(&format!("{name}_body"), wide, layout.len(), &columns, Some(name));
+    }
+    Some(())
+}
+
+/// The element type of the branch's weights, which is that of its tensors (ONNX `Conv`, type constraint T).
+fn element_type(facts: &Facts<'_>, proof: &Proof) -> Option<DataType> {
+    facts
+        .dtype(proof.fork)
+        .or_else(|| facts.dtype(proof.output))
+        .filter(|t| matches!(t, DataType::Float | DataType::Float16 | DataType::Bfloat16 | DataType::Double))
+}

@@ -1,0 +1,234 @@
+//! Reading a join: which tensor is the fork, which operators stand on the branch and on the shortcut.
+
+use std::collections::BTreeMap;
+
+use crate::graph::{NodeId, ValueId};
+
+use super::pass::{self, Context, Reading, Step};
+use super::reject::{Reject, RejectCode};
+use super::shortcut::Shortcut;
+
+/// One operator of the branch, from the fork towards the join.
+pub struct PathStep {
+    /// What it does.
+    pub step: Step,
+    /// Its node.
+    pub node: NodeId,
+    /// The tensor that the branch comes in by.
+    pub input: ValueId,
+    /// The tensor that it leaves by.
+    pub output: ValueId,
+}
+
+/// A join with one of its inputs read as the branch and the other as the shortcut.
+pub struct Site {
+    /// The `Add` or `Sum`.
+    pub join: NodeId,
+    /// What the join computes.
+    pub output: ValueId,
+    /// The tensor that both sides come from.
+    pub fork: ValueId,
+    /// The branch, from the fork to the join.
+    pub steps: Vec<PathStep>,
+    /// The shortcut.
+    pub shortcut: Shortcut,
+}
+
+/// The two data inputs of `node` when it is a join: an `Add`, or a `Sum` of two.
+#[must_use]
+pub fn join_inputs(cx: Context<'_>, node: NodeId) -> Option<(ValueId, ValueId)> {
+    if !matches!(cx.view.op(node), "Add" | "Sum") {
+        return None;
+    }
+    match cx.view.inputs(node) {
+        [Some(a), Some(b)] if cx.facts.is_data(*a) && cx.facts.is_data(*b) => Some((*a, *b)),
+        _ => None,
+    }
+}
+
+/// Every way to read `join`: at most two, one for each side that can be the branch.
+///
+/// # Errors
+/// The [`Reject`] of the side that came further, when there is no way.
+pub fn find(cx: Context<'_>, join: NodeId) -> Result<Vec<Site>, Reject> {
+    let Some((a, b)) = join_inputs(cx, join) else {
+        return Err(Reject::at(cx.view, join, RejectCode::TwoBranches, "not a sum of two tensors of data"));
+    };
+    if a == b {
+        return Err(Reject::at(cx.view, join, RejectCode::TwoBranches, "the sum of a tensor with itself: there is no branch"));
+    }
+    let mut sites = Vec::new();
+    let mut nearest: Option<Reject> = None;
+    for (branch, shortcut) in [(a, b), (b, a)] {
+        match read_branch(cx, join, branch, Shortcut::walk(cx, shortcut)) {
+            Ok(site) => sites.push(site),
+            Err(reject) => {
+                if nearest.as_ref().is_none_or(|n| n.depth < reject.depth) {
+                    nearest = Some(reject);
+                }
+            }
+        }
+    }
+    match nearest {
+        Some(reject) if sites.is_empty() => Err(reject),
+        _ => Ok(sites),
+    }
+}
+
+fn read_branch(cx: Context<'_>, join: NodeId, branch: ValueId, shortcut: Shortcut) -> Result<Site, Reject> {
+    let output = cx
+        .view
+        .output(join)
+        .ok_or_else(|| Reject::at(cx.view, join, RejectCode::TwoBranches, "the join has no output"))?;
+    let origins: BTreeMap<ValueId, usize> = shortcut.origins().iter().enumerate().map(|(i, v)| (*v, i)).collect();
+    let mut search = Search::new(cx, &origins);
+    search.run(branch);
+    let Some(steps) = search.path(branch) else {
+        return Err(search.explain(&shortcut));
+    };
+    let fork = steps.first().map_or(branch, |s| s.input);
+    let origin = origins.get(&fork).copied().unwrap_or(0);
+    Ok(Site { join, output, fork, steps, shortcut: shortcut.from_origin(origin) })
+}
+
+/// What is known of a tensor on the way from the join to the fork.
+enum Known {
+    /// It is an origin of the shortcut: the branch starts here.
+    Fork,
+    /// The cheapest way on costs so much and takes the reading with this index.
+    Way { cost: f64, pick: usize, readings: Vec<Reading> },
+    /// No way on.
+    Dead,
+}
+
+/// The cheapest way from the join's input to an origin of the shortcut. Where an operator has several ways
+/// on (the operands of a `Concat`, of a product), the one through the fewest multiplications is taken.
+struct Search<'a, 'b> {
+    cx: Context<'a>,
+    origins: &'b BTreeMap<ValueId, usize>,
+    /// No tensor computed before every origin can lead to one.
+    earliest: usize,
+    known: BTreeMap<ValueId, Known>,
+    reject: Option<Reject>,
+}
+
+impl<'a, 'b> Search<'a, 'b> {
+    fn new(cx: Context<'a>, origins: &'b BTreeMap<ValueId, usize>) -> Self {
+        let rank = |v: &ValueId| cx.view.def(*v).map_or(0, |n| cx.view.position(n));
+        let earliest = origins.keys().map(rank).min().unwrap_or(0);
+        Self { cx, origins, earliest, known: BTreeMap::new(), reject: None }
+    }
+
+    /// Depth first with a stack of its own: a branch may be as long as the model.
+    fn run(&mut self, branch: ValueId) {
+        let mut stack = vec![(branch, 0)];
+        let mut open: BTreeMap<ValueId, Vec<Reading>> = BTreeMap::new();
+        while let Some((value, depth)) = stack.pop() {
+            if let Some(readings) = open.remove(&value) {
+                let known = self.choose(readings);
+                self.known.insert(value, known);
+                continue;
+            }
+            if self.known.contains_key(&value) {
+                continue;
+            }
+            // The join's own input is no fork: a branch without an operator has no place to merge.
+            if depth > 0 && self.origins.contains_key(&value) {
+                self.known.insert(value, Known::Fork);
+                continue;
+            }
+            match self.readings(value, depth) {
+                None => {
+                    self.known.insert(value, Known::Dead);
+                }
+                Some(readings) => {
+                    stack.push((value, depth));
+                    stack.extend(readings.iter().map(|r| (r.input, depth + 1)));
+                    open.insert(value, readings);
+                }
+            }
+        }
+    }
+
+    fn readings(&mut self, value: ValueId, depth: usize) -> Option<Vec<Reading>> {
+        let node = self.cx.view.def(value);
+        if node.is_none_or(|n| self.cx.view.position(n) < self.earliest) {
+            return None;
+        }
+        match pass::read(self.cx, value) {
+            Ok(readings) => Some(readings),
+            Err(mut reject) => {
+                reject.depth = depth;
+                if self.reject.as_ref().is_none_or(|r| r.depth < depth) {
+                    self.reject = Some(reject);
+                }
+                None
+            }
+        }
+    }
+
+    fn choose(&self, readings: Vec<Reading>) -> Known {
+        let mut best: Option<(f64, usize)> = None;
+        for (pick, reading) in readings.iter().enumerate() {
+            let rest = match self.known.get(&reading.input) {
+                Some(Known::Fork) => 0.0,
+                Some(Known::Way { cost, .. }) => *cost,
+                Some(Known::Dead) | None => continue,
+            };
+            let own = match &reading.step {
+                Step::Conv(c) => (c.channels.0 / c.group.max(1) * c.channels.1 * c.taps()) as f64,
+                _ => 1.0,
+            };
+            if best.is_none_or(|(cost, _)| own + rest < cost) {
+                best = Some((own + rest, pick));
+            }
+        }
+        match best {
+            Some((cost, pick)) => Known::Way { cost, pick, readings },
+            None => Known::Dead,
+        }
+    }
+
+    /// The steps from the fork to `branch`.
+    fn path(&mut self, branch: ValueId) -> Option<Vec<PathStep>> {
+        let mut steps = Vec::new();
+        let mut at = branch;
+        loop {
+            match self.known.remove(&at)? {
+                Known::Fork => break,
+                Known::Dead => return None,
+                Known::Way { pick, mut readings, .. } => {
+                    let Reading { step, input } = readings.swap_remove(pick);
+                    steps.push(PathStep { step, node: self.cx.view.def(at)?, input, output: at });
+                    at = input;
+                }
+            }
+        }
+        steps.reverse();
+        Some(steps)
+    }
+
+    /// Why no way was found: the operator that the branch could not pass, or the one that ended the shortcut.
+    fn explain(self, shortcut: &Shortcut) -> Reject {
+        if let Some(reject) = self.reject {
+            return reject;
+        }
+        let view = self.cx.view;
+        let last = shortcut.origins().last().copied();
+        match last.and_then(|v| view.def(v)) {
+            Some(node) => {
+                let op = view.op(node);
+                let reason = format!("the two sides never meet: neither is linear back to a common tensor (this side ends at a {op})");
+                Reject::at(view, node, RejectCode::ShortcutNotLinear, reason)
+            }
+            None => Reject {
+                code: RejectCode::TwoBranches,
+                reason: "the two sides never meet before the graph's inputs".to_owned(),
+                node: String::new(),
+                tensor: last.map(|v| view.name(v).to_owned()).unwrap_or_default(),
+                hint: String::new(),
+                depth: 0,
+            },
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The linear side of a join, as one linear map that a convolution of the branch can host.
+
+use ndarray::{ArrayD, IxDyn};
+
+use crate::algebra::{Geometry, Kernel, compose};
+use crate::facts::Dim;
+use crate::graph::{NodeId, ValueId};
+
+use super::pass::{BranchConv, Context, affine, channels, conv};
+use super::reject::{Reject, RejectCode};
+
+/// One operator of a shortcut.
+pub enum LinearStep {
+    /// `Identity`, `Dropout`.
+    Nothing,
+    /// A convolution with constant weights.
+    Conv(Box<BranchConv>),
+    /// `scale * x + shift` per channel.
+    Affine(Vec<f64>, Vec<f64>),
+    /// The average over a window that never divides by less than its size.
+    Average(Geometry),
+    /// Every `stride`-th entry along each spatial axis.
+    Subsample(Vec<usize>),
+    /// The input channel of each output channel; `None` is a channel of zeros.
+    Select(Vec<Option<usize>>),
+}
+
+/// The chain of linear operators that ends at one input of the join.
+pub struct Shortcut {
+    /// Operators from the join towards the graph's input.
+    steps: Vec<(NodeId, LinearStep)>,
+    /// `values[i]` is what the first `i` steps are applied to; `values[0]` is the join's input.
+    values: Vec<ValueId>,
+}
+
+/// Longest chain that is looked at.
+const MOST_STEPS: usize = 64;
+
+impl Shortcut {
+    /// Walks from `value` towards the graph's input as long as the operators are linear.
+    #[must_use]
+    pub fn walk(cx: Context<'_>, value: ValueId) -> Self {
+        let mut chain = Self { steps: Vec::new(), values: vec![value] };
+        let mut at = value;
+        while chain.steps.len() < MOST_STEPS {
+            let Some((node, step, input)) = read(cx, at) else { break };
+            chain.steps.push((node, step));
+            chain.values.push(input);
+            at = input;
+        }
+        chain
+    }
+
+    /// Tensors that the shortcut is a linear map of, the nearest first.
+    #[must_use]
+    pub fn origins(&self) -> &[ValueId] {
+        &self.values
+    }
+
+    /// Keeps the part behind the `origin`-th tensor.
+    #[must_use]
+    pub fn from_origin(mut self, origin: usize) -> Self {
+        self.steps.truncate(origin);
+        self.values.truncate(origin + 1);
+        self
+    }
+
+    /// The nodes of the chain.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.steps.iter().map(|(node, _)| *node)
+    }
+
+    /// The convolutions of the chain.
+    pub fn convs(&self) -> impl Iterator<Item = &BranchConv> + '_ {
+        self.steps.iter().filter_map(|(_, step)| match step {
+            LinearStep::Conv(conv) => Some(&**conv),
+            _ => None,
+        })
+    }
+
+    /// The whole chain as one map of a tensor with `channels` channels and `axes` spatial axes.
+    ///
+    /// # Errors
+    /// [`RejectCode::ShortcutDoesNotFit`] when two windows follow each other, or when a bias stands before
+    /// a window that pads: what is outside the image is 0 and not the bias.
+    pub fn map(&self, cx: Context<'_>, channels: usize, axes: usize) -> Result<LinearMap, Reject> {
+        let mut map = LinearMap::identity(channels, axes);
+        for (node, step) in self.steps.iter().rev() {
+            let next = match step {
+                LinearStep::Nothing => continue,
+                LinearStep::Affine(scale, shift) => {
+                    if scale.len() != map.kernel.outputs() {
+                        return Err(channel_count(cx, *node));
+                    }
+                    map = LinearMap { kernel: map.kernel.then_affine(scale, shift), is_identity: false, ..map };
+                    continue;
+                }
+                LinearStep::Conv(conv) => {
+                    let kernel = conv.kernel(cx.facts).ok_or_else(|| weight_lost(cx, *node))?;
+                    (kernel, conv.window.clone())
+                }
+                LinearStep::Average(window) => (compose::average(map.kernel.outputs(), window), window.clone()),
+                LinearStep::Subsample(stride) => {
+                    let window = Geometry { stride: stride.clone(), ..Geometry::pointwise(axes) };
+                    (Kernel::identity(map.kernel.outputs(), axes), window)
+                }
+                LinearStep::Select(from) => {
+                    (selection(from, map.kernel.outputs(), axes).ok_or_else(|| channel_count(cx, *node))?, Geometry::pointwise(axes))
+                }
+            };
+            if next.0.inputs() != map.kernel.outputs() {
+                return Err(channel_count(cx, *node));
+            }
+            map = map.then(next.0, next.1).ok_or_else(|| {
+                let reason = "two windows follow each other on the shortcut, or a bias stands before padding: they do not compose into one kernel";
+                Reject::at(cx.view, *node, RejectCode::ShortcutDoesNotFit, reason)
+            })?;
+        }
+        Ok(map)
+    }
+}
+
+fn channel_count(cx: Context<'_>, node: NodeId) -> Reject {
+    Reject::at(cx.view, node, RejectCode::BadConvolution, "the channel counts on the shortcut do not fit each other")
+}
+
+fn weight_lost(cx: Context<'_>, node: NodeId) -> Reject {
+    Reject::at(cx.view, node, RejectCode::WeightNotConstant, "the weight of the shortcut is not a constant")
+}
+
+/// A shortcut as a value.
+#[derive(Clone)]
+pub struct LinearMap {
+    /// Weights and bias.
+    pub kernel: Kernel,
+    /// Its window.
+    pub window: Geometry,
+    /// True when it is the identity, so that no convolution has to host it.
+    pub is_identity: bool,
+}
+
+impl LinearMap {
+    fn identity(channels: usize, axes: usize) -> Self {
+        Self { kernel: Kernel::identity(channels, axes), window: Geometry::pointwise(axes), is_identity: true }
+    }
+
+    /// True when it looks at one position only.
+    #[must_use]
+    pub fn is_pointwise(&self) -> bool {
+        let one = Geometry::pointwise(self.window.axes());
+        Geometry { stride: one.stride.clone(), ..self.window.clone() } == one
+    }
+
+    fn then(self, kernel: Kernel, window: Geometry) -> Option<Self> {
+        let unit = |g: &Geometry| g.stride.iter().all(|s| *s == 1);
+        if self.is_identity {
+            return Some(Self { kernel, window, is_identity: false });
+        }
+        let after = Self { kernel, window, is_identity: false };
+        if after.is_pointwise() {
+            let stride = self.window.stride.iter().zip(&after.window.stride).map(|(a, b)| a * b).collect();
+            let kernel = compose::then_pointwise(&self.kernel, &after.kernel)?;
+            return Some(Self { kernel, window: Geometry { stride, ..self.window }, is_identity: false });
+        }
+        if self.is_pointwise() && unit(&self.window) {
+            let kernel = compose::pointwise_then(&self.kernel, &after.kernel)?;
+            return Some(Self { kernel, window: after.window, is_identity: false });
+        }
+        None
+    }
+}
+
+/// The 1x1 kernel that picks channels.
+fn selection(from: &[Option<usize>], inputs: usize, axes: usize) -> Option<Kernel> {
+    let mut shape = vec![1; axes + 2];
+    shape[0] = from.len();
+    shape[1] = inputs;
+    let mut flat = ndarray::Array2::<f64>::zeros((from.len(), inputs));
+    for (o, i) in from.iter().enumerate() {
+        if let Some(i) = i {
+            *flat.get_mut((o, *i))? = 1.0;
+        }
+    }
+    let weight: ArrayD<f64> = flat.into_shape_with_order(IxDyn(&shape)).ok()?;
+    Some(Kernel { weight, bias: None, group: 1 })
+}
+
+/// The node that computes `value`, when it is linear: node, step and input.
+fn read(cx: Context<'_>, value: ValueId) -> Option<(NodeId, LinearStep, ValueId)> {
+    let node = cx.view.def(value)?;
+    if let Some(input) = affine::nothing(cx, node, value) {
+        return Some((node, LinearStep::Nothing, input));
+    }
+    if let Some((input, scale, shift)) = affine::affine(cx, node) {
+        return Some((node, LinearStep::Affine(scale, shift), input));
+    }
+    let input = cx.view.input(node, 0)?;
+    let step = match cx.view.op(node) {
+        "Conv" => LinearStep::Conv(Box::new(conv::branch_conv(cx, node).ok()?)),
+        "AveragePool" => LinearStep::Average(average(cx, node, input)?),
+        "Slice" | "Split" => slice(cx, node, value, input)?,
+        "Pad" => LinearStep::Select(pad(cx, node, input)?),
+        _ => return None,
+    };
+    Some((node, step, input))
+}
+
+/// The window of an `AveragePool` (ONNX, opsets 7 to 22) that divides by its full size everywhere.
+pub(crate) fn average(cx: Context<'_>, node: NodeId, input: ValueId) -> Option<Geometry> {
+    let view = cx.view;
+    if !matches!(view.attr_s(node, "auto_pad"), None | Some(b"NOTSET" | b"VALID")) {
+        return None;
+    }
+    let count = |v: &[i64]| v.iter().map(|x| usize::try_from(*x).ok()).collect::<Option<Vec<usize>>>();
+    let kernel = count(view.attr_ints(node, "kernel_shape")?)?;
+    let axes = kernel.len();
+    let list = |name: &str, default: usize, n: usize| match view.attr_ints(node, name) {
+        Some(v) => count(v).filter(|v| v.len() == n),
+        None => Some(vec![default; n]),
+    };
+    let stride = list("strides", 1, axes)?;
+    let dilation = list("dilations", 1, axes)?;
+    let pads = list("pads", 0, 2 * axes)?;
+    if kernel.iter().chain(&stride).chain(&dilation).any(|n| *n == 0) {
+        return None;
+    }
+    let padded = pads.iter().any(|p| *p > 0);
+    if padded && view.attr_i(node, "count_include_pad").unwrap_or(0) == 0 {
+        return None;
+    }
+    let window = Geometry { kernel, stride, dilation, pad_begin: pads[..axes].to_vec(), pad_end: pads[axes..].to_vec() };
+    if view.attr_i(node, "ceil_mode").unwrap_or(0) != 0 {
+        // The last window must end inside: else the pool divides by fewer entries there.
+        let shape = cx.facts.shape(input)?;
+        for axis in 0..axes {
+            let Some(Dim::Known(n)) = shape.get(axis + 2) else { return None };
+            if (n + window.growth(axis) - 1).rem_euclid(window.stride[axis] as i64) != 0 {
+                return None;
+            }
+        }
+    }
+    Some(window)
+}
+
+/// A `Slice` or `Split` that takes a range of channels, or a `Slice` that takes every n-th entry in space.
+fn slice(cx: Context<'_>, node: NodeId, value: ValueId, input: ValueId) -> Option<LinearStep> {
+    if let Some(range) = channels::taken(cx, node, value) {
+        return Some(LinearStep::Select(range.map(|c| Some(c as usize)).collect()));
+    }
+    if cx.view.op(node) != "Slice" {
+        return None;
+    }
+    let rank = cx.facts.rank(input)?;
+    let mut stride = vec![1; rank.checked_sub(2)?];
+    for cut in crate::facts::slices(cx.view, cx.facts, node)? {
+        let axis = usize::try_from(if cut.axis < 0 { cut.axis + rank as i64 } else { cut.axis }).ok()?;
+        let known = match cx.facts.shape(input).and_then(|s| s.get(axis)) {
+            Some(Dim::Known(n)) => *n,
+            _ => i64::from(i32::MAX),
+        };
+        if cut.start != 0 || cut.step < 1 || cut.end < known {
+            return None;
+        }
+        match axis.checked_sub(2) {
+            Some(spatial) => *stride.get_mut(spatial)? = usize::try_from(cut.step).ok()?,
+            None if cut.step == 1 => {}
+            None => return None,
+        }
+    }
+    Some(LinearStep::Subsample(stride))
+}
+
+/// A `Pad` with zeros on the channel axis alone: the input channel of each output channel.
+fn pad(cx: Context<'_>, node: NodeId, input: ValueId) -> Option<Vec<Option<usize>>> {
+    let view = cx.view;
+    if !matches!(view.attr_s(node, "mode"), None | Some(b"constant")) {
+        return None;
+    }
+    let rank = cx.facts.rank(input)?;
+    let channels = cx.facts.channels(input)?;
+    let (pads, fill): (Vec<i64>, f64) = if view.opset() < 11 {
+        (view.attr_ints(node, "pads")?.to_vec(), f64::from(view.attr_f(node, "value").unwrap_or(0.0)))
+    } else {
+        let pads = cx.facts.constant(view.input(node, 1)?)?.data.iter().map(|v| *v as i64).collect();
+        let fill = match view.input(node, 2) {
+            Some(v) => cx.facts.constant(v)?.data.iter().copied().next()?,
+            None => 0.0,
+        };
+        (pads, fill)
+    };
+    if fill != 0.0 || pads.len() != 2 * rank || view.input(node, 3).is_some() {
+        return None;
+    }
+    let elsewhere = pads.iter().enumerate().any(|(i, p)| i % rank != 1 && *p != 0);
+    let (front, back) = (usize::try_from(pads[1]).ok()?, usize::try_from(pads[rank + 1]).ok()?);
+    let most = 1 << 20;
+    if elsewhere || front > most || back > most {
+        return None;
+    }
+    Some(std::iter::repeat_n(None, front).chain((0..channels).map(Some)).chain(std::iter::repeat_n(None, back)).collect())
+}

@@ -1,0 +1,140 @@
+//! What a verification found.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// The verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// The rewritten model is as close to the float64 answer as the original.
+    Equal,
+    /// It is not, or the signatures differ.
+    Mismatch,
+    /// Nothing could be concluded: an output was constant, zero or not finite for every input.
+    NoEvidence,
+}
+
+/// What was compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "coverage", rename_all = "kebab-case")]
+pub enum Coverage {
+    /// Both models from their inputs to their outputs.
+    Whole,
+    /// Only the rewritten regions, cut out of both models.
+    Regions {
+        /// The tensors at which the regions end.
+        tensors: Vec<String>,
+        /// Why the whole model could not be run.
+        reason: String,
+    },
+}
+
+/// One output, over all inputs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OutputReport {
+    /// Its name.
+    pub name: String,
+    /// Largest distance of the original from float64.
+    pub original_error: f64,
+    /// Largest distance of the rewritten model from float64.
+    pub rewritten_error: f64,
+    /// What was allowed where the rewritten model came closest to it.
+    pub limit: f64,
+    /// Largest value.
+    pub largest: f64,
+    /// True when some input made it vary.
+    pub has_evidence: bool,
+}
+
+/// A graph input as it was fed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InputReport {
+    /// Its name.
+    pub name: String,
+    /// The shape that was used.
+    pub shape: Vec<usize>,
+    /// True when a dimension was not fixed by the model and was chosen here.
+    pub assumed: bool,
+}
+
+/// The first tensor, in the order of the original, whose values differ.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FirstDifference {
+    /// The tensor.
+    pub tensor: String,
+    /// The node that computes it in the original.
+    pub node: String,
+    /// Its operator.
+    pub op: String,
+    /// Largest difference over the largest value.
+    pub difference: f64,
+    /// The kind of input that shows it.
+    pub input: String,
+}
+
+/// The result of a verification.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VerifyReport {
+    /// The verdict.
+    pub status: Status,
+    /// In words, when it is not [`Status::Equal`].
+    pub message: String,
+    /// What was compared.
+    #[serde(flatten)]
+    pub coverage: Coverage,
+    /// Each output.
+    pub outputs: Vec<OutputReport>,
+    /// The inputs that were fed.
+    pub inputs: Vec<InputReport>,
+    /// The kinds of values that were fed.
+    pub kinds: Vec<String>,
+    /// Seed of the random ones.
+    pub seed: u64,
+    /// Where the models part, when they do.
+    pub first_difference: Option<FirstDifference>,
+}
+
+impl VerifyReport {
+    /// True for [`Status::Equal`].
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        self.status == Status::Equal
+    }
+}
+
+impl fmt::Display for VerifyReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status {
+            Status::Equal => {
+                let ratio = |f: fn(&OutputReport) -> f64| {
+                    self.outputs.iter().map(|o| f(o) / o.largest.max(f64::MIN_POSITIVE)).fold(0.0, f64::max)
+                };
+                write!(
+                    f,
+                    "equal; distance from float64 over the largest value: original {:.1e}, rewritten {:.1e}; inputs: {}",
+                    ratio(|o| o.original_error),
+                    ratio(|o| o.rewritten_error),
+                    self.kinds.join(", ")
+                )?;
+            }
+            Status::Mismatch => write!(f, "the models differ: {}", self.message)?,
+            Status::NoEvidence => write!(f, "no evidence: {}", self.message)?,
+        }
+        for input in self.inputs.iter().filter(|i| i.assumed) {
+            write!(f, "\n  input '{}' was taken as {:?}", input.name, input.shape)?;
+        }
+        if let Coverage::Regions { tensors, reason } = &self.coverage {
+            write!(f, "\n  only the rewritten regions were run ({}), because {reason}", tensors.join(", "))?;
+        }
+        if let Some(d) = &self.first_difference {
+            write!(
+                f,
+                "\n  first differing tensor: '{}' (node '{}', {}), by {:.1e} of its largest value, on {} input",
+                d.tensor, d.node, d.op, d.difference, d.input
+            )?;
+        }
+        Ok(())
+    }
+}
