@@ -1,5 +1,6 @@
 //! Removes residual connections from trained ONNX networks without changing what they compute.
 pub mod algebra;
+pub mod cli;
 pub mod engine;
 pub mod facts;
 pub mod graph;

@@ -1,0 +1,113 @@
+//! `onnx-rm rewrite`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::engine;
+use crate::report::{Report, SCHEMA_VERSION, Verification};
+
+use super::{Bar, Failure, Feeding, Planning, Reading, Talking, Verdict, print, say};
+
+pub(super) const EXAMPLES: &str = "Examples:
+  onnx-rm rewrite resnet50.onnx chain.onnx
+  onnx-rm rewrite edsr.onnx chain.onnx --long-skips
+  onnx-rm rewrite model.onnx chain.onnx --target onnxruntime --json > report.json
+  onnx-rm rewrite model.onnx chain.onnx --inputs samples.npz --require
+
+Both saved files are run before the output gets its name. If they differ, nothing is written and the exit code is 1.";
+
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// The model to read
+    input: PathBuf,
+    /// The model to write; may be the same file
+    output: PathBuf,
+    #[command(flatten)]
+    planning: Planning,
+    #[command(flatten)]
+    reading: Reading,
+    /// Write without running the models; the report says so
+    #[arg(long)]
+    no_verify: bool,
+    #[command(flatten)]
+    feeding: Feeding,
+    /// Exit with 1, and write nothing, when no join could be removed
+    #[arg(long)]
+    require: bool,
+    /// Plan and report only; write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    talking: Talking,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
+    let input = &arguments.input;
+    if !arguments.no_verify && !arguments.dry_run && !cfg!(feature = "verify") {
+        return Err(Failure {
+            message: "this build cannot verify: it was built without the feature 'verify'".to_owned(),
+            hint: Some("--no-verify writes without verification".to_owned()),
+        });
+    }
+    let bar = Bar::new(arguments.talking.quiet || arguments.talking.json);
+    let mut model = arguments.reading.load(input)?;
+    let options = arguments.planning.options();
+    let outcome = engine::rewrite(&mut model, &options, &mut |p| bar.show(&p)).map_err(|e| Failure::new(input, e))?;
+    let found = outcome.removed().next().is_some();
+    let mut report = Report {
+        schema_version: SCHEMA_VERSION,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        command: "rewrite".to_owned(),
+        input: input.display().to_string(),
+        output: None,
+        options,
+        outcome,
+        verification: None,
+    };
+    let mut verdict = if arguments.require && !found { Verdict::Finding } else { Verdict::Done };
+    if !arguments.dry_run && matches!(verdict, Verdict::Done) {
+        verdict = write(arguments, &model, &mut report, &bar)?;
+    }
+    drop(bar);
+    if arguments.talking.json {
+        print(&report.to_json());
+    } else if !arguments.talking.quiet {
+        say(&report);
+    }
+    if let (Verdict::Finding, true) = (&verdict, arguments.talking.quiet) {
+        say(&format!("{}: {}\n", input.display(), finding(&report)));
+    }
+    Ok(verdict)
+}
+
+/// Even a quiet run says why it wrote nothing.
+fn finding(report: &Report) -> String {
+    match &report.verification {
+        Some(Verification::Failed(v)) => v.to_string(),
+        _ => "no join could be removed".to_owned(),
+    }
+}
+
+fn write(arguments: &Arguments, model: &crate::io::Model, report: &mut Report, bar: &Bar) -> Result<Verdict, Failure> {
+    let output = &arguments.output;
+    let failed = |e: crate::io::SaveError| Failure { message: e.to_string(), hint: None };
+    let staged = crate::io::stage(model, output).map_err(failed)?;
+    let verification = if !model.edited {
+        Verification::Unchanged
+    } else if arguments.no_verify {
+        Verification::Off
+    } else {
+        bar.note("verifying");
+        let verified = super::verify::compare(&arguments.input, &staged.path(), &arguments.feeding)?;
+        if verified.is_equal() { Verification::Passed(verified) } else { Verification::Failed(verified) }
+    };
+    let fails = matches!(verification, Verification::Failed(_));
+    report.verification = Some(verification);
+    if fails {
+        return Ok(Verdict::Finding);
+    }
+    staged.commit().map_err(failed)?;
+    report.output = Some(output.display().to_string());
+    Ok(Verdict::Done)
+}

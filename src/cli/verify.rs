@@ -1,0 +1,58 @@
+//! `onnx-rm verify`, and the verification inside `rewrite`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::verify::VerifyReport;
+
+use super::{Failure, Feeding, Talking, Verdict, print, say};
+
+pub(super) const EXAMPLES: &str = "Examples:
+  onnx-rm verify model.onnx chain.onnx
+  onnx-rm verify model.onnx chain.onnx --inputs samples.npz
+  onnx-rm verify model.onnx chain.onnx --input-shape input:1x3x224x224
+
+The original is evaluated in float64. Both models are run in their own type; the second may be no further from float64
+than the first, times a small factor. An output that is constant, zero or not finite is no evidence.";
+
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// The model that is right
+    original: PathBuf,
+    /// The model that should compute the same
+    rewritten: PathBuf,
+    #[command(flatten)]
+    feeding: Feeding,
+    #[command(flatten)]
+    talking: Talking,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
+    let report = compare(&arguments.original, &arguments.rewritten, &arguments.feeding)?;
+    if arguments.talking.json {
+        print(&serde_json::to_string_pretty(&report).unwrap_or_default());
+    } else if !arguments.talking.quiet {
+        say(&format!("{report}\n"));
+    }
+    Ok(if report.is_equal() { Verdict::Done } else { Verdict::Finding })
+}
+
+#[cfg(feature = "verify")]
+pub(super) fn compare(original: &Path, rewritten: &Path, feeding: &Feeding) -> Result<VerifyReport, Failure> {
+    let options = crate::verify::VerifyOptions {
+        inputs: feeding.inputs.clone(),
+        shapes: feeding.input_shape.clone(),
+        seed: feeding.seed,
+    };
+    crate::verify::verify(original, rewritten, &options).map_err(|e| Failure {
+        message: e.to_string(),
+        hint: e.hint().map(str::to_owned),
+    })
+}
+
+#[cfg(not(feature = "verify"))]
+pub(super) fn compare(original: &Path, _: &Path, feeding: &Feeding) -> Result<VerifyReport, Failure> {
+    let _ = (&feeding.inputs, &feeding.input_shape, feeding.seed);
+    Err(Failure::new(original, "this build cannot verify: it was built without the feature 'verify'"))
+}
