@@ -47,7 +47,11 @@ pub enum EngineError {
 ///
 /// # Errors
 /// [`EngineError`] when the graph is malformed.
-pub fn rewrite(model: &mut Model, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Outcome, EngineError> {
+pub fn rewrite(
+    model: &mut Model,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Outcome, EngineError> {
     let outcome = rewrite_proto(&mut model.proto, options, progress)?;
     model.edited |= outcome.removed().next().is_some();
     Ok(outcome)
@@ -72,7 +76,11 @@ pub fn inspect(model: &Model, options: &Options, progress: &mut dyn FnMut(Progre
 ///
 /// # Errors
 /// As [`rewrite`].
-pub fn rewrite_proto(model: &mut ModelProto, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Outcome, EngineError> {
+pub fn rewrite_proto(
+    model: &mut ModelProto,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Outcome, EngineError> {
     let before = priced(model)?;
     let mut sites: Vec<SiteReport> = Vec::new();
     let mut stop = StopReason::RoundLimit;
@@ -115,7 +123,12 @@ struct Round {
     kept: Vec<SiteReport>,
 }
 
-fn plan_round(model: &ModelProto, options: &Options, number: usize, progress: &mut dyn FnMut(Progress)) -> Result<Round, EngineError> {
+fn plan_round(
+    model: &ModelProto,
+    options: &Options,
+    number: usize,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Round, EngineError> {
     let view = GraphView::new(model)?;
     let facts = Facts::new(&view);
     let cx = Context { view: &view, facts: &facts, options };
@@ -169,7 +182,12 @@ fn plan_join(cx: Context<'_>, join: NodeId, claimed: &BTreeSet<NodeId>, names: &
         return Err(Reject::at(cx.view, join, RejectCode::CannotPass, reason));
     }
     let edits = build::build(cx, proof, &choice, names).ok_or_else(|| {
-        Reject::at(cx.view, join, RejectCode::WeightNotConstant, "a weight or an element type on the branch could not be read")
+        Reject::at(
+            cx.view,
+            join,
+            RejectCode::WeightNotConstant,
+            "a weight or an element type on the branch could not be read",
+        )
     })?;
     let change = Change {
         form: form(proof, &choice),
@@ -192,7 +210,9 @@ fn admit(cx: Context<'_>, site: Site) -> Result<Site, Reject> {
         let merged = cx.view.node(step.node).metadata_props.iter().any(|p| p.key() == MERGE_KEY);
         if merged {
             let reason = "the branch held another join: carrying across it costs much more than the join itself";
-            return Err(Reject::at(cx.view, step.node, RejectCode::LongSkip, reason).hint("--long-skips removes it too"));
+            return Err(
+                Reject::at(cx.view, step.node, RejectCode::LongSkip, reason).hint("--long-skips removes it too")
+            );
         }
     }
     Ok(site)

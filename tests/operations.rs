@@ -56,59 +56,83 @@ const BLOCKS: &[(&str, Block)] = &[
         b.add(&y, x)
     }),
     ("leaky relu", |b, x| basic_with(b, x, |b, y| b.node("LeakyRelu", &[y], vec![float("alpha", 0.1)]))),
-    ("leaky relu with a steep slope", |b, x| basic_with(b, x, |b, y| b.node("LeakyRelu", &[y], vec![float("alpha", 1.5)]))),
-    ("prelu", |b, x| basic_with(b, x, |b, y| {
-        let s = b.random(&[8, 1, 1], 0.5);
-        b.node("PRelu", &[y, &s], vec![])
-    })),
-    ("prelu with a leading axis", |b, x| basic_with(b, x, |b, y| {
-        let s = b.random(&[1, 8, 1, 1], 0.5);
-        b.node("PRelu", &[y, &s], vec![])
-    })),
-    ("clip on both sides", |b, x| basic_with(b, x, |b, y| {
-        let (lo, hi) = (b.floats(&[], vec![0.0]), b.floats(&[], vec![1.5]));
-        b.node("Clip", &[y, &lo, &hi], vec![])
-    })),
-    ("clip below", |b, x| basic_with(b, x, |b, y| {
-        let lo = b.floats(&[], vec![-0.5]);
-        b.node("Clip", &[y, &lo], vec![])
-    })),
-    ("clip above", |b, x| basic_with(b, x, |b, y| {
-        let hi = b.floats(&[], vec![0.5]);
-        b.node("Clip", &[y, "", &hi], vec![])
-    })),
-    ("max with a scalar", |b, x| basic_with(b, x, |b, y| {
-        let lo = b.floats(&[], vec![0.0]);
-        b.node("Max", &[y, &lo], vec![])
-    })),
-    ("min with a scalar", |b, x| basic_with(b, x, |b, y| {
-        let hi = b.floats(&[1], vec![0.25]);
-        b.node("Min", &[&hi, y], vec![])
-    })),
+    ("leaky relu with a steep slope", |b, x| {
+        basic_with(b, x, |b, y| b.node("LeakyRelu", &[y], vec![float("alpha", 1.5)]))
+    }),
+    ("prelu", |b, x| {
+        basic_with(b, x, |b, y| {
+            let s = b.random(&[8, 1, 1], 0.5);
+            b.node("PRelu", &[y, &s], vec![])
+        })
+    }),
+    ("prelu with a leading axis", |b, x| {
+        basic_with(b, x, |b, y| {
+            let s = b.random(&[1, 8, 1, 1], 0.5);
+            b.node("PRelu", &[y, &s], vec![])
+        })
+    }),
+    ("clip on both sides", |b, x| {
+        basic_with(b, x, |b, y| {
+            let (lo, hi) = (b.floats(&[], vec![0.0]), b.floats(&[], vec![1.5]));
+            b.node("Clip", &[y, &lo, &hi], vec![])
+        })
+    }),
+    ("clip below", |b, x| {
+        basic_with(b, x, |b, y| {
+            let lo = b.floats(&[], vec![-0.5]);
+            b.node("Clip", &[y, &lo], vec![])
+        })
+    }),
+    ("clip above", |b, x| {
+        basic_with(b, x, |b, y| {
+            let hi = b.floats(&[], vec![0.5]);
+            b.node("Clip", &[y, "", &hi], vec![])
+        })
+    }),
+    ("max with a scalar", |b, x| {
+        basic_with(b, x, |b, y| {
+            let lo = b.floats(&[], vec![0.0]);
+            b.node("Max", &[y, &lo], vec![])
+        })
+    }),
+    ("min with a scalar", |b, x| {
+        basic_with(b, x, |b, y| {
+            let hi = b.floats(&[1], vec![0.25]);
+            b.node("Min", &[&hi, y], vec![])
+        })
+    }),
     ("elu", |b, x| basic_with(b, x, |b, y| b.node("Elu", &[y], vec![]))),
     ("tanh", |b, x| basic_with(b, x, |b, y| b.node("Tanh", &[y], vec![]))),
     ("hard swish", |b, x| basic_with(b, x, |b, y| b.node("HardSwish", &[y], vec![]))),
-    ("mish written out", |b, x| basic_with(b, x, |b, y| {
-        let s = b.node("Softplus", &[y], vec![]);
-        let t = b.node("Tanh", &[&s], vec![]);
-        b.node("Mul", &[y, &t], vec![])
-    })),
-    ("silu written out", |b, x| basic_with(b, x, |b, y| {
-        let s = b.node("Sigmoid", &[y], vec![]);
-        b.node("Mul", &[y, &s], vec![])
-    })),
-    ("gelu written out", |b, x| basic_with(b, x, |b, y| {
-        let (d, one, half) = (b.floats(&[], vec![1.414]), b.floats(&[], vec![1.0]), b.floats(&[], vec![0.5]));
-        let t = b.node("Div", &[y, &d], vec![]);
-        let t = b.node("Erf", &[&t], vec![]);
-        let t = b.node("Add", &[&t, &one], vec![]);
-        let t = b.node("Mul", &[y, &t], vec![]);
-        b.node("Mul", &[&t, &half], vec![])
-    })),
-    ("squeeze and excite between", |b, x| basic_with(b, x, |b, y| {
-        let y = b.relu(y);
-        gate(b, &y, 8, "Sigmoid")
-    })),
+    ("mish written out", |b, x| {
+        basic_with(b, x, |b, y| {
+            let s = b.node("Softplus", &[y], vec![]);
+            let t = b.node("Tanh", &[&s], vec![]);
+            b.node("Mul", &[y, &t], vec![])
+        })
+    }),
+    ("silu written out", |b, x| {
+        basic_with(b, x, |b, y| {
+            let s = b.node("Sigmoid", &[y], vec![]);
+            b.node("Mul", &[y, &s], vec![])
+        })
+    }),
+    ("gelu written out", |b, x| {
+        basic_with(b, x, |b, y| {
+            let (d, one, half) = (b.floats(&[], vec![1.414]), b.floats(&[], vec![1.0]), b.floats(&[], vec![0.5]));
+            let t = b.node("Div", &[y, &d], vec![]);
+            let t = b.node("Erf", &[&t], vec![]);
+            let t = b.node("Add", &[&t, &one], vec![]);
+            let t = b.node("Mul", &[y, &t], vec![]);
+            b.node("Mul", &[&t, &half], vec![])
+        })
+    }),
+    ("squeeze and excite between", |b, x| {
+        basic_with(b, x, |b, y| {
+            let y = b.relu(y);
+            gate(b, &y, 8, "Sigmoid")
+        })
+    }),
     ("squeeze and excite behind", |b, x| {
         let y = b.conv(x, &conv(C, 8, 3));
         let y = b.relu(&y);
@@ -128,10 +152,12 @@ const BLOCKS: &[(&str, Block)] = &[
         let y = b.node("Add", &[&y, &s], vec![]);
         b.add(&y, x)
     }),
-    ("batch norm behind an activation", |b, x| basic_with(b, x, |b, y| {
-        let y = b.relu(y);
-        b.batch_norm(&y, 8)
-    })),
+    ("batch norm behind an activation", |b, x| {
+        basic_with(b, x, |b, y| {
+            let y = b.relu(y);
+            b.batch_norm(&y, 8)
+        })
+    }),
     ("identity and dropout", |b, x| {
         let x2 = b.node("Identity", &[x], vec![]);
         let y = b.conv(&x2, &conv(C, 8, 3));
@@ -264,7 +290,11 @@ const BLOCKS: &[(&str, Block)] = &[
         let y = b.conv(x, &conv(C, 8, 3).stride(2));
         let y = b.relu(&y);
         let y = b.conv(&y, &conv(8, 10, 3));
-        let s = b.node("AveragePool", &[x], vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2]), int("ceil_mode", 1)]);
+        let s = b.node(
+            "AveragePool",
+            &[x],
+            vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2]), int("ceil_mode", 1)],
+        );
         let s = b.conv(&s, &conv(C, 10, 1));
         b.add(&y, &s)
     }),
@@ -352,7 +382,9 @@ fn every_block_computes_the_same_in_every_form() {
     for (name, block) in BLOCKS {
         for signed in [false, true] {
             let model = model_of(*block, 7, signed).model();
-            for activation in [ActivationForm::Auto, ActivationForm::Prelu, ActivationForm::Minmax, ActivationForm::Select] {
+            for activation in
+                [ActivationForm::Auto, ActivationForm::Prelu, ActivationForm::Minmax, ActivationForm::Select]
+            {
                 assert_removed(name, &model, &Options { activation, ..options() });
             }
             assert_removed(name, &model, &Options { target: Target::Onnxruntime, ..options() });
@@ -362,7 +394,9 @@ fn every_block_computes_the_same_in_every_form() {
 
 #[test]
 fn both_recipes_of_a_projection_compute_the_same() {
-    for name in ["projection with stride", "projection with stride in the second convolution", "grouped projection", "option A"] {
+    for name in
+        ["projection with stride", "projection with stride in the second convolution", "grouped projection", "option A"]
+    {
         let block = BLOCKS.iter().find(|(n, _)| n == &name).unwrap().1;
         for downsample in [Downsample::V1, Downsample::V2] {
             assert_removed(name, &model_of(block, 11, true).model(), &Options { downsample, ..options() });
@@ -388,7 +422,8 @@ fn tensors_read_twice_or_given_out_stay_right() {
         let (after, outcome) = rewrite(&model, &options());
         let d = distance(&model, &after);
         assert!(d < ROUNDING, "{name}: differs by {d}\n{}", onnx_rm::graph::dump(&after));
-        let names = |m: &ModelProto| m.graph.as_ref().unwrap().output.iter().map(|o| o.name().to_owned()).collect::<Vec<_>>();
+        let names =
+            |m: &ModelProto| m.graph.as_ref().unwrap().output.iter().map(|o| o.name().to_owned()).collect::<Vec<_>>();
         assert_eq!(names(&model), names(&after), "{name}");
         assert_eq!(joins(&outcome), stays(name), "{name}: a second reader is no reason to keep a join");
     }
@@ -442,8 +477,13 @@ fn tensors_captured_by_a_subgraph_stay_right() {
 fn an_initializer_that_another_node_reads_keeps_its_bytes() {
     for (name, block) in BLOCKS {
         let mut b = model_of(*block, 19, true);
-        let weights: Vec<(String, usize)> =
-            b.graph.initializer.iter().filter(|t| t.data_type == Some(1)).map(|t| (t.name().to_owned(), t.dims.len())).collect();
+        let weights: Vec<(String, usize)> = b
+            .graph
+            .initializer
+            .iter()
+            .filter(|t| t.data_type == Some(1))
+            .map(|t| (t.name().to_owned(), t.dims.len()))
+            .collect();
         for (weight, _) in &weights {
             let out = b.node("Neg", &[weight], vec![]);
             b.output(&out);
@@ -451,7 +491,8 @@ fn an_initializer_that_another_node_reads_keeps_its_bytes() {
         let model = b.model();
         let (after, _) = rewrite(&model, &options());
         for (weight, _) in &weights {
-            let find = |m: &ModelProto| m.graph.as_ref().unwrap().initializer.iter().find(|t| t.name() == weight).cloned();
+            let find =
+                |m: &ModelProto| m.graph.as_ref().unwrap().initializer.iter().find(|t| t.name() == weight).cloned();
             assert_eq!(find(&model), find(&after), "{name}: {weight}");
         }
         let d = distance(&model, &after);
@@ -483,13 +524,17 @@ fn an_initializer_that_is_also_an_input_is_never_baked_in() {
 #[test]
 fn what_cannot_be_removed_says_why_and_stays_as_it_is() {
     let cases: &[(&str, &str, Block)] = &[
-        ("max pool on the branch", "cannot-pass", |b, x| basic_with(b, x, |b, y| {
-            b.node("MaxPool", &[y], vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1, 1, 1, 1])])
-        })),
-        ("instance norm on the branch", "cannot-pass", |b, x| basic_with(b, x, |b, y| {
-            let (s, t) = (b.random(&[8], 1.0), b.random(&[8], 1.0));
-            b.node("InstanceNormalization", &[y, &s, &t], vec![])
-        })),
+        ("max pool on the branch", "cannot-pass", |b, x| {
+            basic_with(b, x, |b, y| {
+                b.node("MaxPool", &[y], vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1, 1, 1, 1])])
+            })
+        }),
+        ("instance norm on the branch", "cannot-pass", |b, x| {
+            basic_with(b, x, |b, y| {
+                let (s, t) = (b.random(&[8], 1.0), b.random(&[8], 1.0));
+                b.node("InstanceNormalization", &[y, &s, &t], vec![])
+            })
+        }),
         ("max pool on the shortcut", "shortcut-not-linear", |b, x| {
             let y = b.conv(x, &conv(C, C, 3).stride(2));
             let s = b.node("MaxPool", &[x], vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])]);

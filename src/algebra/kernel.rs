@@ -179,10 +179,7 @@ impl Kernel {
         let mut weight = ArrayD::zeros(IxDyn(&shape));
         for (o, row) in self.weight.outer_iter().enumerate() {
             let start = (o / go.max(1)) * gi;
-            weight
-                .index_axis_mut(Axis(0), o)
-                .slice_axis_mut(Axis(0), Slice::from(start..start + gi))
-                .assign(&row);
+            weight.index_axis_mut(Axis(0), o).slice_axis_mut(Axis(0), Slice::from(start..start + gi)).assign(&row);
         }
         Self { weight, bias: self.bias.clone(), group: 1 }
     }

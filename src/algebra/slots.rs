@@ -56,8 +56,14 @@ pub fn contiguous(body: usize, carried: usize) -> Layout {
 /// outputs, its inputs repeated; the `carried` channels follow in groups of the same size, as many a
 /// group as fit through both sides, padded with zeros.
 #[must_use]
-pub fn grouped(group: usize, inputs: usize, outputs: usize, replicas: usize, carried: usize) -> Option<(Layout, Layout)> {
-    if replicas == 0 || outputs % replicas != 0 {
+pub fn grouped(
+    group: usize,
+    inputs: usize,
+    outputs: usize,
+    replicas: usize,
+    carried: usize,
+) -> Option<(Layout, Layout)> {
+    if replicas == 0 || !outputs.is_multiple_of(replicas) {
         return None;
     }
     let part = outputs / replicas;

@@ -51,7 +51,7 @@ impl Reach {
 #[must_use]
 pub fn finest_group(reach: Reach, lin: &[Slot], lout: &[Slot]) -> Option<usize> {
     let common = gcd(lin.len(), lout.len());
-    (1..=common).rev().filter(|g| common % g == 0).find(|&g| splits(reach, lin, lout, g))
+    (1..=common).rev().filter(|g| common.is_multiple_of(*g)).find(|&g| splits(reach, lin, lout, g))
 }
 
 fn gcd(a: usize, b: usize) -> usize {

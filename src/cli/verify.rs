@@ -45,10 +45,8 @@ pub(super) fn compare(original: &Path, rewritten: &Path, feeding: &Feeding) -> R
         shapes: feeding.input_shape.clone(),
         seed: feeding.seed,
     };
-    crate::verify::verify(original, rewritten, &options).map_err(|e| Failure {
-        message: e.to_string(),
-        hint: e.hint().map(str::to_owned),
-    })
+    crate::verify::verify(original, rewritten, &options)
+        .map_err(|e| Failure { message: e.to_string(), hint: e.hint().map(str::to_owned) })
 }
 
 #[cfg(not(feature = "verify"))]

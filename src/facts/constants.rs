@@ -15,10 +15,46 @@ const MOST: usize = 1 << 28;
 
 /// Operators that are folded.
 const FOLDED: &[&str] = &[
-    "Identity", "Cast", "CastLike", "Reshape", "Unsqueeze", "Squeeze", "Flatten", "Transpose", "Slice", "Concat", "Gather",
-    "ConstantOfShape", "Expand", "Range", "Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mod", "Neg", "Sqrt", "Abs", "Exp",
-    "Reciprocal", "Floor", "Ceil", "ReduceMean", "ReduceSum", "ReduceProd", "ReduceMax", "ReduceMin", "Equal", "Where",
-    "BatchNormalization", "Shape", "Pad", "Dropout",
+    "Identity",
+    "Cast",
+    "CastLike",
+    "Reshape",
+    "Unsqueeze",
+    "Squeeze",
+    "Flatten",
+    "Transpose",
+    "Slice",
+    "Concat",
+    "Gather",
+    "ConstantOfShape",
+    "Expand",
+    "Range",
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Pow",
+    "Max",
+    "Min",
+    "Mod",
+    "Neg",
+    "Sqrt",
+    "Abs",
+    "Exp",
+    "Reciprocal",
+    "Floor",
+    "Ceil",
+    "ReduceMean",
+    "ReduceSum",
+    "ReduceProd",
+    "ReduceMax",
+    "ReduceMin",
+    "Equal",
+    "Where",
+    "BatchNormalization",
+    "Shape",
+    "Pad",
+    "Dropout",
 ];
 
 /// True for an operator that [`evaluate`] knows.
@@ -32,15 +68,15 @@ pub(super) fn evaluate(facts: &Facts<'_>, value: ValueId) -> Option<Constant> {
     if let Some(t) = view.initializer(value) {
         return Some(Constant { data: tensor::read_f64(t).ok()?, dtype: tensor::dtype(t)? });
     }
-    if let Some(sizes) = &facts.table.sizes[value.0 as usize] {
-        if let Some(known) = sizes.iter().map(super::Dim::known).collect::<Option<Vec<i64>>>() {
-            let shape: Vec<usize> = match facts.shape(value) {
-                Some(s) => s.iter().map(|d| usize::try_from(d.known()?).ok()).collect::<Option<_>>()?,
-                None => vec![known.len()],
-            };
-            let data = ArrayD::from_shape_vec(IxDyn(&shape), known.iter().map(|v| *v as f64).collect()).ok()?;
-            return Some(Constant { data, dtype: facts.dtype(value).unwrap_or(DataType::Int64) });
-        }
+    if let Some(sizes) = &facts.table.sizes[value.0 as usize]
+        && let Some(known) = sizes.iter().map(super::Dim::known).collect::<Option<Vec<i64>>>()
+    {
+        let shape: Vec<usize> = match facts.shape(value) {
+            Some(s) => s.iter().map(|d| usize::try_from(d.known()?).ok()).collect::<Option<_>>()?,
+            None => vec![known.len()],
+        };
+        let data = ArrayD::from_shape_vec(IxDyn(&shape), known.iter().map(|v| *v as f64).collect()).ok()?;
+        return Some(Constant { data, dtype: facts.dtype(value).unwrap_or(DataType::Int64) });
     }
     let node = view.def(value)?;
     if view.op(node) == "Constant" {
@@ -93,7 +129,8 @@ fn operator(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
             };
             let mut sorted = perm.clone();
             sorted.sort_unstable();
-            (sorted == (0..source.ndim()).collect::<Vec<_>>()).then(|| source.permuted_axes(IxDyn(&perm)).as_standard_layout().into_owned())
+            (sorted == (0..source.ndim()).collect::<Vec<_>>())
+                .then(|| source.permuted_axes(IxDyn(&perm)).as_standard_layout().into_owned())
         }
         "Slice" => {
             let mut source = data()?;
@@ -102,7 +139,8 @@ fn operator(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
                 let size = source.shape()[axis] as i64;
                 let step = isize::try_from(cut.step).ok().filter(|s| *s != 0)?;
                 // A negative step starts behind: the legacy exporter turns pads around that way.
-                let clamp = |v: i64, low: i64, high: i64| (if v < 0 { v.saturating_add(size) } else { v }).clamp(low, high);
+                let clamp =
+                    |v: i64, low: i64, high: i64| (if v < 0 { v.saturating_add(size) } else { v }).clamp(low, high);
                 let (start, end) = if step > 0 {
                     (clamp(cut.start, 0, size), clamp(cut.end, 0, size))
                 } else {
@@ -137,7 +175,8 @@ fn operator(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
             picked.as_standard_layout().into_owned().into_shape_with_order(IxDyn(&new)).ok()
         }
         "ConstantOfShape" => {
-            let shape: Vec<usize> = of(0)?.data.iter().map(|v| usize::try_from(*v as i64).ok()).collect::<Option<_>>()?;
+            let shape: Vec<usize> =
+                of(0)?.data.iter().map(|v| usize::try_from(*v as i64).ok()).collect::<Option<_>>()?;
             within(&shape)?;
             let fill = match view.attr(node, "value").and_then(|a| a.t.as_ref()) {
                 Some(t) => tensor::read_f64(t).ok()?.iter().copied().next()?,
@@ -179,8 +218,11 @@ fn operator(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
             let (mask, a, b) = (of(0)?, of(1)?, of(2)?);
             let shape = shape()?;
             within(&shape)?;
-            let (m, a, b) =
-                (mask.data.broadcast(IxDyn(&shape))?, a.data.broadcast(IxDyn(&shape))?, b.data.broadcast(IxDyn(&shape))?);
+            let (m, a, b) = (
+                mask.data.broadcast(IxDyn(&shape))?,
+                a.data.broadcast(IxDyn(&shape))?,
+                b.data.broadcast(IxDyn(&shape))?,
+            );
             let mut out = b.to_owned();
             ndarray::Zip::from(&mut out).and(&m).and(&a).for_each(|o, m, a| {
                 if *m != 0.0 {
@@ -236,7 +278,9 @@ fn reduce(facts: &Facts<'_>, node: NodeId, op: &str) -> Option<ArrayD<f64>> {
     let mut data = facts.constant(view.input(node, 0)?)?.data.clone();
     let axes: Vec<usize> = match (view.attr_ints(node, "axes"), view.input(node, 1)) {
         (Some(axes), _) => axes.iter().map(|a| axis(*a, data.ndim())).collect::<Option<_>>()?,
-        (None, Some(v)) => facts.constant(v)?.data.iter().map(|a| axis(*a as i64, data.ndim())).collect::<Option<_>>()?,
+        (None, Some(v)) => {
+            facts.constant(v)?.data.iter().map(|a| axis(*a as i64, data.ndim())).collect::<Option<_>>()?
+        }
         (None, None) => (0..data.ndim()).collect(),
     };
     if data.is_empty() || axes.is_empty() {

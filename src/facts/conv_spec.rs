@@ -64,22 +64,24 @@ impl ConvSpec {
         };
         let Some(in_channels) = dims[1].checked_mul(group) else { return fail("too many input channels") };
         let input = view.input(node, 0);
-        if let Some(found) = input.and_then(|v| facts.channels(v)) {
-            if found != in_channels {
-                return fail(format!("the weight asks for {in_channels} input channels, the input has {found}"));
-            }
+        if let Some(found) = input.and_then(|v| facts.channels(v))
+            && found != in_channels
+        {
+            return fail(format!("the weight asks for {in_channels} input channels, the input has {found}"));
         }
         let bias = view.input(node, 2);
-        if let Some(b) = bias {
-            if shape_of(facts, b).is_some_and(|s| s != [dims[0]]) {
-                return fail(format!("bias '{}' does not have {} entries", view.name(b), dims[0]));
-            }
+        if let Some(b) = bias
+            && shape_of(facts, b).is_some_and(|s| s != [dims[0]])
+        {
+            return fail(format!("bias '{}' does not have {} entries", view.name(b), dims[0]));
         }
         let kernel = dims[2..].to_vec();
         let list = |name: &str, default: i64, length: usize, least: i64| -> Result<Vec<usize>, ConvSpecError> {
             let Some(values) = view.attr_ints(node, name) else { return Ok(vec![default as usize; length]) };
             if values.len() != length || values.iter().any(|v| !(least..=MOST).contains(v)) {
-                return fail(format!("attribute {name} is {values:?}: {length} entries of at least {least} are needed"));
+                return fail(format!(
+                    "attribute {name} is {values:?}: {length} entries of at least {least} are needed"
+                ));
             }
             Ok(values.iter().map(|v| *v as usize).collect())
         };
@@ -98,7 +100,18 @@ impl ConvSpec {
             Some(b"SAME_LOWER") => same(facts, input, &kernel, &stride, &dilation, true)?,
             Some(other) => return fail(format!("auto_pad '{}' is not known", String::from_utf8_lossy(other))),
         };
-        Ok(Self { weight, bias, out_channels: dims[0], in_channels, group, kernel, stride, dilation, pad_begin, pad_end })
+        Ok(Self {
+            weight,
+            bias,
+            out_channels: dims[0],
+            in_channels,
+            group,
+            kernel,
+            stride,
+            dilation,
+            pad_begin,
+            pad_end,
+        })
     }
 }
 
@@ -109,7 +122,14 @@ fn shape_of(facts: &Facts<'_>, value: ValueId) -> Option<Vec<usize>> {
 type Pads = (Vec<usize>, Vec<usize>);
 
 /// `SAME_*`: the output has `ceil(in / stride)` entries; an odd total leaves the extra zero behind, or in front.
-fn same(facts: &Facts<'_>, input: Option<ValueId>, kernel: &[usize], stride: &[usize], dilation: &[usize], lower: bool) -> Result<Pads, ConvSpecError> {
+fn same(
+    facts: &Facts<'_>,
+    input: Option<ValueId>,
+    kernel: &[usize],
+    stride: &[usize],
+    dilation: &[usize],
+    lower: bool,
+) -> Result<Pads, ConvSpecError> {
     let mut pads = (Vec::new(), Vec::new());
     for axis in 0..kernel.len() {
         let reach = (kernel[axis] - 1) * dilation[axis];

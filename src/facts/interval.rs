@@ -40,13 +40,19 @@ impl Interval {
     }
 
     fn plus(self, other: Self) -> Self {
-        Self::new(self.lo + other.lo, self.hi + other.hi).rounded(self.lo.min(other.lo) >= 0.0, self.hi.max(other.hi) <= 0.0)
+        Self::new(self.lo + other.lo, self.hi + other.hi)
+            .rounded(self.lo.min(other.lo) >= 0.0, self.hi.max(other.hi) <= 0.0)
     }
 
     fn times(self, other: Self) -> Self {
         // 0 * inf is 0 here: an infinite bound stands for a finite value of any size.
         let product = |a: f64, b: f64| if a == 0.0 || b == 0.0 { 0.0 } else { a * b };
-        let all = [product(self.lo, other.lo), product(self.lo, other.hi), product(self.hi, other.lo), product(self.hi, other.hi)];
+        let all = [
+            product(self.lo, other.lo),
+            product(self.lo, other.hi),
+            product(self.hi, other.lo),
+            product(self.hi, other.hi),
+        ];
         let lo = all.iter().copied().fold(f64::INFINITY, f64::min);
         let hi = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         Self::new(lo, hi).rounded(lo >= 0.0, hi <= 0.0)
@@ -108,12 +114,17 @@ fn whole(facts: &Facts<'_>, node: NodeId) -> Interval {
         "Swish" => Interval::new(-0.279, f64::INFINITY),
         "Gelu" => Interval::new(-0.171, f64::INFINITY),
         "Mish" => Interval::new(-0.310, f64::INFINITY),
-        "Identity" | "Dropout" | "Reshape" | "Flatten" | "Transpose" | "Squeeze" | "Unsqueeze" | "Slice" | "Split" | "Gather"
-        | "Expand" | "MaxPool" | "GlobalMaxPool" | "ReduceMax" | "ReduceMin" | "DepthToSpace" | "SpaceToDepth" | "Tile" => of(0),
+        "Identity" | "Dropout" | "Reshape" | "Flatten" | "Transpose" | "Squeeze" | "Unsqueeze" | "Slice" | "Split"
+        | "Gather" | "Expand" | "MaxPool" | "GlobalMaxPool" | "ReduceMax" | "ReduceMin" | "DepthToSpace"
+        | "SpaceToDepth" | "Tile" => of(0),
         // A mean rounds, so only its sign is sure.
-        "GlobalAveragePool" | "AveragePool" | "ReduceMean" => of(0).hull(Interval { lo: 0.0, hi: 0.0 }).rounded(of(0).lo >= 0.0, of(0).hi <= 0.0),
+        "GlobalAveragePool" | "AveragePool" | "ReduceMean" => {
+            of(0).hull(Interval { lo: 0.0, hi: 0.0 }).rounded(of(0).lo >= 0.0, of(0).hi <= 0.0)
+        }
         "Resize" | "Upsample" if view.attr_s(node, "mode").is_none_or(|m| m == b"nearest") => of(0),
-        "Resize" | "Upsample" if view.attr_s(node, "mode") == Some(b"linear") => of(0).hull(Interval { lo: 0.0, hi: 0.0 }).rounded(of(0).lo >= 0.0, of(0).hi <= 0.0),
+        "Resize" | "Upsample" if view.attr_s(node, "mode") == Some(b"linear") => {
+            of(0).hull(Interval { lo: 0.0, hi: 0.0 }).rounded(of(0).lo >= 0.0, of(0).hi <= 0.0)
+        }
         "Concat" => all().reduce(Interval::hull).unwrap_or(Interval::ANY),
         "Max" => all().reduce(|a, b| Interval::new(a.lo.max(b.lo), a.hi.max(b.hi))).unwrap_or(Interval::ANY),
         "Min" => all().reduce(|a, b| Interval::new(a.lo.min(b.lo), a.hi.min(b.hi))).unwrap_or(Interval::ANY),
@@ -181,13 +192,18 @@ fn per_channel(facts: &Facts<'_>, node: NodeId) -> Option<Vec<Interval>> {
     let channels = facts.channels(input)?;
     match view.op(node) {
         "BatchNormalization" => {
-            let read = |slot: usize| Some(facts.constant(view.input(node, slot)?)?.data.iter().copied().collect::<Vec<f64>>());
+            let read =
+                |slot: usize| Some(facts.constant(view.input(node, slot)?)?.data.iter().copied().collect::<Vec<f64>>());
             let (gamma, beta, mean, var) = (read(1)?, read(2)?, read(3)?, read(4)?);
             let epsilon = f64::from(view.attr_f(node, "epsilon").unwrap_or(1e-5));
-            if [&gamma, &beta, &mean, &var].iter().any(|v| v.len() != channels) || view.attr_i(node, "training_mode").unwrap_or(0) != 0 {
+            if [&gamma, &beta, &mean, &var].iter().any(|v| v.len() != channels)
+                || view.attr_i(node, "training_mode").unwrap_or(0) != 0
+            {
                 return None;
             }
-            let bounds = facts.channel_intervals(input).map_or_else(|| vec![facts.interval(input); channels], <[Interval]>::to_vec);
+            let bounds = facts
+                .channel_intervals(input)
+                .map_or_else(|| vec![facts.interval(input); channels], <[Interval]>::to_vec);
             let all = (0..channels).map(|c| {
                 let scale = gamma[c] / (var[c] + epsilon).sqrt();
                 if !scale.is_finite() {

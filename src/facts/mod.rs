@@ -148,12 +148,12 @@ impl<'a> Facts<'a> {
                 }
             }
             self.table.dtype[i] = shape::dtype(self, node, slot);
-            if slot == 0 {
-                if let Some(sizes) = &sizes {
-                    self.table.sizes[i] = Some(sizes.clone());
-                    let known = sizes.iter().all(|d| d.known().is_some());
-                    self.table.depth[i] = if known { Some(0) } else { self.table.depth[i] };
-                }
+            if slot == 0
+                && let Some(sizes) = &sizes
+            {
+                self.table.sizes[i] = Some(sizes.clone());
+                let known = sizes.iter().all(|d| d.known().is_some());
+                self.table.depth[i] = if known { Some(0) } else { self.table.depth[i] };
             }
         }
         interval::infer(self, node);
@@ -263,7 +263,9 @@ fn declared(info: &ValueInfoProto) -> (Option<DataType>, Option<Vec<Dim>>) {
         s.dim
             .iter()
             .map(|d| match &d.value {
-                Some(tensor_shape_proto::dimension::Value::DimValue(n)) if (1..=i64::from(i32::MAX)).contains(n) => Dim::Known(*n),
+                Some(tensor_shape_proto::dimension::Value::DimValue(n)) if (1..=i64::from(i32::MAX)).contains(n) => {
+                    Dim::Known(*n)
+                }
                 Some(tensor_shape_proto::dimension::Value::DimParam(p)) if !p.is_empty() => Dim::Symbol(p.clone()),
                 _ => Dim::Unknown,
             })

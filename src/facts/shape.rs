@@ -9,17 +9,79 @@ type Shape = Vec<Dim>;
 
 /// Operators whose first output has the shape of their first input.
 const SAME_SHAPE: &[&str] = &[
-    "Relu", "LeakyRelu", "PRelu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Elu", "Selu", "Celu", "Softplus",
-    "Softsign", "Gelu", "Mish", "Swish", "Erf", "Exp", "Log", "Sqrt", "Abs", "Neg", "Ceil", "Floor", "Round", "Reciprocal",
-    "Sin", "Cos", "Sign", "Not", "ThresholdedRelu", "Identity", "Dropout", "Cast", "CastLike", "BatchNormalization",
-    "InstanceNormalization", "LayerNormalization", "GroupNormalization", "LRN", "LpNormalization", "Softmax", "LogSoftmax",
-    "Hardmax", "CumSum", "IsNaN", "QuantizeLinear", "DequantizeLinear", "RMSNormalization", "Trilu",
+    "Relu",
+    "LeakyRelu",
+    "PRelu",
+    "Clip",
+    "Sigmoid",
+    "HardSigmoid",
+    "HardSwish",
+    "Tanh",
+    "Elu",
+    "Selu",
+    "Celu",
+    "Softplus",
+    "Softsign",
+    "Gelu",
+    "Mish",
+    "Swish",
+    "Erf",
+    "Exp",
+    "Log",
+    "Sqrt",
+    "Abs",
+    "Neg",
+    "Ceil",
+    "Floor",
+    "Round",
+    "Reciprocal",
+    "Sin",
+    "Cos",
+    "Sign",
+    "Not",
+    "ThresholdedRelu",
+    "Identity",
+    "Dropout",
+    "Cast",
+    "CastLike",
+    "BatchNormalization",
+    "InstanceNormalization",
+    "LayerNormalization",
+    "GroupNormalization",
+    "LRN",
+    "LpNormalization",
+    "Softmax",
+    "LogSoftmax",
+    "Hardmax",
+    "CumSum",
+    "IsNaN",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "RMSNormalization",
+    "Trilu",
 ];
 
 /// Operators that broadcast all of their inputs.
 const BROADCAST: &[&str] = &[
-    "Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Sum", "Mean", "Where", "Equal", "Greater", "Less", "GreaterOrEqual",
-    "LessOrEqual", "And", "Or", "Xor", "Mod",
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Pow",
+    "Max",
+    "Min",
+    "Sum",
+    "Mean",
+    "Where",
+    "Equal",
+    "Greater",
+    "Less",
+    "GreaterOrEqual",
+    "LessOrEqual",
+    "And",
+    "Or",
+    "Xor",
+    "Mod",
 ];
 
 /// The shapes of the outputs of `node`, as far as they are known.
@@ -37,9 +99,8 @@ pub(super) fn infer(facts: &Facts<'_>, node: NodeId) -> Vec<Option<Shape>> {
         "Conv" => one(conv(facts, node)),
         "ConvTranspose" => one(conv_transpose(facts, node)),
         "MaxPool" | "AveragePool" | "LpPool" => vec![pool(facts, node), None],
-        "GlobalAveragePool" | "GlobalMaxPool" | "GlobalLpPool" => one(input(0).map(|s| {
-            s.iter().enumerate().map(|(i, d)| if i < 2 { d.clone() } else { Dim::Known(1) }).collect()
-        })),
+        "GlobalAveragePool" | "GlobalMaxPool" | "GlobalLpPool" => one(input(0)
+            .map(|s| s.iter().enumerate().map(|(i, d)| if i < 2 { d.clone() } else { Dim::Known(1) }).collect())),
         "Constant" => one(constant_shape(facts, node)),
         "Shape" => one(input(0).map(|s| vec![Dim::Known(s.len() as i64)])),
         "Size" => one(Some(Vec::new())),
@@ -71,15 +132,18 @@ pub(super) fn dtype(facts: &Facts<'_>, node: NodeId, slot: usize) -> Option<Data
         "Cast" => DataType::try_from(i32::try_from(view.attr_i(node, "to")?).ok()?).ok(),
         "CastLike" => of(1),
         "Shape" | "Size" | "ArgMax" | "ArgMin" | "NonZero" => Some(DataType::Int64),
-        "Equal" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" | "And" | "Or" | "Xor" | "Not" | "IsNaN" | "IsInf" => {
-            Some(DataType::Bool)
-        }
+        "Equal" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" | "And" | "Or" | "Xor" | "Not" | "IsNaN"
+        | "IsInf" => Some(DataType::Bool),
         "Constant" => match view.attr(node, "value").and_then(|a| a.t.as_ref()) {
             Some(t) => tensor::dtype(t),
-            None if view.attr(node, "value_float").is_some() || view.attr(node, "value_floats").is_some() => Some(DataType::Float),
+            None if view.attr(node, "value_float").is_some() || view.attr(node, "value_floats").is_some() => {
+                Some(DataType::Float)
+            }
             None => Some(DataType::Int64),
         },
-        "ConstantOfShape" => Some(view.attr(node, "value").and_then(|a| a.t.as_ref()).and_then(tensor::dtype).unwrap_or(DataType::Float)),
+        "ConstantOfShape" => {
+            Some(view.attr(node, "value").and_then(|a| a.t.as_ref()).and_then(tensor::dtype).unwrap_or(DataType::Float))
+        }
         "Where" => of(1),
         "MaxPool" | "Dropout" | "TopK" if slot == 1 => None,
         op if op.contains("::") || matches!(op, "If" | "Loop" | "Scan" | "QuantizeLinear" | "DequantizeLinear") => None,
@@ -91,7 +155,11 @@ pub(super) fn dtype(facts: &Facts<'_>, node: NodeId, slot: usize) -> Option<Data
 pub(super) fn sizes(facts: &Facts<'_>, node: NodeId) -> Option<Vec<Dim>> {
     let view = facts.view();
     let of = |slot: usize| facts.sizes(view.input(node, slot)?);
-    let integer = |slot: usize| view.input(node, slot).and_then(|v| facts.dtype(v)).is_some_and(|t| matches!(t, DataType::Int64 | DataType::Int32));
+    let integer = |slot: usize| {
+        view.input(node, slot)
+            .and_then(|v| facts.dtype(v))
+            .is_some_and(|t| matches!(t, DataType::Int64 | DataType::Int32))
+    };
     match view.op(node) {
         "Shape" => {
             let shape = facts.shape(view.input(node, 0)?)?;
@@ -213,9 +281,12 @@ fn conv_transpose(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
     let group = view.attr_i(node, "group").unwrap_or(1);
     let outputs = weight.get(1)?.known().and_then(|n| n.checked_mul(group)).map_or(Dim::Unknown, Dim::Known);
     let mut shape = vec![input.first()?.clone(), outputs];
-    let plain = matches!(view.attr_s(node, "auto_pad"), None | Some(b"NOTSET")) && view.attr(node, "output_shape").is_none();
+    let plain =
+        matches!(view.attr_s(node, "auto_pad"), None | Some(b"NOTSET")) && view.attr(node, "output_shape").is_none();
     for a in 0..axes {
-        let at = |name: &str, default: i64, i: usize| view.attr_ints(node, name).map_or(Some(default), |v| v.get(i).copied());
+        let at = |name: &str, default: i64, i: usize| {
+            view.attr_ints(node, name).map_or(Some(default), |v| v.get(i).copied())
+        };
         let size = || -> Option<i64> {
             let (stride, dilation) = (at("strides", 1, a)?, at("dilations", 1, a)?);
             let pads = at("pads", 0, a)?.checked_add(at("pads", 0, a + axes)?)?;
@@ -236,7 +307,9 @@ fn pool(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
     let auto = view.attr_s(node, "auto_pad");
     let mut shape = input.get(..2)?.to_vec();
     for (a, k) in kernel.iter().enumerate() {
-        let at = |name: &str, default: i64, i: usize| view.attr_ints(node, name).map_or(Some(default), |v| v.get(i).copied());
+        let at = |name: &str, default: i64, i: usize| {
+            view.attr_ints(node, name).map_or(Some(default), |v| v.get(i).copied())
+        };
         let (stride, dilation) = (at("strides", 1, a)?.max(1), at("dilations", 1, a)?);
         let size = input.get(a + 2)?;
         let reach = dilation.checked_mul(k.checked_sub(1)?)?;
@@ -246,10 +319,10 @@ fn pool(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
                 let pads = begin.checked_add(at("pads", 0, a + kernel.len())?)?;
                 let mut dim = windowed(size, pads, reach, stride, ceil);
                 // A window that would start in the padding behind is left out.
-                if let (true, Dim::Known(n), Some(m)) = (ceil, &dim, size.known()) {
-                    if (n - 1).saturating_mul(stride) >= m.saturating_add(begin) {
-                        dim = Dim::Known(n - 1);
-                    }
+                if let (true, Dim::Known(n), Some(m)) = (ceil, &dim, size.known())
+                    && (n - 1).saturating_mul(stride) >= m.saturating_add(begin)
+                {
+                    dim = Dim::Known(n - 1);
                 }
                 dim
             }
@@ -290,10 +363,7 @@ fn concat(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
             }
         }
     }
-    shape[axis] = parts
-        .iter()
-        .try_fold(0_i64, |n, p| n.checked_add(p[axis].known()?))
-        .map_or(Dim::Unknown, Dim::Known);
+    shape[axis] = parts.iter().try_fold(0_i64, |n, p| n.checked_add(p[axis].known()?)).map_or(Dim::Unknown, Dim::Known);
     Some(shape)
 }
 
@@ -431,7 +501,9 @@ fn transpose(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
     let view = facts.view();
     let input = facts.shape(view.input(node, 0)?)?;
     match view.attr_ints(node, "perm") {
-        Some(perm) if perm.len() == input.len() => perm.iter().map(|p| input.get(usize::try_from(*p).ok()?).cloned()).collect(),
+        Some(perm) if perm.len() == input.len() => {
+            perm.iter().map(|p| input.get(usize::try_from(*p).ok()?).cloned()).collect()
+        }
         Some(_) => None,
         None => Some(input.iter().rev().cloned().collect()),
     }

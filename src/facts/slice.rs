@@ -34,7 +34,12 @@ impl Cut {
 #[must_use]
 pub fn slices(view: &GraphView<'_>, facts: &Facts<'_>, node: NodeId) -> Option<Vec<Cut>> {
     let (starts, ends, axes, steps) = if view.opset() < 10 {
-        (view.attr_ints(node, "starts")?.to_vec(), view.attr_ints(node, "ends")?.to_vec(), view.attr_ints(node, "axes").map(<[i64]>::to_vec), None)
+        (
+            view.attr_ints(node, "starts")?.to_vec(),
+            view.attr_ints(node, "ends")?.to_vec(),
+            view.attr_ints(node, "axes").map(<[i64]>::to_vec),
+            None,
+        )
     } else {
         let known = |slot: usize| -> Option<Option<Vec<i64>>> {
             match view.input(node, slot) {

@@ -48,9 +48,7 @@ pub fn largest(dtype: DataType) -> f64 {
 
 fn count(tensor: &TensorProto) -> Result<usize, TensorError> {
     let bad = || TensorError::Shape(tensor.name().to_owned(), tensor.dims.clone());
-    tensor.dims.iter().try_fold(1_usize, |n, d| {
-        usize::try_from(*d).ok().and_then(|d| n.checked_mul(d)).ok_or_else(bad)
-    })
+    tensor.dims.iter().try_fold(1_usize, |n, d| usize::try_from(*d).ok().and_then(|d| n.checked_mul(d)).ok_or_else(bad))
 }
 
 /// The elements as float64, whatever the type and whichever field holds them.
@@ -80,7 +78,9 @@ pub fn read_f64(tensor: &TensorProto) -> Result<ArrayD<f64>, TensorError> {
 fn from_raw(raw: &[u8], dtype: DataType) -> Option<Vec<f64>> {
     macro_rules! read {
         ($t:ty, $convert:expr) => {
-            raw.chunks_exact(size_of::<$t>()).map(|c| $convert(<$t>::from_le_bytes(c.try_into().unwrap_or_default()))).collect()
+            raw.chunks_exact(size_of::<$t>())
+                .map(|c| $convert(<$t>::from_le_bytes(c.try_into().unwrap_or_default())))
+                .collect()
         };
     }
     Some(match dtype {
@@ -128,7 +128,11 @@ pub fn write(name: &str, values: &ArrayD<f64>, dtype: DataType) -> TensorProto {
         DataType::Bfloat16 => values.iter().flat_map(|v| bf16::from_f64(*v).to_le_bytes()).collect(),
         _ => values.iter().flat_map(|v| (*v as f32).to_le_bytes()).collect(),
     };
-    let dtype = if matches!(dtype, DataType::Double | DataType::Float16 | DataType::Bfloat16) { dtype } else { DataType::Float };
+    let dtype = if matches!(dtype, DataType::Double | DataType::Float16 | DataType::Bfloat16) {
+        dtype
+    } else {
+        DataType::Float
+    };
     TensorProto {
         name: Some(name.to_owned()),
         dims: values.shape().iter().map(|d| *d as i64).collect(),
@@ -165,7 +169,12 @@ mod tests {
 
     #[test]
     fn a_wrong_length_is_an_error() {
-        let t = TensorProto { dims: vec![3], data_type: Some(1), raw_data: Some(vec![0; 8].into()), ..TensorProto::default() };
+        let t = TensorProto {
+            dims: vec![3],
+            data_type: Some(1),
+            raw_data: Some(vec![0; 8].into()),
+            ..TensorProto::default()
+        };
         assert!(matches!(read_f64(&t), Err(TensorError::Length { want: 3, have: 2, .. })));
         let t = TensorProto { dims: vec![-3], data_type: Some(1), ..TensorProto::default() };
         assert!(matches!(read_f64(&t), Err(TensorError::Shape(..))));

@@ -206,7 +206,11 @@ mod tests {
             EditList { remove: vec![NodeId(7)], ..EditList::default() },
             EditList { remove: vec![NodeId(1), NodeId(1)], ..EditList::default() },
             EditList { add_nodes: vec![node("c", "Abs", &["m"], &["y"])], ..EditList::default() },
-            EditList { remove: vec![NodeId(0)], add_nodes: vec![node("c", "Abs", &["y"], &["m"])], ..EditList::default() },
+            EditList {
+                remove: vec![NodeId(0)],
+                add_nodes: vec![node("c", "Abs", &["y"], &["m"])],
+                ..EditList::default()
+            },
         ];
         for edit in bad {
             let mut m = before.clone();

@@ -40,11 +40,16 @@ fn typed(value: &ValueInfoProto) -> String {
     let Some(type_proto::Value::TensorType(t)) = value.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
         return value.name().to_owned();
     };
-    let dims: Vec<String> = t.shape.iter().flat_map(|s| &s.dim).map(|d| match &d.value {
-        Some(tensor_shape_proto::dimension::Value::DimValue(n)) => n.to_string(),
-        Some(tensor_shape_proto::dimension::Value::DimParam(p)) => p.clone(),
-        None => "?".to_owned(),
-    }).collect();
+    let dims: Vec<String> = t
+        .shape
+        .iter()
+        .flat_map(|s| &s.dim)
+        .map(|d| match &d.value {
+            Some(tensor_shape_proto::dimension::Value::DimValue(n)) => n.to_string(),
+            Some(tensor_shape_proto::dimension::Value::DimParam(p)) => p.clone(),
+            None => "?".to_owned(),
+        })
+        .collect();
     format!("{} type {} [{}]", value.name(), t.elem_type.unwrap_or(0), dims.join(", "))
 }
 

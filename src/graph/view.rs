@@ -89,7 +89,8 @@ impl<'a> GraphView<'a> {
         if u32::try_from(graph.node.len()).is_err() {
             return Err(GraphError::TooLarge);
         }
-        let mut view = Self { model, graph, values: Vec::new(), nodes: Vec::new(), order: Vec::new(), names: HashMap::new() };
+        let mut view =
+            Self { model, graph, values: Vec::new(), nodes: Vec::new(), order: Vec::new(), names: HashMap::new() };
         view.define_inputs()?;
         view.define_nodes()?;
         view.connect()?;
@@ -427,7 +428,9 @@ mod tests {
     fn a_broken_graph_is_named() {
         let error = |nodes| GraphView::new(&model(nodes, &["y"])).err().unwrap().to_string();
         assert!(error(vec![node("a", "Relu", &["z"], &["y"])]).contains("'z', which nothing defines"));
-        assert!(error(vec![node("a", "Relu", &["x"], &["y"]), node("b", "Relu", &["x"], &["y"])]).contains("defined twice"));
+        assert!(
+            error(vec![node("a", "Relu", &["x"], &["y"]), node("b", "Relu", &["x"], &["y"])]).contains("defined twice")
+        );
         assert!(error(vec![node("a", "Relu", &["y"], &["z"]), node("b", "Relu", &["z"], &["y"])]).contains("cycle"));
         assert!(error(vec![node("a", "Relu", &["x"], &["z"])]).contains("output 'y'"));
     }

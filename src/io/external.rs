@@ -70,7 +70,10 @@ pub enum ExternalError {
 }
 
 /// Calls `f` for every tensor of `model` that can hold data: initializers and attributes, at any depth.
-pub(super) fn each_tensor<E>(model: &mut ModelProto, f: &mut dyn FnMut(&mut TensorProto) -> Result<(), E>) -> Result<(), E> {
+pub(super) fn each_tensor<E>(
+    model: &mut ModelProto,
+    f: &mut dyn FnMut(&mut TensorProto) -> Result<(), E>,
+) -> Result<(), E> {
     if let Some(graph) = &mut model.graph {
         in_graph(graph, f)?;
     }
@@ -94,7 +97,10 @@ fn in_graph<E>(graph: &mut GraphProto, f: &mut dyn FnMut(&mut TensorProto) -> Re
     Ok(())
 }
 
-fn in_attributes<E>(attributes: &mut [AttributeProto], f: &mut dyn FnMut(&mut TensorProto) -> Result<(), E>) -> Result<(), E> {
+fn in_attributes<E>(
+    attributes: &mut [AttributeProto],
+    f: &mut dyn FnMut(&mut TensorProto) -> Result<(), E>,
+) -> Result<(), E> {
     for a in attributes {
         a.t.iter_mut().chain(a.tensors.iter_mut()).try_for_each(&mut *f)?;
         for sparse in a.sparse_tensor.iter_mut().chain(a.sparse_tensors.iter_mut()) {
@@ -129,7 +135,8 @@ fn content(tensor: &TensorProto, folder: &Path, maps: &mut HashMap<PathBuf, Byte
     let name = || tensor.name().to_owned();
     let entry = |key: &str| tensor.external_data.iter().find(|e| e.key() == key).map(|e| e.value().to_owned());
     let location = entry("location").filter(|l| !l.is_empty()).ok_or_else(|| ExternalError::NoLocation(name()))?;
-    let path = inside(folder, &location).ok_or_else(|| ExternalError::Escapes { tensor: name(), location: location.clone() })?;
+    let path = inside(folder, &location)
+        .ok_or_else(|| ExternalError::Escapes { tensor: name(), location: location.clone() })?;
     let failed = |source| ExternalError::Io { tensor: name(), location: location.clone(), source };
     // A link may lead anywhere, whatever the path looks like.
     let real = path.canonicalize().map_err(failed)?;
@@ -147,7 +154,9 @@ fn content(tensor: &TensorProto, folder: &Path, maps: &mut HashMap<PathBuf, Byte
     };
     let number = |key: &str, default: u64| match entry(key) {
         None => Ok(default),
-        Some(value) => value.parse::<u64>().map_err(|_| ExternalError::Number { tensor: name(), key: key.to_owned(), value }),
+        Some(value) => {
+            value.parse::<u64>().map_err(|_| ExternalError::Number { tensor: name(), key: key.to_owned(), value })
+        }
     };
     let size = file.len() as u64;
     let offset = number("offset", 0)?;

@@ -9,8 +9,8 @@ use crate::onnx::tensor_proto::DataType;
 use crate::onnx::{ModelProto, TensorProto};
 
 use super::external::{self, ExternalError};
-use super::wire::{self, UnknownField, WireError};
 use super::mmap;
+use super::wire::{self, UnknownField, WireError};
 
 /// How to read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -132,7 +132,11 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Model, LoadError> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     external::resolve(&mut proto, folder).map_err(|source| LoadError::External { path: name.clone(), source })?;
     external::each_tensor(&mut proto, &mut |tensor| {
-        check(tensor).map_err(|reason| LoadError::Tensor { path: name.clone(), tensor: tensor.name().to_owned(), reason })
+        check(tensor).map_err(|reason| LoadError::Tensor {
+            path: name.clone(),
+            tensor: tensor.name().to_owned(),
+            reason,
+        })
     })?;
     Ok(Model { proto, path: path.to_owned(), source, edited })
 }
@@ -145,7 +149,9 @@ fn check(tensor: &TensorProto) -> Result<(), String> {
     let code = tensor.data_type.unwrap_or(0);
     let Ok(dtype) = DataType::try_from(code) else { return Err(format!("element type {code} is unknown")) };
     let Some(bits) = bits(dtype) else { return Ok(()) };
-    let Some(want) = count.checked_mul(bits).map(|b| b.div_ceil(8)) else { return Err(format!("shape {dims:?} is impossible")) };
+    let Some(want) = count.checked_mul(bits).map(|b| b.div_ceil(8)) else {
+        return Err(format!("shape {dims:?} is impossible"));
+    };
     if let Some(raw) = &tensor.raw_data {
         if raw.len() as u64 != want {
             return Err(format!("shape {dims:?} of {dtype:?} asks for {want} bytes, but there are {}", raw.len()));

@@ -51,7 +51,14 @@ struct Walk {
 }
 
 impl Walk {
-    fn message(&mut self, bytes: &[u8], mut at: usize, end: usize, message: usize, depth: usize) -> Result<(), WireError> {
+    fn message(
+        &mut self,
+        bytes: &[u8],
+        mut at: usize,
+        end: usize,
+        message: usize,
+        depth: usize,
+    ) -> Result<(), WireError> {
         if depth > DEEPEST {
             return Err(WireError::TooDeep);
         }

@@ -28,7 +28,11 @@ impl std::ops::Add for Cost {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { macs: self.macs + other.macs, params: self.params + other.params, channels: self.channels + other.channels }
+        Self {
+            macs: self.macs + other.macs,
+            params: self.params + other.params,
+            channels: self.channels + other.channels,
+        }
     }
 }
 

@@ -110,7 +110,7 @@ fn candidates(proof: &Proof, host: &Host, item: usize, conv: &BranchConv) -> Vec
     for r in replicas(go) {
         found.extend(grouped(g, gi, go, r, carried).map(|(_, after)| after));
     }
-    let even = |group: usize, total: usize| (group > 0 && total % group == 0).then(|| total / group);
+    let even = |group: usize, total: usize| (group > 0 && total.is_multiple_of(group)).then(|| total / group);
     if let (Some(own), Some(more)) = (even(g, body), even(g, carried)) {
         found.push(mixed(g, own, more));
     }
@@ -135,7 +135,7 @@ fn candidates(proof: &Proof, host: &Host, item: usize, conv: &BranchConv) -> Vec
 }
 
 fn replicas(outputs: usize) -> impl Iterator<Item = usize> {
-    (1..=MOST_REPLICAS.min(outputs)).filter(move |r| outputs % r == 0)
+    (1..=MOST_REPLICAS.min(outputs)).filter(move |r| outputs.is_multiple_of(*r))
 }
 
 /// The convolution behind `item`, when the passes between leave the layout as it is.
@@ -154,10 +154,14 @@ fn next_conv<'b>(branch: &'b Branch, item: usize, probe: &Layout) -> Option<&'b 
 fn spatial_sizes(cx: Context<'_>, proof: &Proof) -> Vec<f64> {
     let known = |v: crate::graph::ValueId| -> Option<f64> {
         let shape = cx.facts.shape(v)?;
-        shape.get(2..)?.iter().map(|d| match d {
-            Dim::Known(n) => Some(*n as f64),
-            _ => None,
-        }).product()
+        shape
+            .get(2..)?
+            .iter()
+            .map(|d| match d {
+                Dim::Known(n) => Some(*n as f64),
+                _ => None,
+            })
+            .product()
     };
     let start = known(proof.fork);
     let mut at: f64 = start.unwrap_or(1.0);

@@ -68,9 +68,10 @@ impl Branch {
         for PathStep { step, node, input, output } in steps {
             branch.push(cx, step, node, input, output, axes)?;
         }
-        let merges = branch.items.last().is_some_and(|last| {
-            last.conv().is_some() && !last.values.iter().any(|v| branch.is_needed(cx, *v))
-        });
+        let merges = branch
+            .items
+            .last()
+            .is_some_and(|last| last.conv().is_some() && !last.values.iter().any(|v| branch.is_needed(cx, *v)));
         if !merges {
             let end = branch.items.last().and_then(|i| i.values.last()).copied().unwrap_or(fork);
             branch.insert(cx, end, "merge", axes)?;
@@ -78,7 +79,15 @@ impl Branch {
         Ok((branch, shortcut))
     }
 
-    fn push(&mut self, cx: Context<'_>, step: Step, node: NodeId, input: ValueId, output: ValueId, axes: usize) -> Result<(), Reject> {
+    fn push(
+        &mut self,
+        cx: Context<'_>,
+        step: Step,
+        node: NodeId,
+        input: ValueId,
+        output: ValueId,
+        axes: usize,
+    ) -> Result<(), Reject> {
         let any_conv = self.items.iter().any(|i| i.conv().is_some());
         match step {
             Step::Nothing => {
@@ -129,7 +138,10 @@ impl Branch {
         let view = cx.view;
         view.is_output(value)
             || view.is_captured(value)
-            || view.uses(value).iter().any(|u| !self.removed.contains(&u.node) || !self.edges.contains(&(u.node, u.slot)))
+            || view
+                .uses(value)
+                .iter()
+                .any(|u| !self.removed.contains(&u.node) || !self.edges.contains(&(u.node, u.slot)))
     }
 
     /// The convolutions with their places among the items.

@@ -61,7 +61,14 @@ fn wide_name(cx: Context<'_>, item: &Item) -> String {
 }
 
 /// Gives every other reader of the original tensor its channels back, under the original name.
-fn provide(cx: Context<'_>, proof: &Proof, item: &Item, emit: &mut Emit<'_>, wide: &str, layout: &[Slot]) -> Option<()> {
+fn provide(
+    cx: Context<'_>,
+    proof: &Proof,
+    item: &Item,
+    emit: &mut Emit<'_>,
+    wide: &str,
+    layout: &[Slot],
+) -> Option<()> {
     let needed: Vec<ValueId> = item.values.iter().copied().filter(|v| proof.branch().is_needed(cx, *v)).collect();
     if needed.is_empty() {
         return Some(());

@@ -78,7 +78,9 @@ impl Proof {
     /// True when the shortcut is hosted where its output is carried ("V1").
     #[must_use]
     pub fn reserves_output(&self, host: &Host) -> bool {
-        !self.is_identity && self.branch.convs().next().is_some_and(|(i, _)| i == host.item) && self.branch.convs().count() > 1
+        !self.is_identity
+            && self.branch.convs().next().is_some_and(|(i, _)| i == host.item)
+            && self.branch.convs().count() > 1
     }
 }
 
@@ -96,12 +98,18 @@ pub fn prove(cx: Context<'_>, site: Site) -> Result<Proof, Reject> {
         return Err(refuse(RejectCode::TwoBranches, "the branch has no operator"));
     };
     let axes = first.window.axes();
-    let c_in = cx.facts.channels(fork).ok_or_else(|| refuse(RejectCode::SizeUnknown, "the channel count of the fork is unknown"))?;
+    let c_in = cx
+        .facts
+        .channels(fork)
+        .ok_or_else(|| refuse(RejectCode::SizeUnknown, "the channel count of the fork is unknown"))?;
     let c_out = last.channels.1;
     // `Add` broadcasts: equal channel counts are a condition like equal sizes.
     for value in inputs.into_iter().flatten() {
         if cx.facts.channels(value) != Some(c_out) || cx.facts.rank(value) != Some(axes + 2) {
-            return Err(refuse(RejectCode::SizeUnknown, "the two sides are not known to have the same rank and channel count"));
+            return Err(refuse(
+                RejectCode::SizeUnknown,
+                "the two sides are not known to have the same rank and channel count",
+            ));
         }
     }
     let map = shortcut.map(cx, c_in, axes)?;
@@ -112,10 +120,26 @@ pub fn prove(cx: Context<'_>, site: Site) -> Result<Proof, Reject> {
     super::size::prove(cx, fork, output, &windows, &map.window)?;
     let hosts = hosts(cx, fork, output, &branch, &map)?;
     let shortcut_nodes = shortcut.nodes().collect();
-    Ok(Proof { join, output, fork, channels: (c_in, c_out), axes, is_identity: map.is_identity, shortcut_nodes, branch, hosts })
+    Ok(Proof {
+        join,
+        output,
+        fork,
+        channels: (c_in, c_out),
+        axes,
+        is_identity: map.is_identity,
+        shortcut_nodes,
+        branch,
+        hosts,
+    })
 }
 
-fn hosts(cx: Context<'_>, fork: ValueId, output: ValueId, branch: &Branch, map: &LinearMap) -> Result<Vec<Host>, Reject> {
+fn hosts(
+    cx: Context<'_>,
+    fork: ValueId,
+    output: ValueId,
+    branch: &Branch,
+    map: &LinearMap,
+) -> Result<Vec<Host>, Reject> {
     let convs: Vec<usize> = branch.convs().map(|(i, _)| i).collect();
     let (first, last) = match convs.as_slice() {
         [first, .., last] => (*first, *last),
@@ -146,7 +170,14 @@ fn hosts(cx: Context<'_>, fork: ValueId, output: ValueId, branch: &Branch, map: 
     }
 }
 
-fn host(cx: Context<'_>, fork: ValueId, output: ValueId, branch: &Branch, map: &LinearMap, item: usize) -> Result<Host, Reject> {
+fn host(
+    cx: Context<'_>,
+    fork: ValueId,
+    output: ValueId,
+    branch: &Branch,
+    map: &LinearMap,
+    item: usize,
+) -> Result<Host, Reject> {
     let mut carried = cx.facts.interval(fork);
     let mut strided = false;
     let mut host = Host { item, carries: Vec::new(), forms: Vec::new() };

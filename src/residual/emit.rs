@@ -5,7 +5,10 @@ use ndarray::{ArrayD, IxDyn};
 use crate::algebra::{Geometry, Kernel, Slot};
 use crate::facts::tensor;
 use crate::graph::{EditList, Names};
-use crate::onnx::{AttributeProto, NodeProto, StringStringEntryProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType};
+use crate::onnx::{
+    AttributeProto, NodeProto, StringStringEntryProto, TensorProto, attribute_proto::AttributeType,
+    tensor_proto::DataType,
+};
 
 /// Metadata key of the convolution in which a join was merged: what a later run knows a nested join by.
 pub const MERGE_KEY: &str = "onnx_rm.merge";

@@ -55,7 +55,12 @@ pub fn find(cx: Context<'_>, join: NodeId) -> Result<Vec<Site>, Reject> {
         return Err(Reject::at(cx.view, join, RejectCode::TwoBranches, "not a sum of two tensors of data"));
     };
     if a == b {
-        return Err(Reject::at(cx.view, join, RejectCode::TwoBranches, "the sum of a tensor with itself: there is no branch"));
+        return Err(Reject::at(
+            cx.view,
+            join,
+            RejectCode::TwoBranches,
+            "the sum of a tensor with itself: there is no branch",
+        ));
     }
     let mut sites = Vec::new();
     let mut nearest: Option<Reject> = None;
@@ -218,7 +223,9 @@ impl<'a, 'b> Search<'a, 'b> {
         match last.and_then(|v| view.def(v)) {
             Some(node) => {
                 let op = view.op(node);
-                let reason = format!("the two sides never meet: neither is linear back to a common tensor (this side ends at a {op})");
+                let reason = format!(
+                    "the two sides never meet: neither is linear back to a common tensor (this side ends at a {op})"
+                );
                 Reject::at(view, node, RejectCode::ShortcutNotLinear, reason)
             }
             None => Reject {

@@ -104,9 +104,10 @@ impl Shortcut {
                     let window = Geometry { stride: stride.clone(), ..Geometry::pointwise(axes) };
                     (Kernel::identity(map.kernel.outputs(), axes), window)
                 }
-                LinearStep::Select(from) => {
-                    (selection(from, map.kernel.outputs(), axes).ok_or_else(|| channel_count(cx, *node))?, Geometry::pointwise(axes))
-                }
+                LinearStep::Select(from) => (
+                    selection(from, map.kernel.outputs(), axes).ok_or_else(|| channel_count(cx, *node))?,
+                    Geometry::pointwise(axes),
+                ),
             };
             if next.0.inputs() != map.kernel.outputs() {
                 return Err(channel_count(cx, *node));
@@ -228,7 +229,8 @@ pub(crate) fn average(cx: Context<'_>, node: NodeId, input: ValueId) -> Option<G
     if padded && view.attr_i(node, "count_include_pad").unwrap_or(0) == 0 {
         return None;
     }
-    let window = Geometry { kernel, stride, dilation, pad_begin: pads[..axes].to_vec(), pad_end: pads[axes..].to_vec() };
+    let window =
+        Geometry { kernel, stride, dilation, pad_begin: pads[..axes].to_vec(), pad_end: pads[axes..].to_vec() };
     if view.attr_i(node, "ceil_mode").unwrap_or(0) != 0 {
         // The last window must end inside: else the pool divides by fewer entries there.
         let shape = cx.facts.shape(input)?;
@@ -297,5 +299,10 @@ fn pad(cx: Context<'_>, node: NodeId, input: ValueId) -> Option<Vec<Option<usize
     if elsewhere || front > most || back > most {
         return None;
     }
-    Some(std::iter::repeat_n(None, front).chain((0..channels).map(Some)).chain(std::iter::repeat_n(None, back)).collect())
+    Some(
+        std::iter::repeat_n(None, front)
+            .chain((0..channels).map(Some))
+            .chain(std::iter::repeat_n(None, back))
+            .collect(),
+    )
 }

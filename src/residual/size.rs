@@ -15,14 +15,23 @@ use super::reject::{Reject, RejectCode};
 ///
 /// # Errors
 /// [`RejectCode::SizeUnknown`].
-pub fn prove(cx: Context<'_>, fork: ValueId, join: ValueId, branch: &[&Geometry], shortcut: &Geometry) -> Result<(), Reject> {
+pub fn prove(
+    cx: Context<'_>,
+    fork: ValueId,
+    join: ValueId,
+    branch: &[&Geometry],
+    shortcut: &Geometry,
+) -> Result<(), Reject> {
     for axis in 0..shortcut.axes() {
         if branch.iter().any(|w| w.axes() != shortcut.axes()) {
             return Err(refuse(cx, join, "the convolutions differ in their number of spatial axes".to_owned()));
         }
         let stride: usize = branch.iter().map(|w| w.stride[axis]).product();
         if stride != shortcut.stride[axis] {
-            let reason = format!("along spatial axis {axis} the branch steps by {stride} and the shortcut by {}", shortcut.stride[axis]);
+            let reason = format!(
+                "along spatial axis {axis} the branch steps by {stride} and the shortcut by {}",
+                shortcut.stride[axis]
+            );
             return Err(refuse(cx, join, reason));
         }
         let whatever = branch.iter().all(|w| w.growth(axis) == 0) && shortcut.growth(axis) == 0;
@@ -44,14 +53,19 @@ pub fn prove(cx: Context<'_>, fork: ValueId, join: ValueId, branch: &[&Geometry]
         for window in branch {
             let next = window.output(axis, at);
             if next != (at + window.stride[axis] as i64 - 1).div_euclid(window.stride[axis] as i64) {
-                let reason = format!("a convolution of the branch crops or extends spatial axis {axis} from {at} to {next}");
+                let reason =
+                    format!("a convolution of the branch crops or extends spatial axis {axis} from {at} to {next}");
                 return Err(refuse(cx, join, reason));
             }
             at = next;
         }
         let other = shortcut.output(axis, size);
         if at != other {
-            return Err(refuse(cx, join, format!("along spatial axis {axis} the branch has {at} entries and the shortcut {other}")));
+            return Err(refuse(
+                cx,
+                join,
+                format!("along spatial axis {axis} the branch has {at} entries and the shortcut {other}"),
+            ));
         }
     }
     Ok(())

@@ -88,7 +88,12 @@ impl ConvArgs {
 
 impl Build {
     pub fn new(seed: u64) -> Self {
-        Self { graph: GraphProto { name: Some("g".into()), ..GraphProto::default() }, opset: 17, rng: Rng(seed), count: 0 }
+        Self {
+            graph: GraphProto { name: Some("g".into()), ..GraphProto::default() },
+            opset: 17,
+            rng: Rng(seed),
+            count: 0,
+        }
     }
 
     pub fn fresh(&mut self, what: &str) -> String {
@@ -103,7 +108,11 @@ impl Build {
 
     pub fn output(&mut self, name: &str) {
         if self.graph.output.iter().all(|o| o.name() != name) {
-            self.graph.output.push(ValueInfoProto { name: Some(name.into()), r#type: Some(float_type(None)), ..ValueInfoProto::default() });
+            self.graph.output.push(ValueInfoProto {
+                name: Some(name.into()),
+                r#type: Some(float_type(None)),
+                ..ValueInfoProto::default()
+            });
         }
     }
 
@@ -212,15 +221,30 @@ impl Build {
 }
 
 pub fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto { name: Some(name.into()), r#type: Some(AttributeType::Int as i32), i: Some(value), ..AttributeProto::default() }
+    AttributeProto {
+        name: Some(name.into()),
+        r#type: Some(AttributeType::Int as i32),
+        i: Some(value),
+        ..AttributeProto::default()
+    }
 }
 
 pub fn float(name: &str, value: f32) -> AttributeProto {
-    AttributeProto { name: Some(name.into()), r#type: Some(AttributeType::Float as i32), f: Some(value), ..AttributeProto::default() }
+    AttributeProto {
+        name: Some(name.into()),
+        r#type: Some(AttributeType::Float as i32),
+        f: Some(value),
+        ..AttributeProto::default()
+    }
 }
 
 pub fn ints(name: &str, value: &[i64]) -> AttributeProto {
-    AttributeProto { name: Some(name.into()), r#type: Some(AttributeType::Ints as i32), ints: value.to_vec(), ..AttributeProto::default() }
+    AttributeProto {
+        name: Some(name.into()),
+        r#type: Some(AttributeType::Ints as i32),
+        ints: value.to_vec(),
+        ..AttributeProto::default()
+    }
 }
 
 fn float_type(shape: Option<&[i64]>) -> TypeProto {
@@ -238,7 +262,10 @@ fn float_type(shape: Option<&[i64]>) -> TypeProto {
             .collect(),
     });
     TypeProto {
-        value: Some(type_proto::Value::TensorType(type_proto::Tensor { elem_type: Some(DataType::Float as i32), shape })),
+        value: Some(type_proto::Value::TensorType(type_proto::Tensor {
+            elem_type: Some(DataType::Float as i32),
+            shape,
+        })),
         ..TypeProto::default()
     }
 }
@@ -256,7 +283,9 @@ pub fn feed(model: &ModelProto, seed: u64) -> BTreeMap<String, Value> {
         if graph.initializer.iter().any(|t| t.name() == input.name()) {
             continue;
         }
-        let Some(type_proto::Value::TensorType(t)) = input.r#type.as_ref().and_then(|t| t.value.as_ref()) else { panic!() };
+        let Some(type_proto::Value::TensorType(t)) = input.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
+            panic!()
+        };
         let shape: Vec<usize> = t
             .shape
             .as_ref()
@@ -276,7 +305,8 @@ pub fn feed(model: &ModelProto, seed: u64) -> BTreeMap<String, Value> {
 
 /// Every graph output in float64.
 pub fn evaluate(model: &ModelProto, seed: u64) -> Vec<ArrayD<f64>> {
-    let trace = reference::run(model, &feed(model, seed)).unwrap_or_else(|e| panic!("{e}\n{}", onnx_rm::graph::dump(model)));
+    let trace =
+        reference::run(model, &feed(model, seed)).unwrap_or_else(|e| panic!("{e}\n{}", onnx_rm::graph::dump(model)));
     let graph = model.graph.as_ref().unwrap();
     graph
         .output

@@ -15,8 +15,23 @@ use super::{Context, Form, Pass, Reading, Step, affine::per_channel, allowed, da
 
 /// Elementwise functions of one input without constants of a channel's own.
 const ELEMENTWISE: &[&str] = &[
-    "Sigmoid", "HardSigmoid", "Tanh", "Elu", "Selu", "Celu", "Softplus", "Softsign", "HardSwish", "Gelu", "Mish",
-    "Erf", "Exp", "Abs", "Sqrt", "ThresholdedRelu", "Swish",
+    "Sigmoid",
+    "HardSigmoid",
+    "Tanh",
+    "Elu",
+    "Selu",
+    "Celu",
+    "Softplus",
+    "Softsign",
+    "HardSwish",
+    "Gelu",
+    "Mish",
+    "Erf",
+    "Exp",
+    "Abs",
+    "Sqrt",
+    "ThresholdedRelu",
+    "Swish",
 ];
 
 enum Kind {
@@ -108,16 +123,26 @@ impl Pass for Activation {
             Kind::Other => false,
         };
         let steep = matches!(&self.kind, Kind::Slope(s) if s.iter().any(|s| !(0.0..=1.0).contains(s)));
-        let bounds = !matches!(self.kind, Kind::Other) && !steep && opset >= 8 && allowed(cx.options, ActivationForm::Minmax);
-        let form = if relu && opset >= 7 && allowed(cx.options, ActivationForm::Prelu) && !(bounds && prefers_bounds(cx.options)) {
+        let bounds =
+            !matches!(self.kind, Kind::Other) && !steep && opset >= 8 && allowed(cx.options, ActivationForm::Minmax);
+        let form = if relu
+            && opset >= 7
+            && allowed(cx.options, ActivationForm::Prelu)
+            && !(bounds && prefers_bounds(cx.options))
+        {
             Form::Prelu
         } else if bounds {
             Form::Bounds
         } else if opset >= 9 {
             Form::Select
         } else {
-            return Err(Reject::at(cx.view, self.node, RejectCode::Opset, "passing a signed carried channel needs opset 9 (Where)")
-                .hint("convert the model to a newer opset"));
+            return Err(Reject::at(
+                cx.view,
+                self.node,
+                RejectCode::Opset,
+                "passing a signed carried channel needs opset 9 (Where)",
+            )
+            .hint("convert the model to a newer opset"));
         };
         Ok(form)
     }

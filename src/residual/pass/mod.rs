@@ -116,7 +116,12 @@ const READERS: &[Reader] = &[conv::read, affine::read, activation::read, channel
 /// A [`Reject`] that names the node when no carried channel can pass it.
 pub fn read(cx: Context<'_>, value: ValueId) -> Result<Vec<Reading>, Reject> {
     let Some(node) = cx.view.def(value) else {
-        return Err(Reject::tensor(cx.view, value, RejectCode::TwoBranches, "the branch starts at a graph input that is not the fork"));
+        return Err(Reject::tensor(
+            cx.view,
+            value,
+            RejectCode::TwoBranches,
+            "the branch starts at a graph input that is not the fork",
+        ));
     };
     for reader in READERS {
         if let Some(found) = reader(cx, node, value) {

@@ -52,8 +52,13 @@ fn is_per_channel(cx: Context<'_>, value: ValueId) -> bool {
 impl Pass for Operand {
     fn form(&self, cx: Context<'_>, _: Interval) -> Result<Form, Reject> {
         if cx.view.opset() < 11 {
-            return Err(Reject::at(cx.view, self.node, RejectCode::Opset, "extending a gate needs opset 11 (Pad with a value)")
-                .hint("convert the model to a newer opset"));
+            return Err(Reject::at(
+                cx.view,
+                self.node,
+                RejectCode::Opset,
+                "extending a gate needs opset 11 (Pad with a value)",
+            )
+            .hint("convert the model to a newer opset"));
         }
         Ok(Form::Neutral)
     }
