@@ -1,6 +1,8 @@
 //! Builds small ONNX models in memory and evaluates them in float64.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
+pub mod python;
+
 use std::collections::BTreeMap;
 
 use ndarray::{ArrayD, IxDyn};

@@ -1,0 +1,6 @@
+"""Prints the versions of the packages that the tests rely on, one `name==version` a line."""
+
+from importlib.metadata import version
+
+for name in ("numpy", "onnx", "onnxruntime"):
+    print(f"{name}=={version(name)}")
