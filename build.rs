@@ -9,8 +9,12 @@ use prost_types::{DescriptorProto, FileDescriptorSet};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto/onnx.proto");
-    let descriptors = protox::compile(["onnx.proto"], ["proto"])?;
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_source_info(false).open_file("onnx.proto")?;
+    let descriptors = compiler.file_descriptor_set();
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    // A test compares it with the schema inside the onnx Python package.
+    std::fs::write(out.join("onnx.desc"), compiler.encode_file_descriptor_set())?;
     std::fs::write(out.join("schema.rs"), schema(&descriptors))?;
     prost_build::Config::new()
         // Weights are slices of the memory map, never copies of it.
