@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use ndarray::{ArrayD, Axis, IxDyn, Slice};
+use ndarray::{ArrayD, Axis, IxDyn};
 
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
@@ -136,18 +136,10 @@ fn operator(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
             let mut source = data()?;
             for cut in slices(view, facts, node)? {
                 let axis = axis(cut.axis, source.ndim())?;
-                let size = source.shape()[axis] as i64;
-                let step = isize::try_from(cut.step).ok().filter(|s| *s != 0)?;
-                // A negative step starts behind: the legacy exporter turns pads around that way.
-                let clamp =
-                    |v: i64, low: i64, high: i64| (if v < 0 { v.saturating_add(size) } else { v }).clamp(low, high);
-                let (start, end) = if step > 0 {
-                    (clamp(cut.start, 0, size), clamp(cut.end, 0, size))
-                } else {
-                    (clamp(cut.end, -1, size - 1) + 1, clamp(cut.start, -1, size - 1) + 1)
-                };
-                let end = end.max(start);
-                source = source.slice_axis(Axis(axis), Slice::new(start as isize, Some(end as isize), step)).to_owned();
+                let (start, count) = cut.resolve(source.shape()[axis] as i64)?;
+                let picks: Vec<usize> =
+                    (0..count).map(|i| usize::try_from(start + i * cut.step).ok()).collect::<Option<_>>()?;
+                source = source.select(Axis(axis), &picks);
             }
             Some(source)
         }

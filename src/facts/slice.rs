@@ -18,15 +18,23 @@ pub struct Cut {
 }
 
 impl Cut {
-    /// First entry, count and step along an axis of `size` entries, for a positive step.
+    /// First entry and count along an axis of `size` entries (ONNX `Slice`); the step may be negative.
     #[must_use]
     pub fn resolve(&self, size: i64) -> Option<(i64, i64)> {
-        if self.step < 1 || size < 0 {
+        if self.step == 0 || size < 0 {
             return None;
         }
-        let clamp = |v: i64| (if v < 0 { v.saturating_add(size) } else { v }).clamp(0, size);
-        let (start, end) = (clamp(self.start), clamp(self.end));
-        Some((start, (end - start).max(0).saturating_add(self.step - 1) / self.step))
+        let clamp = |v: i64, low: i64, high: i64| (if v < 0 { v.saturating_add(size) } else { v }).max(low).min(high);
+        let (start, span) = if self.step > 0 {
+            let start = clamp(self.start, 0, size);
+            (start, clamp(self.end, 0, size) - start)
+        } else {
+            let start = clamp(self.start, 0, size - 1);
+            (start, start - clamp(self.end, -1, size - 1))
+        };
+        // `i64::MIN` has no absolute value; any step beyond the size takes one entry.
+        let step = self.step.unsigned_abs().min(size.unsigned_abs() + 1) as i64;
+        Some((start, (span.max(0) + step - 1) / step))
     }
 }
 
@@ -69,6 +77,10 @@ mod tests {
         assert_eq!(cut(-3, i64::MAX, 1), Some((4, 3)));
         assert_eq!(cut(5, 2, 1), Some((5, 0)));
         assert_eq!(cut(0, -1, 1), Some((0, 6)));
-        assert_eq!(cut(0, 7, -1), None);
+        assert_eq!(cut(-1, i64::MIN + 1, -1), Some((6, 7)), "the legacy exporter turns pads around that way");
+        assert_eq!(cut(5, 1, -2), Some((5, 2)));
+        assert_eq!(cut(1, 5, -1), Some((1, 0)));
+        assert_eq!(cut(0, 7, 0), None);
+        assert_eq!(Cut { axis: 0, start: -1, end: i64::MIN, step: i64::MIN }.resolve(0), Some((-1, 0)));
     }
 }
