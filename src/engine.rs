@@ -8,7 +8,7 @@ use crate::io::Model;
 use crate::onnx::ModelProto;
 use crate::plan::{cost, layouts, options::Options};
 use crate::report::{Change, Exactness, Outcome, Price, RejectReport, SiteReport, SiteStatus, StopReason};
-use crate::residual::check::{self, Proof};
+use crate::residual::check::{self, Proof, Recipe};
 use crate::residual::emit::MERGE_KEY;
 use crate::residual::find::{self, Site};
 use crate::residual::{Context, Reject, RejectCode, build};
@@ -219,14 +219,12 @@ fn admit(cx: Context<'_>, site: Site) -> Result<Site, Reject> {
 }
 
 fn form(proof: &Proof, choice: &build::Choice<'_>) -> String {
-    let carried = if proof.is_identity {
-        "identity"
-    } else if proof.branch().convs().count() == 1 {
-        "added into the convolution"
-    } else if proof.reserves_output(choice.host) {
-        "projection, output reserved (V1)"
-    } else {
-        "projection, input reserved (V2)"
+    let carried = match proof.recipe(choice.host) {
+        Recipe::Identity => "identity",
+        Recipe::Added => "added into the convolution",
+        Recipe::ReserveOutput => "projection, output reserved (V1)",
+        Recipe::ReserveInput => "projection, input reserved (V2)",
+        Recipe::Divided => "projection, divided between two convolutions",
     };
     format!("{carried}, {}", choice.host.hardest_form().words())
 }

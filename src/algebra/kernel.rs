@@ -75,6 +75,38 @@ impl Geometry {
         (tap < self.kernel[axis]).then_some(tap)
     }
 
+    /// The smallest window with the same output size that has a tap wherever this one or `other` has one.
+    ///
+    /// `None` when their taps do not lie on one grid, or when the output would need a negative padding.
+    #[must_use]
+    pub fn union(&self, other: &Geometry) -> Option<Geometry> {
+        if other.axes() != self.axes() || other.stride != self.stride {
+            return None;
+        }
+        let mut union = self.clone();
+        for a in 0..self.axes() {
+            let dilation = match (self.kernel[a], other.kernel[a]) {
+                (1, _) => other.dilation[a],
+                (_, 1) => self.dilation[a],
+                _ => (self.dilation[a] == other.dilation[a]).then_some(self.dilation[a])?,
+            };
+            let reach = |g: &Geometry| {
+                let first = -(g.pad_begin[a] as i64);
+                (first, first + (g.dilation[a] * (g.kernel[a] - 1)) as i64)
+            };
+            let (mine, theirs) = (reach(self), reach(other));
+            let (first, last) = (mine.0.min(theirs.0), mine.1.max(theirs.1));
+            if first > 0 || [mine.0 - first, theirs.0 - first].iter().any(|d| d % dilation as i64 != 0) {
+                return None;
+            }
+            union.dilation[a] = dilation;
+            union.kernel[a] = usize::try_from((last - first) / dilation as i64).ok()? + 1;
+            union.pad_begin[a] = usize::try_from(-first).ok()?;
+            union.pad_end[a] = usize::try_from(self.growth(a) + (last - first) + first).ok()?;
+        }
+        Some(union)
+    }
+
     /// For each axis, the tap of this window under every tap of `inner`; `None` when one has no place
     /// or when the strides differ.
     fn taps_under(&self, inner: &Geometry) -> Option<Vec<Vec<usize>>> {
@@ -213,6 +245,20 @@ mod tests {
         let placed = k.placed_in(&window(1, 2, 0, 0), &window(3, 2, 1, 1)).unwrap();
         assert_eq!(placed.weight.iter().copied().collect::<Vec<_>>(), [0., 1., 0., 0., 1., 0.]);
         assert!(k.placed_in(&window(1, 1, 0, 0), &window(3, 2, 1, 1)).is_none());
+    }
+
+    #[test]
+    fn a_union_has_the_taps_of_both_and_the_same_size() {
+        let (three, five) = (window(3, 2, 1, 1), window(5, 2, 2, 2));
+        assert_eq!(three.union(&five), Some(five.clone()));
+        assert_eq!(five.union(&three), Some(five.clone()));
+        // A valid 2x2 pool has its Dirac tap; behind a crop there is none to be had.
+        let crop = window(1, 1, 0, 0);
+        assert_eq!(window(2, 1, 1, 0).union(&crop), Some(window(2, 1, 1, 0)));
+        let wide = Geometry { dilation: vec![2], ..window(3, 1, 2, 2) };
+        assert_eq!(wide.union(&window(3, 1, 1, 1)), None, "two grids");
+        let even = window(2, 1, 2, 0).union(&crop).unwrap();
+        assert_eq!((even.kernel[0], even.pad_begin[0], even.growth(0)), (3, 2, 1));
     }
 
     #[test]

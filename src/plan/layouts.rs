@@ -54,13 +54,15 @@ fn shortest(cx: Context<'_>, proof: &Proof, host: &Host) -> Option<(Vec<Layout>,
                 }
             }
             Kind::Conv(conv) => {
-                let options = if i == last { vec![shared(proof.channels.1)] } else { candidates(proof, host, i, conv) };
+                let options =
+                    if i == last { vec![shared(proof.channels.1)] } else { candidates(branch, host, i, conv) };
                 let reach = reach(conv, host, i)?;
+                let taps: usize = host.window(i)?.kernel.iter().product();
                 for layout in options {
                     let mut best: Option<(Cost, usize)> = None;
                     for (from, state) in before.iter().enumerate() {
                         let Some(group) = finest_group(reach, &state.layout, &layout) else { continue };
-                        let weights = state.layout.len() / group * layout.len() * conv.taps();
+                        let weights = state.layout.len() / group * layout.len() * taps;
                         let cost = state.cost + Cost::conv(weights, spatial[i], layout.len());
                         if best.is_none_or(|(b, _)| cost < b) {
                             best = Some((cost, from));
@@ -99,11 +101,9 @@ fn reach(conv: &BranchConv, host: &Host, item: usize) -> Option<Reach> {
 }
 
 /// Layouts worth considering for what the convolution at `item` writes.
-fn candidates(proof: &Proof, host: &Host, item: usize, conv: &BranchConv) -> Vec<Layout> {
-    let branch = proof.branch();
+fn candidates(branch: &Branch, host: &Host, item: usize, conv: &BranchConv) -> Vec<Layout> {
     let body = conv.channels.1;
-    let hosted = !proof.is_identity && host.item <= item;
-    let carried = if hosted { proof.channels.1 } else { proof.channels.0 };
+    let carried = host.carried(item);
     let mut found = vec![contiguous(body, carried)];
     let parts = |c: &BranchConv| (c.group, c.channels.0 / c.group.max(1), c.channels.1 / c.group.max(1));
     let (g, gi, go) = parts(conv);

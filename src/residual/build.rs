@@ -36,9 +36,10 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
         let output = if i == last { view.name(proof.output).to_owned() } else { emit.fresh(&wide_name(cx, item)) };
         match &item.kind {
             Kind::Conv(conv) => {
-                let body = conv.kernel(cx.facts)?;
+                let window = choice.host.window(i)?;
+                let body = conv.kernel(cx.facts)?.placed_in(&conv.window, window)?;
                 let kernel = widen(&body, choice.host.carry(i)?, lin, lout)?;
-                emit.conv(&conv.name, &conv.weight_name, &kernel, &conv.window, &input, &output);
+                emit.conv(&conv.name, &conv.weight_name, &kernel, window, &input, &output);
             }
             Kind::Pass(pass) => pass.emit(cx, &mut emit, choice.host.form(i)?, &input, lin, &output),
         }

@@ -8,18 +8,22 @@ use crate::plan::options::Downsample;
 
 use super::branch::{Branch, Kind};
 use super::find::Site;
-use super::pass::{Context, Form};
+use super::pass::{BranchConv, Context, Form};
 use super::reject::{Reject, RejectCode};
 use super::shortcut::LinearMap;
 
-/// One place for the shortcut, with what follows from it.
+/// One way to place the shortcut, with what follows from it.
 pub struct Host {
-    /// Index of the item whose convolution applies the shortcut.
-    pub item: usize,
+    /// Indices of the items whose convolutions apply the shortcut's pieces; empty for the identity.
+    pub items: Vec<usize>,
     /// What each item does to the carried channels; `None` for a pass.
     carries: Vec<Option<Carry>>,
+    /// The window in which each convolution runs; `None` for a pass.
+    windows: Vec<Option<Geometry>>,
     /// How each pass lets them through; `None` for a convolution.
     forms: Vec<Option<Form>>,
+    /// Carried channels behind each item.
+    carried: Vec<usize>,
 }
 
 impl Host {
@@ -29,10 +33,22 @@ impl Host {
         self.carries.get(item)?.as_ref()
     }
 
+    /// The window in which the convolution at `item` runs: its own, or a larger one that has the taps it needs.
+    #[must_use]
+    pub fn window(&self, item: usize) -> Option<&Geometry> {
+        self.windows.get(item)?.as_ref()
+    }
+
     /// How the pass at `item` lets them through.
     #[must_use]
     pub fn form(&self, item: usize) -> Option<Form> {
         *self.forms.get(item)?
+    }
+
+    /// Carried channels behind `item`.
+    #[must_use]
+    pub fn carried(&self, item: usize) -> usize {
+        self.carried.get(item).copied().unwrap_or(0)
     }
 
     /// The most general form on the way, for the report.
@@ -40,6 +56,21 @@ impl Host {
     pub fn hardest_form(&self) -> Form {
         self.forms.iter().flatten().filter(|f| **f != Form::Moved).max().copied().unwrap_or(Form::Unchanged)
     }
+}
+
+/// How the join's shortcut is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recipe {
+    /// It is the identity.
+    Identity,
+    /// The branch is a single convolution, to whose kernel the shortcut's is added.
+    Added,
+    /// The first convolution applies it and its output is carried ("V1").
+    ReserveOutput,
+    /// The input is carried, and a later convolution applies it ("V2").
+    ReserveInput,
+    /// Two convolutions apply a part each.
+    Divided,
 }
 
 /// A join that may be removed. Only [`prove`] makes one.
@@ -54,9 +85,7 @@ pub struct Proof {
     pub channels: (usize, usize),
     /// Spatial axes.
     pub axes: usize,
-    /// True when the shortcut is the identity.
-    pub is_identity: bool,
-    /// The convolutions on the shortcut, for its price: `(weights, taps positions)` of each.
+    /// The nodes of the shortcut, for its price.
     pub shortcut_nodes: Vec<NodeId>,
     branch: Branch,
     hosts: Vec<Host>,
@@ -75,12 +104,18 @@ impl Proof {
         &self.hosts
     }
 
-    /// True when the shortcut is hosted where its output is carried ("V1").
+    /// How `host` applies the shortcut.
     #[must_use]
-    pub fn reserves_output(&self, host: &Host) -> bool {
-        !self.is_identity
-            && self.branch.convs().next().is_some_and(|(i, _)| i == host.item)
-            && self.branch.convs().count() > 1
+    pub fn recipe(&self, host: &Host) -> Recipe {
+        let mut convs = self.branch.convs().map(|(i, _)| i);
+        let first = convs.next();
+        match host.items.as_slice() {
+            [] => Recipe::Identity,
+            [_] if convs.next().is_none() => Recipe::Added,
+            [item] if Some(*item) == first => Recipe::ReserveOutput,
+            [_] => Recipe::ReserveInput,
+            _ => Recipe::Divided,
+        }
     }
 }
 
@@ -112,116 +147,157 @@ pub fn prove(cx: Context<'_>, site: Site) -> Result<Proof, Reject> {
             ));
         }
     }
-    let map = shortcut.map(cx, c_in, axes)?;
-    if map.kernel.outputs() != c_out {
-        return Err(refuse(RejectCode::SizeUnknown, "the shortcut's channel count differs from the branch's"));
-    }
-    let windows: Vec<&Geometry> = branch.convs().map(|(_, c)| &c.window).collect();
-    super::size::prove(cx, fork, output, &windows, &map.window)?;
-    let hosts = hosts(cx, fork, output, &branch, &map)?;
-    let shortcut_nodes = shortcut.nodes().collect();
-    Ok(Proof {
-        join,
-        output,
-        fork,
-        channels: (c_in, c_out),
-        axes,
-        is_identity: map.is_identity,
-        shortcut_nodes,
-        branch,
-        hosts,
-    })
-}
-
-fn hosts(
-    cx: Context<'_>,
-    fork: ValueId,
-    output: ValueId,
-    branch: &Branch,
-    map: &LinearMap,
-) -> Result<Vec<Host>, Reject> {
-    let convs: Vec<usize> = branch.convs().map(|(i, _)| i).collect();
-    let (first, last) = match convs.as_slice() {
-        [first, .., last] => (*first, *last),
-        [only] => (*only, *only),
-        [] => return Ok(Vec::new()),
-    };
+    let ways = shortcut.pieces(cx, c_in, axes)?;
+    let placing = Placing { cx, fork, output, branch: &branch };
     let mut hosts = Vec::new();
     let mut nearest: Option<Reject> = None;
-    for &item in &convs {
-        let asked = map.is_identity
-            || match cx.options.downsample {
-                Downsample::Auto => true,
-                Downsample::V1 => item == first,
-                Downsample::V2 => item == last,
-            };
-        // The identity is the same wherever it is applied.
-        if !asked || map.is_identity && item != last {
-            continue;
+    for way in &ways {
+        if way.last().map(|m| m.kernel.outputs()) != Some(c_out) {
+            return Err(refuse(RejectCode::SizeUnknown, "the shortcut's channel count differs from the branch's"));
         }
-        match host(cx, fork, output, branch, map, item) {
-            Ok(host) => hosts.push(host),
-            Err(reject) => nearest = Some(reject),
+        for found in placing.hosts(way) {
+            match found {
+                Ok(host) => hosts.push(host),
+                Err(reject) => nearest = nearest.or(Some(reject)),
+            }
         }
     }
-    match nearest {
-        Some(reject) if hosts.is_empty() => Err(reject),
-        _ => Ok(hosts),
+    if let (true, Some(reject)) = (hosts.is_empty(), nearest) {
+        return Err(reject);
     }
+    let shortcut_nodes = shortcut.nodes().collect();
+    Ok(Proof { join, output, fork, channels: (c_in, c_out), axes, shortcut_nodes, branch, hosts })
 }
 
-fn host(
-    cx: Context<'_>,
+/// Where the pieces of a shortcut may be applied.
+struct Placing<'a> {
+    cx: Context<'a>,
     fork: ValueId,
     output: ValueId,
-    branch: &Branch,
-    map: &LinearMap,
-    item: usize,
-) -> Result<Host, Reject> {
-    let mut carried = cx.facts.interval(fork);
-    let mut strided = false;
-    let mut host = Host { item, carries: Vec::new(), forms: Vec::new() };
-    for (i, entry) in branch.items.iter().enumerate() {
-        match &entry.kind {
-            Kind::Conv(conv) => {
-                let at_host = i == item && !map.is_identity;
-                let carry = if at_host {
-                    if strided && !map.is_pointwise() {
-                        let reason = "the shortcut's window is wider than one entry, and the branch steps before this convolution";
-                        return Err(Reject::tensor(cx.view, output, RejectCode::ShortcutDoesNotFit, reason));
-                    }
-                    // What follows subsamples the rest of the way.
-                    let own = Geometry { stride: conv.window.stride.clone(), ..map.window.clone() };
-                    let placed = map.kernel.placed_in(&own, &conv.window).ok_or_else(|| {
-                        let reason = "the shortcut's window does not lie inside the window of this convolution";
-                        blame(cx, conv.node, output, RejectCode::ShortcutDoesNotFit, reason)
-                    })?;
-                    carried = image(carried, map);
-                    Carry::Shortcut(placed)
-                } else {
-                    let tap = conv.window.dirac_tap().ok_or_else(|| {
-                        let reason = "its window has no tap on the entry that it stands for, so it cannot pass a value unchanged";
-                        blame(cx, conv.node, output, RejectCode::NoDiracTap, reason)
-                    })?;
-                    Carry::Dirac(tap)
-                };
-                strided |= conv.window.stride.iter().any(|s| *s != 1);
-                host.carries.push(Some(carry));
-                host.forms.push(None);
-            }
-            Kind::Pass(pass) => {
-                host.forms.push(Some(pass.form(cx, carried)?));
-                host.carries.push(None);
-            }
-        }
-    }
-    Ok(host)
+    branch: &'a Branch,
 }
 
-fn blame(cx: Context<'_>, node: Option<NodeId>, output: ValueId, code: RejectCode, reason: &str) -> Reject {
-    match node {
-        Some(node) => Reject::at(cx.view, node, code, reason),
-        None => Reject::tensor(cx.view, output, code, reason),
+impl Placing<'_> {
+    /// Every placing of `pieces` on the convolutions of the branch, in their order, that the user's choice of recipe
+    /// lets through; with the reason for each that is not legal.
+    fn hosts(&self, pieces: &[LinearMap]) -> Vec<Result<Host, Reject>> {
+        let windows: Vec<&Geometry> = self.branch.convs().map(|(_, c)| &c.window).collect();
+        let others: Vec<&Geometry> = pieces.iter().map(|p| &p.window).collect();
+        if let Err(reject) = super::size::prove(self.cx, self.fork, self.output, &windows, &others) {
+            return vec![Err(reject)];
+        }
+        let convs: Vec<usize> = self.branch.convs().map(|(i, _)| i).collect();
+        if pieces.iter().all(|p| p.is_identity) {
+            return vec![self.host(&[], &[])];
+        }
+        let places: Vec<Vec<usize>> = match pieces.len() {
+            1 => convs.iter().map(|i| vec![*i]).collect(),
+            _ => (0..convs.len())
+                .flat_map(|i| convs[i + 1..].iter().map(move |j| (i, *j)))
+                .map(|(i, j)| vec![convs[i], j])
+                .collect(),
+        };
+        let wanted = |items: &Vec<usize>| match self.cx.options.downsample {
+            Downsample::Auto => true,
+            Downsample::V1 => items.iter().all(|i| Some(i) == convs.first()),
+            Downsample::V2 => items.last() == convs.last(),
+        };
+        places.iter().filter(|items| wanted(items)).map(|items| self.host(items, pieces)).collect()
+    }
+
+    fn host(&self, items: &[usize], pieces: &[LinearMap]) -> Result<Host, Reject> {
+        let mut carried = (self.cx.facts.interval(self.fork), self.cx.facts.channels(self.fork).unwrap_or(0));
+        let mut host = Host {
+            items: items.to_vec(),
+            carries: Vec::new(),
+            windows: Vec::new(),
+            forms: Vec::new(),
+            carried: Vec::new(),
+        };
+        let axes = self.cx.facts.rank(self.fork).and_then(|r| r.checked_sub(2)).unwrap_or(0);
+        // By how much the carried values and the shortcut's are subsampled so far.
+        let mut along = vec![1; axes];
+        let mut beside = vec![1; axes];
+        let mut before: Vec<&LinearMap> = Vec::new();
+        for (i, entry) in self.branch.items.iter().enumerate() {
+            match &entry.kind {
+                Kind::Conv(conv) => {
+                    let piece = items.iter().position(|item| *item == i).and_then(|p| pieces.get(p));
+                    let (carry, window) = match piece {
+                        Some(map) => {
+                            self.fits(conv, map, &before, (&along, &beside))?;
+                            carried = (image(carried.0, map), map.kernel.outputs());
+                            beside.iter_mut().zip(&map.window.stride).for_each(|(b, s)| *b *= s);
+                            before.push(map);
+                            self.shortcut(conv, map)?
+                        }
+                        None => self.dirac(conv)?,
+                    };
+                    along.iter_mut().zip(&conv.window.stride).for_each(|(b, s)| *b *= s);
+                    host.carries.push(Some(carry));
+                    host.windows.push(Some(window));
+                    host.forms.push(None);
+                }
+                Kind::Pass(pass) => {
+                    host.forms.push(Some(pass.form(self.cx, carried.0)?));
+                    host.carries.push(None);
+                    host.windows.push(None);
+                }
+            }
+            host.carried.push(carried.1);
+        }
+        Ok(host)
+    }
+
+    /// A window wider than one entry must see the very grid that it sees on the shortcut, borders included.
+    fn fits(
+        &self,
+        conv: &BranchConv,
+        map: &LinearMap,
+        before: &[&LinearMap],
+        (along, beside): (&[usize], &[usize]),
+    ) -> Result<(), Reject> {
+        let refuse = |reason| Err(self.blame(conv, RejectCode::ShortcutDoesNotFit, reason));
+        if map.is_pointwise() {
+            return Ok(());
+        }
+        if along != beside {
+            return refuse(
+                "the shortcut's window is wider than one entry, and the branch steps before this convolution",
+            );
+        }
+        if !before.iter().all(|m| m.window.keeps_size()) {
+            return refuse("two windows follow each other on the shortcut, and the first changes the size");
+        }
+        Ok(())
+    }
+
+    /// The shortcut's kernel in the window of `conv`, or in one that is large enough for both.
+    fn shortcut(&self, conv: &BranchConv, map: &LinearMap) -> Result<(Carry, Geometry), Reject> {
+        // What follows subsamples the rest of the way.
+        let own = Geometry { stride: conv.window.stride.clone(), ..map.window.clone() };
+        let place = |window: &Geometry| Some((Carry::Shortcut(map.kernel.placed_in(&own, window)?), window.clone()));
+        place(&conv.window).or_else(|| place(&conv.window.union(&own)?)).ok_or_else(|| {
+            let reason = "the shortcut's window does not lie inside the window of this convolution";
+            self.blame(conv, RejectCode::ShortcutDoesNotFit, reason)
+        })
+    }
+
+    /// The tap through which `conv` passes a value unchanged, in its own window or in a larger one.
+    fn dirac(&self, conv: &BranchConv) -> Result<(Carry, Geometry), Reject> {
+        let point = Geometry { stride: conv.window.stride.clone(), ..Geometry::pointwise(conv.window.axes()) };
+        let place = |window: &Geometry| Some((Carry::Dirac(window.dirac_tap()?), window.clone()));
+        place(&conv.window).or_else(|| place(&conv.window.union(&point)?)).ok_or_else(|| {
+            let reason = "its window has no tap on the entry that it stands for, so it cannot pass a value unchanged";
+            self.blame(conv, RejectCode::NoDiracTap, reason)
+        })
+    }
+
+    fn blame(&self, conv: &BranchConv, code: RejectCode, reason: &str) -> Reject {
+        match conv.node {
+            Some(node) => Reject::at(self.cx.view, node, code, reason),
+            None => Reject::tensor(self.cx.view, self.output, code, reason),
+        }
     }
 }
 

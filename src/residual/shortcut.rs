@@ -78,47 +78,89 @@ impl Shortcut {
         })
     }
 
-    /// The whole chain as one map of a tensor with `channels` channels and `axes` spatial axes.
+    /// Every way to write the chain as at most [`MOST_PIECES`] maps one after the other, fewest first. Different
+    /// convolutions of the branch may apply them: average pooling where the branch steps, the 1x1 where it merges.
     ///
     /// # Errors
-    /// [`RejectCode::ShortcutDoesNotFit`] when two windows follow each other, or when a bias stands before
-    /// a window that pads: what is outside the image is 0 and not the bias.
-    pub fn map(&self, cx: Context<'_>, channels: usize, axes: usize) -> Result<LinearMap, Reject> {
-        let mut map = LinearMap::identity(channels, axes);
+    /// A [`Reject`] when a weight cannot be read, or when the chain composes into no so few maps.
+    pub fn pieces(&self, cx: Context<'_>, channels: usize, axes: usize) -> Result<Vec<Vec<LinearMap>>, Reject> {
+        let maps = self.maps(cx, channels, axes)?;
+        let mut ways: Vec<Vec<LinearMap>> = Vec::new();
+        for cuts in cuts(maps.len()) {
+            let pieces: Option<Vec<LinearMap>> =
+                cuts.windows(2).map(|w| LinearMap::composed(&maps[w[0]..w[1]])).collect();
+            ways.extend(pieces);
+        }
+        if maps.is_empty() {
+            ways.push(vec![LinearMap::identity(channels, axes)]);
+        }
+        match (ways.is_empty(), self.steps.first()) {
+            (true, Some((node, _))) => {
+                let reason = format!(
+                    "the shortcut has several windows one after the other, or a bias before padding: it does not \
+                     compose into {MOST_PIECES} kernels"
+                );
+                Err(Reject::at(cx.view, *node, RejectCode::ShortcutDoesNotFit, reason))
+            }
+            _ => Ok(ways),
+        }
+    }
+
+    /// One map for each operator that computes, from the fork to the join; per-channel maps join their neighbour.
+    fn maps(&self, cx: Context<'_>, channels: usize, axes: usize) -> Result<Vec<LinearMap>, Reject> {
+        let mut maps: Vec<LinearMap> = Vec::new();
+        let mut width = channels;
         for (node, step) in self.steps.iter().rev() {
             let next = match step {
                 LinearStep::Nothing => continue,
                 LinearStep::Affine(scale, shift) => {
-                    if scale.len() != map.kernel.outputs() {
+                    if scale.len() != width || shift.len() != width {
                         return Err(channel_count(cx, *node));
                     }
-                    map = LinearMap { kernel: map.kernel.then_affine(scale, shift), is_identity: false, ..map };
-                    continue;
+                    match maps.last_mut() {
+                        Some(last) => {
+                            last.kernel = last.kernel.clone().then_affine(scale, shift);
+                            continue;
+                        }
+                        None => (Kernel::identity(width, axes).then_affine(scale, shift), Geometry::pointwise(axes)),
+                    }
                 }
                 LinearStep::Conv(conv) => {
                     let kernel = conv.kernel(cx.facts).ok_or_else(|| weight_lost(cx, *node))?;
                     (kernel, conv.window.clone())
                 }
-                LinearStep::Average(window) => (compose::average(map.kernel.outputs(), window), window.clone()),
+                LinearStep::Average(window) => (compose::average(width, window), window.clone()),
                 LinearStep::Subsample(stride) => {
                     let window = Geometry { stride: stride.clone(), ..Geometry::pointwise(axes) };
-                    (Kernel::identity(map.kernel.outputs(), axes), window)
+                    (Kernel::identity(width, axes), window)
                 }
-                LinearStep::Select(from) => (
-                    selection(from, map.kernel.outputs(), axes).ok_or_else(|| channel_count(cx, *node))?,
-                    Geometry::pointwise(axes),
-                ),
+                LinearStep::Select(from) => {
+                    let kernel = selection(from, width, axes).ok_or_else(|| channel_count(cx, *node))?;
+                    (kernel, Geometry::pointwise(axes))
+                }
             };
-            if next.0.inputs() != map.kernel.outputs() {
+            let (kernel, window) = next;
+            if kernel.inputs() != width || window.axes() != axes {
                 return Err(channel_count(cx, *node));
             }
-            map = map.then(next.0, next.1).ok_or_else(|| {
-                let reason = "two windows follow each other on the shortcut, or a bias stands before padding: they do not compose into one kernel";
-                Reject::at(cx.view, *node, RejectCode::ShortcutDoesNotFit, reason)
-            })?;
+            width = kernel.outputs();
+            maps.push(LinearMap { kernel, window, is_identity: false });
         }
-        Ok(map)
+        Ok(maps)
     }
+}
+
+/// Most convolutions of the branch among which a shortcut is divided.
+pub const MOST_PIECES: usize = 2;
+
+/// Longest shortcut that is divided; a longer one is applied as a whole.
+const MOST_MAPS: usize = 8;
+
+/// Every way to cut `0..count` into at most [`MOST_PIECES`] runs, as their bounds.
+fn cuts(count: usize) -> Vec<Vec<usize>> {
+    let inner = if count <= MOST_MAPS { 1..count } else { 1..1 };
+    let whole = if count > 0 { vec![vec![0, count]] } else { Vec::new() };
+    whole.into_iter().chain(inner.map(|cut| vec![0, cut, count])).collect()
 }
 
 fn channel_count(cx: Context<'_>, node: NodeId) -> Reject {
@@ -141,6 +183,12 @@ pub struct LinearMap {
 }
 
 impl LinearMap {
+    /// The maps one after the other as one, where borders allow it.
+    fn composed(maps: &[Self]) -> Option<Self> {
+        let (first, rest) = maps.split_first()?;
+        rest.iter().try_fold(first.clone(), |so_far, next| so_far.then(next.kernel.clone(), next.window.clone()))
+    }
+
     fn identity(channels: usize, axes: usize) -> Self {
         Self { kernel: Kernel::identity(channels, axes), window: Geometry::pointwise(axes), is_identity: true }
     }
@@ -154,9 +202,6 @@ impl LinearMap {
 
     fn then(self, kernel: Kernel, window: Geometry) -> Option<Self> {
         let unit = |g: &Geometry| g.stride.iter().all(|s| *s == 1);
-        if self.is_identity {
-            return Some(Self { kernel, window, is_identity: false });
-        }
         let after = Self { kernel, window, is_identity: false };
         if after.is_pointwise() {
             let stride = self.window.stride.iter().zip(&after.window.stride).map(|(a, b)| a * b).collect();

@@ -10,8 +10,8 @@ use crate::graph::ValueId;
 use super::pass::Context;
 use super::reject::{Reject, RejectCode};
 
-/// Proves for every axis that the windows of the branch, one after the other, and the window of the shortcut
-/// map the fork onto grids of the same size, on which the carried values all arrive.
+/// Proves for every axis that the windows of the branch, one after the other, and those of the shortcut map the
+/// fork onto grids of the same size, on which the carried values all arrive.
 ///
 /// # Errors
 /// [`RejectCode::SizeUnknown`].
@@ -20,53 +20,53 @@ pub fn prove(
     fork: ValueId,
     join: ValueId,
     branch: &[&Geometry],
-    shortcut: &Geometry,
+    shortcut: &[&Geometry],
 ) -> Result<(), Reject> {
-    for axis in 0..shortcut.axes() {
-        if branch.iter().any(|w| w.axes() != shortcut.axes()) {
-            return Err(refuse(cx, join, "the convolutions differ in their number of spatial axes".to_owned()));
-        }
-        let stride: usize = branch.iter().map(|w| w.stride[axis]).product();
-        if stride != shortcut.stride[axis] {
-            let reason = format!(
-                "along spatial axis {axis} the branch steps by {stride} and the shortcut by {}",
-                shortcut.stride[axis]
-            );
+    let axes = cx.facts.rank(fork).and_then(|r| r.checked_sub(2)).unwrap_or(0);
+    if branch.iter().chain(shortcut).any(|w| w.axes() != axes) {
+        return Err(refuse(cx, join, "the convolutions differ in their number of spatial axes".to_owned()));
+    }
+    (0..axes).try_for_each(|axis| prove_axis(cx, fork, join, axis, (branch, shortcut)))
+}
+
+fn prove_axis(
+    cx: Context<'_>,
+    fork: ValueId,
+    join: ValueId,
+    axis: usize,
+    (branch, shortcut): (&[&Geometry], &[&Geometry]),
+) -> Result<(), Reject> {
+    let stride = |side: &[&Geometry]| side.iter().map(|w| w.stride[axis]).product::<usize>();
+    let (along, beside) = (stride(branch), stride(shortcut));
+    if along != beside {
+        let reason = format!("along spatial axis {axis} the branch steps by {along} and the shortcut by {beside}");
+        return Err(refuse(cx, join, reason));
+    }
+    let whatever = branch.iter().chain(shortcut).all(|w| w.growth(axis) == 0);
+    let alike = matches!((branch, shortcut), ([a], [b]) if a.growth(axis) == b.growth(axis));
+    if whatever || alike {
+        return Ok(());
+    }
+    let Some(size) = cx.facts.shape(fork).and_then(|s| s.get(axis + 2)).and_then(Dim::known) else {
+        let reason = format!(
+            "the size along spatial axis {axis} is unknown, and the branch's convolutions do not all keep it (SAME padding)"
+        );
+        return Err(refuse(cx, join, reason).hint("export with a fixed input size"));
+    };
+    let mut at = size;
+    for window in branch {
+        let next = window.output(axis, at);
+        if next != (at + window.stride[axis] as i64 - 1).div_euclid(window.stride[axis] as i64) {
+            let reason =
+                format!("a convolution of the branch crops or extends spatial axis {axis} from {at} to {next}");
             return Err(refuse(cx, join, reason));
         }
-        let whatever = branch.iter().all(|w| w.growth(axis) == 0) && shortcut.growth(axis) == 0;
-        let alike = matches!(branch, [only] if only.growth(axis) == shortcut.growth(axis));
-        if whatever || alike {
-            continue;
-        }
-        let known = match cx.facts.shape(fork).and_then(|s| s.get(axis + 2)) {
-            Some(Dim::Known(n)) => Some(*n),
-            _ => None,
-        };
-        let Some(size) = known else {
-            let reason = format!(
-                "the size along spatial axis {axis} is unknown, and the branch's convolutions do not all keep it (SAME padding)"
-            );
-            return Err(refuse(cx, join, reason).hint("export with a fixed input size"));
-        };
-        let mut at = size;
-        for window in branch {
-            let next = window.output(axis, at);
-            if next != (at + window.stride[axis] as i64 - 1).div_euclid(window.stride[axis] as i64) {
-                let reason =
-                    format!("a convolution of the branch crops or extends spatial axis {axis} from {at} to {next}");
-                return Err(refuse(cx, join, reason));
-            }
-            at = next;
-        }
-        let other = shortcut.output(axis, size);
-        if at != other {
-            return Err(refuse(
-                cx,
-                join,
-                format!("along spatial axis {axis} the branch has {at} entries and the shortcut {other}"),
-            ));
-        }
+        at = next;
+    }
+    let other = shortcut.iter().fold(size, |n, w| w.output(axis, n));
+    if at != other {
+        let reason = format!("along spatial axis {axis} the branch has {at} entries and the shortcut {other}");
+        return Err(refuse(cx, join, reason));
     }
     Ok(())
 }
