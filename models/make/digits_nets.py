@@ -9,7 +9,7 @@ CLASSES = 10
 
 
 def resnet():
-    """Six basic blocks in two stages: identity and projection shortcuts."""
+    """Five basic blocks in two stages: identity and projection shortcuts."""
     return nn.Sequential(
         conv_bn(1, 16),
         nn.ReLU(),

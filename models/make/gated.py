@@ -67,11 +67,13 @@ def activation_tail():
 
 @family
 def inverted_residual_silu():
+    """EfficientNet's blocks: SiLU, with squeeze-excite and without."""
     return net(inverted(nn.SiLU, gate=True), inverted(nn.SiLU), act=nn.SiLU)
 
 
 @family
 def inverted_residual_hardswish():
+    """MobileNetV3's activation in inverted residual blocks."""
     return net(inverted(nn.Hardswish), inverted(nn.Hardswish), act=nn.Hardswish)
 
 
@@ -89,11 +91,13 @@ def gelu_tanh():
 
 @family
 def mish():
+    """Mish in an inverted residual block."""
     return net(inverted(nn.Mish), act=nn.Mish)
 
 
 @family
 def elu():
+    """ELU, which has no gate and no slope: only a choice per channel passes it."""
     branch = nn.Sequential(conv_bn(8, 8), nn.ELU(), conv_bn(8, 8))
     return net(Residual(branch, after=nn.ELU()), act=nn.ELU)
 
@@ -115,6 +119,7 @@ class Ladder(nn.Module):
 
 @family
 def split_concat():
+    """Res2Net's block."""
     branch = nn.Sequential(conv_bn(8, 16, 1), nn.ReLU(), Ladder(16), conv_bn(16, 8, 1))
     return net(Residual(branch, after=nn.ReLU()))
 
@@ -135,6 +140,7 @@ class Ghost(nn.Module):
 
 @family
 def ghost():
+    """GhostNet's block: each half of the channels made from the other."""
     branch = nn.Sequential(Ghost(8, 16, nn.ReLU), Ghost(16, 8, nn.Identity))
     return net(Residual(branch))
 
@@ -174,7 +180,7 @@ def layer_norm():
 
 
 class Dense(nn.Module):
-    """Concatenation instead of a sum: nothing to remove."""
+    """The input and what a convolution makes of it, side by side."""
 
     def __init__(self):
         super().__init__()
@@ -186,11 +192,12 @@ class Dense(nn.Module):
 
 @family
 def dense_concat():
+    """DenseNet's concatenation instead of a sum: nothing to remove."""
     return net(Dense(), last=16)
 
 
 class ScaledShift(nn.Module):
-    """Lc0's gate: one half of the excitation scales, the other half is added to every pixel."""
+    """One half of the excitation scales, the other half is added to every pixel."""
 
     def __init__(self, channels):
         super().__init__()
@@ -205,5 +212,6 @@ class ScaledShift(nn.Module):
 
 @family
 def gate_with_bias():
+    """Lc0's squeeze-excite: a scale and a shift for every channel behind the last convolution."""
     branch = nn.Sequential(conv_bn(8, 8), nn.ReLU(), conv_bn(8, 8), ScaledShift(8))
     return net(Residual(branch, after=nn.ReLU()))

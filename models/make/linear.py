@@ -23,6 +23,7 @@ def repvgg(inputs, outputs, *, stride=1, after=nn.ReLU):
 
 @family
 def repvgg_block():
+    """RepVGG in training form: 3x3, 1x1 and identity, each with its normalisation; then a strided block."""
     return net(repvgg(8, 8), repvgg(8, 16, stride=2), last=16)
 
 
@@ -42,8 +43,8 @@ def mobileone_block():
 
 @family
 def diverse_branches():
-    """DBB: 3x3 beside 1x1, beside 1x1 then 3x3 without padding inside, beside 1x1 then average pooling."""
-    # The pairs are written without padding and without a bias between them, where the composition is exact.
+    """DBB: 3x3 beside 1x1, beside 1x1 then 3x3, beside 1x1 then average pooling."""
+    # No bias between the two of a pair: the padding of the second would have to be that bias.
     pair = nn.Sequential(conv(8, 12, 1, bias=False), conv(12, 8, bias=False), nn.BatchNorm2d(8))
     pooled = nn.Sequential(conv(8, 8, 1, bias=False), nn.AvgPool2d(3, 1, 1), nn.BatchNorm2d(8))
     return net(Sum(conv_bn(8, 8), conv_bn(8, 8, 1), pair, pooled, after=nn.ReLU()))

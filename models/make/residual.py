@@ -61,31 +61,37 @@ class SubsampleAndPad(nn.Module):
 
 @family
 def basic_identity():
+    """Two 3x3 convolutions, identity shortcut, ReLU."""
     return net(basic(8, 8), basic(8, 8))
 
 
 @family
 def basic_projection():
+    """A strided block whose shortcut is a 1x1 convolution, then an identity block."""
     return net(basic(8, 16, stride=2), basic(16, 16), last=16)
 
 
 @family
 def basic_option_a():
+    """A strided block whose shortcut drops pixels and pads channels with zeros."""
     return net(basic(8, 16, stride=2, shortcut=SubsampleAndPad(8)), last=16)
 
 
 @family
 def basic_dilated():
+    """3x3 convolutions with dilation 2."""
     return net(basic(8, 8, dilation=2))
 
 
 @family
 def bottleneck_identity():
+    """1x1, 3x3, 1x1 with a quarter of the channels inside."""
     return net(bottleneck(16, 4, 16), bottleneck(16, 4, 16), channels=16)
 
 
 @family
 def bottleneck_projection():
+    """A strided bottleneck with a projection, then one with identity."""
     return net(bottleneck(8, 8, 32, stride=2), bottleneck(32, 8, 32), last=32)
 
 
@@ -97,6 +103,7 @@ def grouped_bottleneck():
 
 @family
 def inverted_residual_relu():
+    """1x1 up, depthwise 3x3, 1x1 down, with ReLU."""
     return net(inverted(8, 32, nn.ReLU), inverted(8, 24, nn.ReLU))
 
 
@@ -111,18 +118,21 @@ def inverted_residual_relu6():
 
 @family
 def depthwise_first():
+    """The branch begins with a depthwise convolution."""
     branch = nn.Sequential(conv_bn(8, 8, groups=8), nn.ReLU(), conv_bn(8, 8, 1))
     return net(Residual(branch, after=nn.ReLU()))
 
 
 @family
 def depthwise_last():
+    """The branch ends with a depthwise convolution."""
     branch = nn.Sequential(conv_bn(8, 8, 1), nn.ReLU(), conv_bn(8, 8, groups=8))
     return net(Residual(branch, after=nn.ReLU()))
 
 
 @family
 def depthwise_only():
+    """Nothing but depthwise convolutions on the branch, 3x3 and 5x5."""
     branch = nn.Sequential(conv_bn(8, 8, groups=8), nn.ReLU(), conv_bn(8, 8, 5, groups=8))
     return net(Residual(branch, after=nn.ReLU()))
 
@@ -138,13 +148,13 @@ def grouped_ends():
 
 @family
 def single_convolution():
-    """A branch without any activation behind a projection, in front of one with it."""
+    """Branches of one convolution, beside a projection and beside an identity."""
     return net(Residual(conv_bn(8, 8), conv_bn(8, 8, 1), nn.ReLU()), Residual(conv_bn(8, 8), after=nn.ReLU()))
 
 
 @family
 def leaky_relu():
-    """1x1 down, 3x3 up, as in Darknet, with the activation behind the sum."""
+    """1x1 down, 3x3 up, as in Darknet, but with the activation behind the sum."""
     block = [
         Residual(
             nn.Sequential(conv_bn(16, 8, 1), nn.LeakyReLU(0.1), conv_bn(8, 16)), after=nn.LeakyReLU(0.1)
@@ -236,9 +246,11 @@ def batch_norm():
 
 @family
 def conv_1d():
+    """Basic blocks over one spatial axis, with identity and with projection."""
     return net(basic(8, 8, axes=1), basic(8, 16, stride=2, axes=1), axes=1, last=16)
 
 
 @family
 def conv_3d():
+    """Basic blocks over three spatial axes, with identity and with projection."""
     return net(basic(4, 4, axes=3), basic(4, 8, stride=2, axes=3), channels=4, axes=3, last=8)

@@ -1,0 +1,191 @@
+//! The committed models: what they are, what becomes of them, and that they still compute the same.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "common/python.rs"]
+mod python;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use onnx_rm::engine;
+use onnx_rm::graph::dump;
+use onnx_rm::io::{LoadOptions, Model, load, save};
+use onnx_rm::plan::options::Options;
+use onnx_rm::report::Outcome;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+/// Largest difference of float32 outputs over the largest output: sums in another order, weights rounded once.
+const ROUNDING: f64 = 2e-6;
+
+/// What `models/expected.json` says of a file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    joins: usize,
+    left: usize,
+    note: Option<String>,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models")
+}
+
+fn expected() -> BTreeMap<String, Expected> {
+    serde_json::from_str(&fs::read_to_string(folder().join("expected.json")).unwrap()).unwrap()
+}
+
+/// Files under `folder`, as paths relative to `models/`, but for those of `make/`.
+fn files(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.strip_prefix(self::folder()).unwrap().to_str().unwrap().replace('\\', "/");
+        match path.is_dir() {
+            true if name == "make" => {}
+            true => files(&path, found),
+            false => _ = found.insert(name),
+        }
+    }
+}
+
+fn read(path: &Path) -> Model {
+    load(path, &LoadOptions::default()).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn rewrite(model: &mut Model) -> Outcome {
+    let options = Options { long_skips: true, ..Options::default() };
+    engine::rewrite(model, &options, &mut |_| {}).unwrap_or_else(|e| panic!("{}: {e}", model.path.display()))
+}
+
+/// Every model rewritten into a folder of its own for the test `name`.
+fn rewrite_all(name: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(target.join("blocks")).unwrap();
+    for file in expected().keys() {
+        let mut model = read(&folder().join(file));
+        rewrite(&mut model);
+        save(&model, &target.join(file)).unwrap();
+    }
+    target
+}
+
+#[test]
+fn every_file_is_listed_with_its_digest_and_size() {
+    let text = fs::read_to_string(folder().join("README.md")).unwrap();
+    let mut listed = BTreeSet::new();
+    for row in text.lines().filter(|l| l.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').map(|c| c.trim().trim_matches('`')).collect();
+        let [_, file, size, digest, _] = cells[..] else { continue };
+        if digest.len() != 64 {
+            continue;
+        }
+        let content = fs::read(folder().join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+        let found: String = Sha256::digest(&content).iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(found, digest, "{file}");
+        assert_eq!(content.len().to_string(), size.replace(',', ""), "{file}");
+        listed.insert(file.to_owned());
+    }
+    let mut found = BTreeSet::new();
+    files(&folder(), &mut found);
+    found.retain(|f| f != "README.md" && f != "expected.json");
+    assert_eq!(found, listed);
+    let models: BTreeSet<String> = found.into_iter().filter(|f| f.ends_with(".onnx")).collect();
+    assert_eq!(models, expected().into_keys().collect::<BTreeSet<_>>());
+}
+
+#[test]
+fn the_expected_joins_are_removed() {
+    let mut wrong = Vec::new();
+    for (file, expected) in expected() {
+        let outcome = rewrite(&mut read(&folder().join(&file)));
+        let found = (outcome.before.joins, outcome.after.joins);
+        if found != (expected.joins, expected.left) {
+            let kept: Vec<_> = outcome.kept().map(|(s, r)| format!("\n    {}: {}", s.join, r.reason)).collect();
+            wrong.push(format!(
+                "{file}: {} of {} joins are left, not {} of {}{}",
+                found.1,
+                found.0,
+                expected.left,
+                expected.joins,
+                kept.concat()
+            ));
+        }
+        assert_eq!(expected.note.is_some(), expected.left > 0, "{file}: what is left needs a note, and nothing else");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_second_rewrite_changes_nothing() {
+    let folder = rewrite_all("models_twice");
+    for file in expected().keys() {
+        let once = folder.join(file);
+        let mut model = read(&once);
+        let outcome = rewrite(&mut model);
+        assert_eq!(outcome.removed().count(), 0, "{file}");
+        let twice = once.with_extension("twice");
+        save(&model, &twice).unwrap();
+        assert!(fs::read(&once).unwrap() == fs::read(&twice).unwrap(), "{file}");
+    }
+}
+
+#[test]
+fn a_model_with_nothing_to_remove_keeps_its_bytes() {
+    let rewritten = rewrite_all("models_kept");
+    let mut kept = 0;
+    for (file, _) in expected().into_iter().filter(|(_, e)| e.joins == e.left) {
+        assert!(fs::read(folder().join(&file)).unwrap() == fs::read(rewritten.join(&file)).unwrap(), "{file}");
+        kept += 1;
+    }
+    assert!(kept >= 7, "only {kept} models");
+}
+
+#[test]
+fn rewritten_models_compute_the_same_in_onnx_runtime() {
+    let rewritten = rewrite_all("models_compared");
+    let expected = expected();
+    // Statistics of a batch, written in a form that ONNX Runtime does not run.
+    let files: Vec<&str> = expected.keys().map(String::as_str).filter(|f| !f.contains("training_mode")).collect();
+    let mut arguments = vec![folder().to_str().unwrap().to_owned(), rewritten.to_str().unwrap().to_owned()];
+    arguments.extend(files.iter().map(|f| (*f).to_owned()));
+    let text = python::run("compare_models.py", &arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(text.lines().count(), files.len());
+    for line in text.lines() {
+        let [file, error, largest] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        assert!(largest.parse::<f64>().unwrap() > 0.1, "{file}: outputs of {largest} are no evidence");
+        assert!(error.parse::<f64>().unwrap() < ROUNDING, "{file}: {error}");
+    }
+}
+
+#[test]
+fn digits_get_the_same_class_before_and_after() {
+    let rewritten = rewrite_all("models_digits");
+    let images = folder().join("digits_test.npz");
+    for name in ["digits_resnet", "digits_resnet_dynamo", "digits_mobilenet_v2", "digits_mobilenet_v2_dynamo"] {
+        let file = format!("{name}.onnx");
+        let paths = [images.clone(), folder().join(&file), rewritten.join(&file)];
+        let text = python::run("digits.py", &paths.iter().map(|p| p.to_str().unwrap()).collect::<Vec<_>>());
+        let [labels, before, after, difference] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+        assert_eq!(labels.len(), 500);
+        let right = labels.bytes().zip(after.bytes()).filter(|(a, b)| a == b).count();
+        assert!(right > 475, "{name}: {right} of 500");
+        assert_eq!(before, after, "{name}");
+        assert!(difference.parse::<f64>().unwrap() < 1e-4, "{name}: {difference}");
+    }
+}
+
+#[test]
+fn rewritten_structure() {
+    for file in [
+        "basic_projection.legacy",
+        "basic_option_a.dynamo",
+        "grouped_bottleneck.dynamo",
+        "inverted_residual_relu6.legacy",
+        "repvgg_block.legacy",
+    ] {
+        let mut model = read(&folder().join(format!("blocks/{file}.onnx")));
+        rewrite(&mut model);
+        insta::assert_snapshot!(file, dump(&model.proto));
+    }
+}
