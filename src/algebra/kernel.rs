@@ -19,6 +19,9 @@ pub struct Geometry {
     pub pad_end: Vec<usize>,
 }
 
+/// Most taps along an axis of a window that is enlarged: no real network needs more.
+const MOST_TAPS: usize = 64;
+
 impl Geometry {
     /// The window of a 1x1 convolution over `axes` spatial axes.
     #[must_use]
@@ -99,8 +102,12 @@ impl Geometry {
             if first > 0 || [mine.0 - first, theirs.0 - first].iter().any(|d| d % dilation as i64 != 0) {
                 return None;
             }
+            let taps = usize::try_from((last - first) / dilation as i64).ok()? + 1;
+            if taps > MOST_TAPS {
+                return None;
+            }
             union.dilation[a] = dilation;
-            union.kernel[a] = usize::try_from((last - first) / dilation as i64).ok()? + 1;
+            union.kernel[a] = taps;
             union.pad_begin[a] = usize::try_from(-first).ok()?;
             union.pad_end[a] = usize::try_from(self.growth(a) + (last - first) + first).ok()?;
         }

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::graph::{NodeId, ValueId};
+use crate::graph::{NodeId, Use, ValueId};
 
 use super::find::{PathStep, Site};
-use super::pass::{BranchConv, Context, Pass, Step};
+use super::pass::{BranchConv, Context, Pass, Reading, Step};
 use super::reject::{Reject, RejectCode};
 
 /// What one item of the branch does.
@@ -46,7 +46,9 @@ pub struct Branch {
     /// Nodes that the rewrite replaces, the join among them.
     pub removed: BTreeSet<NodeId>,
     /// Every read of a branch tensor by the branch itself.
-    edges: BTreeSet<(NodeId, usize)>,
+    edges: BTreeSet<Use>,
+    /// What `Pad` operators added since the last convolution.
+    padding: Vec<(usize, usize)>,
 }
 
 impl Branch {
@@ -58,15 +60,19 @@ impl Branch {
         let Site { join, fork, steps, shortcut, .. } = site;
         let removed = removed(cx, join, &steps);
         let edges = edges(cx, join, &steps);
-        let mut branch = Self { items: Vec::new(), removed, edges };
+        let mut branch = Self { items: Vec::new(), removed, edges, padding: Vec::new() };
         let axes = cx
             .facts
             .rank(fork)
             .and_then(|r| r.checked_sub(2))
             .filter(|a| *a > 0)
             .ok_or_else(|| unknown(cx, fork, "the rank of the fork is unknown, or it has no spatial axis"))?;
-        for PathStep { step, node, input, output } in steps {
-            branch.push(cx, step, node, input, output, axes)?;
+        for PathStep { reading, node, output } in steps {
+            branch.push(cx, reading, node, output, axes)?;
+        }
+        if branch.padding.iter().any(|p| *p != (0, 0)) {
+            let reason = "a Pad stands behind the last convolution of the branch";
+            return Err(Reject::at(cx.view, join, RejectCode::CannotPass, reason));
         }
         let merges = branch
             .items
@@ -82,45 +88,68 @@ impl Branch {
     fn push(
         &mut self,
         cx: Context<'_>,
-        step: Step,
+        reading: Reading,
         node: NodeId,
-        input: ValueId,
         output: ValueId,
         axes: usize,
     ) -> Result<(), Reject> {
-        let any_conv = self.items.iter().any(|i| i.conv().is_some());
-        match step {
+        match reading.step {
             Step::Nothing => {
                 if let Some(last) = self.items.last_mut() {
                     last.values.push(output);
                 }
             }
-            Step::Conv(conv) => self.items.push(Item { kind: Kind::Conv(conv), values: vec![output] }),
-            Step::Affine(scale, shift) => {
-                let foldable = self
-                    .items
-                    .last()
-                    .is_some_and(|last| last.conv().is_some() && !last.values.iter().any(|v| self.is_needed(cx, *v)));
-                if !foldable {
-                    self.insert(cx, input, "scale", axes)?;
+            Step::Conv(mut conv) => {
+                conv.push_padding(&std::mem::take(&mut self.padding));
+                self.items.push(Item { kind: Kind::Conv(conv), values: vec![output] });
+            }
+            Step::Crop(crop) => {
+                let cropped = self.foldable(cx).is_some_and(|conv| conv.crop(&crop));
+                if !cropped {
+                    let reason = "it drops entries that no padding of a convolution right before it put there";
+                    return Err(Reject::at(cx.view, node, RejectCode::CannotPass, reason));
                 }
-                if let Some(Item { kind: Kind::Conv(conv), values }) = self.items.last_mut() {
+                self.replace_values(output);
+            }
+            Step::Affine(scale, shift) => {
+                if self.foldable(cx).is_none() {
+                    self.insert(cx, reading.input, "scale", axes)?;
+                }
+                if let Some(conv) = self.foldable(cx) {
                     if scale.len() != conv.channels.1 || shift.len() != conv.channels.1 {
                         let reason = "its constants do not have one value a channel";
                         return Err(Reject::at(cx.view, node, RejectCode::BadConvolution, reason));
                     }
                     conv.push_affine(scale, shift);
-                    *values = vec![output];
                 }
+                self.replace_values(output);
             }
             Step::Pass(pass) => {
+                let any_conv = self.items.iter().any(|i| i.conv().is_some());
                 if !any_conv && !pass.moves_only() {
-                    self.insert(cx, input, "duplicate", axes)?;
+                    self.insert(cx, reading.input, "duplicate", axes)?;
                 }
+                add(&mut self.padding, pass.padding());
                 self.items.push(Item { kind: Kind::Pass(pass), values: vec![output] });
             }
         }
         Ok(())
+    }
+
+    /// The convolution that comes last, when nothing else needs what it computes.
+    fn foldable(&mut self, cx: Context<'_>) -> Option<&mut BranchConv> {
+        let free = self.items.last().is_some_and(|last| !last.values.iter().any(|v| self.is_needed(cx, *v)));
+        match self.items.last_mut().map(|last| &mut last.kind) {
+            Some(Kind::Conv(conv)) if free => Some(conv),
+            _ => None,
+        }
+    }
+
+    /// The last item now computes `output` alone.
+    fn replace_values(&mut self, output: ValueId) {
+        if let Some(last) = self.items.last_mut() {
+            last.values = vec![output];
+        }
     }
 
     /// Inserts an identity behind the tensor `at`.
@@ -138,10 +167,7 @@ impl Branch {
         let view = cx.view;
         view.is_output(value)
             || view.is_captured(value)
-            || view
-                .uses(value)
-                .iter()
-                .any(|u| !self.removed.contains(&u.node) || !self.edges.contains(&(u.node, u.slot)))
+            || view.uses(value).iter().any(|u| !self.removed.contains(&u.node) || !self.edges.contains(u))
     }
 
     /// The convolutions with their places among the items.
@@ -154,27 +180,45 @@ fn unknown(cx: Context<'_>, value: ValueId, reason: &str) -> Reject {
     Reject::tensor(cx.view, value, RejectCode::SizeUnknown, reason).hint("run shape inference on the model first")
 }
 
-/// The join, and every node of the branch whose outputs are all on the branch.
+fn add(so_far: &mut Vec<(usize, usize)>, more: &[(usize, usize)]) {
+    if so_far.len() < more.len() {
+        so_far.resize(more.len(), (0, 0));
+    }
+    for (total, added) in so_far.iter_mut().zip(more) {
+        *total = (total.0 + added.0, total.1 + added.1);
+    }
+}
+
+/// The join, and every node of the branch that computes nothing which is read elsewhere. A tensor between two
+/// operators may be read elsewhere: the rewritten graph has it under its own name.
 fn removed(cx: Context<'_>, join: NodeId, steps: &[PathStep]) -> BTreeSet<NodeId> {
     let on_path: BTreeSet<ValueId> = steps.iter().map(|s| s.output).collect();
     // What does nothing in front of the branch only gives the fork a second name, which others may read.
     let mut removed: BTreeSet<NodeId> = steps
         .iter()
-        .skip_while(|s| matches!(s.step, Step::Nothing))
-        .map(|s| s.node)
-        .filter(|n| cx.view.outputs(*n).iter().flatten().all(|v| on_path.contains(v)))
+        .skip_while(|s| matches!(s.reading.step, Step::Nothing))
+        .flat_map(|s| s.reading.nodes.iter().copied())
         .collect();
     removed.insert(join);
+    loop {
+        let read_elsewhere = |value: &ValueId| {
+            cx.view.is_output(*value)
+                || cx.view.is_captured(*value)
+                || cx.view.uses(*value).iter().any(|u| !removed.contains(&u.node))
+        };
+        let stays = |node: &NodeId| {
+            *node != join && cx.view.outputs(*node).iter().flatten().any(|v| !on_path.contains(v) && read_elsewhere(v))
+        };
+        let Some(node) = removed.iter().copied().find(stays) else { break };
+        removed.remove(&node);
+    }
     removed
 }
 
-/// The slots by which the branch reads its own tensors, the join's included.
-fn edges(cx: Context<'_>, join: NodeId, steps: &[PathStep]) -> BTreeSet<(NodeId, usize)> {
-    let slot = |node: NodeId, value: ValueId| cx.view.inputs(node).iter().position(|v| *v == Some(value));
-    let mut edges: BTreeSet<(NodeId, usize)> =
-        steps.iter().filter_map(|s| Some((s.node, slot(s.node, s.input)?))).collect();
-    if let Some(slot) = steps.last().and_then(|s| slot(join, s.output)) {
-        edges.insert((join, slot));
-    }
+/// The reads by which the branch reads its own tensors, the join's included.
+fn edges(cx: Context<'_>, join: NodeId, steps: &[PathStep]) -> BTreeSet<Use> {
+    let mut edges: BTreeSet<Use> = steps.iter().flat_map(|s| s.reading.reads.iter().copied()).collect();
+    let slot = steps.last().and_then(|s| cx.view.inputs(join).iter().position(|v| *v == Some(s.output)));
+    edges.extend(slot.map(|slot| Use { node: join, slot }));
     edges
 }

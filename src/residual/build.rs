@@ -39,7 +39,7 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
                 let window = choice.host.window(i)?;
                 let body = conv.kernel(cx.facts)?.placed_in(&conv.window, window)?;
                 let kernel = widen(&body, choice.host.carry(i)?, lin, lout)?;
-                emit.conv(&conv.name, &conv.weight_name, &kernel, window, &input, &output);
+                emit.conv(&conv.name, &conv.weight_name, &kernel, &conv.own_window(window)?, &input, &output);
             }
             Kind::Pass(pass) => pass.emit(cx, &mut emit, choice.host.form(i)?, &input, lin, &output),
         }

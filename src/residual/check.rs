@@ -261,6 +261,11 @@ impl Placing<'_> {
         if map.is_pointwise() {
             return Ok(());
         }
+        if conv.is_padded_before() {
+            return refuse(
+                "the shortcut's window is wider than one entry, and a Pad stands in front of this convolution",
+            );
+        }
         if along != beside {
             return refuse(
                 "the shortcut's window is wider than one entry, and the branch steps before this convolution",
@@ -276,7 +281,10 @@ impl Placing<'_> {
     fn shortcut(&self, conv: &BranchConv, map: &LinearMap) -> Result<(Carry, Geometry), Reject> {
         // What follows subsamples the rest of the way.
         let own = Geometry { stride: conv.window.stride.clone(), ..map.window.clone() };
-        let place = |window: &Geometry| Some((Carry::Shortcut(map.kernel.placed_in(&own, window)?), window.clone()));
+        let place = |window: &Geometry| {
+            conv.own_window(window)?;
+            Some((Carry::Shortcut(map.kernel.placed_in(&own, window)?), window.clone()))
+        };
         place(&conv.window).or_else(|| place(&conv.window.union(&own)?)).ok_or_else(|| {
             let reason = "the shortcut's window does not lie inside the window of this convolution";
             self.blame(conv, RejectCode::ShortcutDoesNotFit, reason)
@@ -286,7 +294,10 @@ impl Placing<'_> {
     /// The tap through which `conv` passes a value unchanged, in its own window or in a larger one.
     fn dirac(&self, conv: &BranchConv) -> Result<(Carry, Geometry), Reject> {
         let point = Geometry { stride: conv.window.stride.clone(), ..Geometry::pointwise(conv.window.axes()) };
-        let place = |window: &Geometry| Some((Carry::Dirac(window.dirac_tap()?), window.clone()));
+        let place = |window: &Geometry| {
+            conv.own_window(window)?;
+            Some((Carry::Dirac(window.dirac_tap()?), window.clone()))
+        };
         place(&conv.window).or_else(|| place(&conv.window.union(&point)?)).ok_or_else(|| {
             let reason = "its window has no tap on the entry that it stands for, so it cannot pass a value unchanged";
             self.blame(conv, RejectCode::NoDiracTap, reason)

@@ -10,13 +10,11 @@ use super::shortcut::Shortcut;
 
 /// One operator of the branch, from the fork towards the join.
 pub struct PathStep {
-    /// What it does.
-    pub step: Step,
-    /// Its node.
+    /// What it is, and the tensor that the branch comes in by.
+    pub reading: Reading,
+    /// The node that computes its result.
     pub node: NodeId,
-    /// The tensor that the branch comes in by.
-    pub input: ValueId,
-    /// The tensor that it leaves by.
+    /// The tensor that the branch leaves by.
     pub output: ValueId,
 }
 
@@ -91,7 +89,7 @@ fn read_branch(cx: Context<'_>, join: NodeId, branch: ValueId, shortcut: Shortcu
     let Some(steps) = search.path(branch) else {
         return Err(search.explain(&shortcut));
     };
-    let fork = steps.first().map_or(branch, |s| s.input);
+    let fork = steps.first().map_or(branch, |s| s.reading.input);
     let origin = origins.get(&fork).copied().unwrap_or(0);
     Ok(Site { join, output, fork, steps, shortcut: shortcut.from_origin(origin) })
 }
@@ -203,8 +201,9 @@ impl<'a, 'b> Search<'a, 'b> {
                 Known::Fork => break,
                 Known::Dead => return None,
                 Known::Way { pick, mut readings, .. } => {
-                    let Reading { step, input } = readings.swap_remove(pick);
-                    steps.push(PathStep { step, node: self.cx.view.def(at)?, input, output: at });
+                    let reading = readings.swap_remove(pick);
+                    let input = reading.input;
+                    steps.push(PathStep { reading, node: self.cx.view.def(at)?, output: at });
                     at = input;
                 }
             }

@@ -6,6 +6,7 @@ use crate::algebra::{Geometry, Kernel, compose};
 use crate::facts::Dim;
 use crate::graph::{NodeId, ValueId};
 
+use super::pass::pad::Padding;
 use super::pass::{BranchConv, Context, affine, channels, conv};
 use super::reject::{Reject, RejectCode};
 
@@ -243,50 +244,12 @@ fn read(cx: Context<'_>, value: ValueId) -> Option<(NodeId, LinearStep, ValueId)
     let input = cx.view.input(node, 0)?;
     let step = match cx.view.op(node) {
         "Conv" => LinearStep::Conv(Box::new(conv::branch_conv(cx, node).ok()?)),
-        "AveragePool" => LinearStep::Average(average(cx, node, input)?),
+        "AveragePool" => LinearStep::Average(conv::average(cx, node, input)?),
         "Slice" | "Split" => slice(cx, node, value, input)?,
         "Pad" => LinearStep::Select(pad(cx, node, input)?),
         _ => return None,
     };
     Some((node, step, input))
-}
-
-/// The window of an `AveragePool` (ONNX, opsets 7 to 22) that divides by its full size everywhere.
-pub(crate) fn average(cx: Context<'_>, node: NodeId, input: ValueId) -> Option<Geometry> {
-    let view = cx.view;
-    if !matches!(view.attr_s(node, "auto_pad"), None | Some(b"NOTSET" | b"VALID")) {
-        return None;
-    }
-    let count = |v: &[i64]| v.iter().map(|x| usize::try_from(*x).ok()).collect::<Option<Vec<usize>>>();
-    let kernel = count(view.attr_ints(node, "kernel_shape")?)?;
-    let axes = kernel.len();
-    let list = |name: &str, default: usize, n: usize| match view.attr_ints(node, name) {
-        Some(v) => count(v).filter(|v| v.len() == n),
-        None => Some(vec![default; n]),
-    };
-    let stride = list("strides", 1, axes)?;
-    let dilation = list("dilations", 1, axes)?;
-    let pads = list("pads", 0, 2 * axes)?;
-    if kernel.iter().chain(&stride).chain(&dilation).any(|n| *n == 0) {
-        return None;
-    }
-    let padded = pads.iter().any(|p| *p > 0);
-    if padded && view.attr_i(node, "count_include_pad").unwrap_or(0) == 0 {
-        return None;
-    }
-    let window =
-        Geometry { kernel, stride, dilation, pad_begin: pads[..axes].to_vec(), pad_end: pads[axes..].to_vec() };
-    if view.attr_i(node, "ceil_mode").unwrap_or(0) != 0 {
-        // The last window must end inside: else the pool divides by fewer entries there.
-        let shape = cx.facts.shape(input)?;
-        for axis in 0..axes {
-            let Some(Dim::Known(n)) = shape.get(axis + 2) else { return None };
-            if (n + window.growth(axis) - 1).rem_euclid(window.stride[axis] as i64) != 0 {
-                return None;
-            }
-        }
-    }
-    Some(window)
 }
 
 /// A `Slice` or `Split` that takes a range of channels, or a `Slice` that takes every n-th entry in space.
@@ -319,29 +282,13 @@ fn slice(cx: Context<'_>, node: NodeId, value: ValueId, input: ValueId) -> Optio
 
 /// A `Pad` with zeros on the channel axis alone: the input channel of each output channel.
 fn pad(cx: Context<'_>, node: NodeId, input: ValueId) -> Option<Vec<Option<usize>>> {
-    let view = cx.view;
-    if !matches!(view.attr_s(node, "mode"), None | Some(b"constant")) {
-        return None;
-    }
-    let rank = cx.facts.rank(input)?;
     let channels = cx.facts.channels(input)?;
-    let (pads, fill): (Vec<i64>, f64) = if view.opset() < 11 {
-        (view.attr_ints(node, "pads")?.to_vec(), f64::from(view.attr_f(node, "value").unwrap_or(0.0)))
-    } else {
-        let pads = cx.facts.constant(view.input(node, 1)?)?.data.iter().map(|v| *v as i64).collect();
-        let fill = match view.input(node, 2) {
-            Some(v) => cx.facts.constant(v)?.data.iter().copied().next()?,
-            None => 0.0,
-        };
-        (pads, fill)
-    };
-    if fill != 0.0 || pads.len() != 2 * rank || view.input(node, 3).is_some() {
-        return None;
-    }
-    let elsewhere = pads.iter().enumerate().any(|(i, p)| i % rank != 1 && *p != 0);
-    let (front, back) = (usize::try_from(pads[1]).ok()?, usize::try_from(pads[rank + 1]).ok()?);
-    let most = 1 << 20;
-    if elsewhere || front > most || back > most {
+    let padding = Padding::new(cx, node)?;
+    let elsewhere = padding.axes.iter().enumerate().any(|(axis, p)| axis != 1 && *p != (0, 0));
+    let (front, back) = padding.axes.get(1)?;
+    let count = |n: i64| usize::try_from(n).ok().filter(|n| *n <= 1 << 20);
+    let (front, back) = (count(*front)?, count(*back)?);
+    if elsewhere || padding.fill != Some(0.0) {
         return None;
     }
     Some(

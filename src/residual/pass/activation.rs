@@ -11,7 +11,9 @@ use crate::plan::options::ActivationForm;
 use crate::residual::emit::Emit;
 use crate::residual::reject::{Reject, RejectCode};
 
-use super::{Context, Form, Pass, Reading, Step, affine::per_channel, allowed, data_inputs, prefers_bounds};
+use super::{
+    Context, Form, Found, Pass, Reading, Step, affine::per_channel, allowed, data_inputs, found, prefers_bounds,
+};
 
 /// Elementwise functions of one input without constants of a channel's own.
 const ELEMENTWISE: &[&str] = &[
@@ -49,7 +51,7 @@ struct Activation {
     kind: Kind,
 }
 
-pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Option<Result<Vec<Reading>, Reject>> {
+pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     let op = cx.view.op(node);
     let (kind, slot) = match op {
         "Relu" => (Kind::Bounds(0.0, f64::INFINITY), 0),
@@ -72,7 +74,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Option<Result<V
     if data_inputs(cx, node) != [input] {
         return None;
     }
-    Some(Ok(vec![Reading { step: Step::Pass(Box::new(Activation { node, slot, kind })), input }]))
+    found(Reading::one(cx, node, slot, Step::Pass(Box::new(Activation { node, slot, kind }))))
 }
 
 fn clip(cx: Context<'_>, node: NodeId) -> Option<(Kind, usize)> {

@@ -2,11 +2,10 @@
 //! operators that do nothing: `Identity`, `Dropout`.
 
 use crate::graph::{NodeId, ValueId};
-use crate::residual::reject::Reject;
 
-use super::{Context, Reading, Step};
+use super::{Context, Found, Reading, Step, found};
 
-pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Result<Vec<Reading>, Reject>> {
+pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
     let (step, input) = match nothing(cx, node, value) {
         Some(input) => (Step::Nothing, input),
         None => {
@@ -14,7 +13,8 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Resu
             (Step::Affine(scale, shift), input)
         }
     };
-    Some(Ok(vec![Reading { step, input }]))
+    let slot = cx.view.inputs(node).iter().position(|v| *v == Some(input))?;
+    found(Reading::one(cx, node, slot, step))
 }
 
 /// The input of a node that does nothing at inference.

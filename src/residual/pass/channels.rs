@@ -8,15 +8,14 @@ use crate::graph::{NodeId, ValueId};
 use crate::residual::emit::Emit;
 use crate::residual::reject::Reject;
 
-use super::{Context, Form, Pass, Reading, Step, data_inputs};
+use super::{Context, Form, Found, Pass, Reading, Step, data_inputs, found};
 
-pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Result<Vec<Reading>, Reject>> {
+pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
     match cx.view.op(node) {
         "Concat" => concat(cx, node),
         "Split" | "Slice" => {
-            let input = cx.view.input(node, 0)?;
             let range = taken(cx, node, value)?;
-            Some(Ok(vec![Reading { step: Step::Pass(Box::new(Part { node, range })), input }]))
+            found(Reading::one(cx, node, 0, Step::Pass(Box::new(Part { node, range }))))
         }
         _ => None,
     }
@@ -29,7 +28,7 @@ struct Joined {
     widths: Vec<usize>,
 }
 
-fn concat(cx: Context<'_>, node: NodeId) -> Option<Result<Vec<Reading>, Reject>> {
+fn concat(cx: Context<'_>, node: NodeId) -> Found {
     let inputs = cx.view.inputs(node);
     let first = (*inputs.first()?)?;
     let rank = cx.facts.rank(first)? as i64;
@@ -42,7 +41,7 @@ fn concat(cx: Context<'_>, node: NodeId) -> Option<Result<Vec<Reading>, Reject>>
         .into_iter()
         .filter_map(|input| {
             let slot = inputs.iter().position(|v| *v == Some(input))?;
-            Some(Reading { step: Step::Pass(Box::new(Joined { node, slot, widths: widths.clone() })), input })
+            Reading::one(cx, node, slot, Step::Pass(Box::new(Joined { node, slot, widths: widths.clone() })))
         })
         .collect();
     Some(Ok(readings))

@@ -1,11 +1,11 @@
 //! `Conv` on a branch: the operator that reserves, passes and merges.
 
-use crate::algebra::{Geometry, Kernel};
-use crate::facts::{ConvSpec, Facts};
+use crate::algebra::{Geometry, Kernel, compose};
+use crate::facts::{ConvSpec, Dim, Facts};
 use crate::graph::{NodeId, ValueId};
 use crate::residual::reject::{Reject, RejectCode};
 
-use super::{Context, Reading, Step};
+use super::{Context, Found, Reading, Step};
 
 /// A convolution of the branch with the per-channel affine maps behind it.
 pub struct BranchConv {
@@ -19,26 +19,92 @@ pub struct BranchConv {
     pub channels: (usize, usize),
     /// Groups.
     pub group: usize,
-    /// The window.
+    /// The window, `Pad` operators in front of it counted in.
     pub window: Geometry,
-    weights: Option<(ValueId, Option<ValueId>)>,
+    /// What such operators add at the begin and the end of each spatial axis.
+    lead: Vec<(usize, usize)>,
+    source: Source,
     affine: Vec<(Vec<f64>, Vec<f64>)>,
+}
+
+/// Where the weights come from.
+enum Source {
+    /// The identity.
+    Identity,
+    /// The average over the window.
+    Average,
+    /// Constants of the model: weight and bias.
+    Given(ValueId, Option<ValueId>),
 }
 
 impl BranchConv {
     /// A 1x1 identity to insert: it duplicates the fork, or merges behind a branch that ends in an activation.
     #[must_use]
     pub fn inserted(name: &str, channels: usize, axes: usize) -> Self {
+        let window = Geometry::pointwise(axes);
+        Self::depthwise(None, name, channels, window, Source::Identity)
+    }
+
+    fn depthwise(node: Option<NodeId>, name: &str, channels: usize, window: Geometry, source: Source) -> Self {
         Self {
-            node: None,
+            node,
             name: name.to_owned(),
             weight_name: format!("{name}_weight"),
             channels: (channels, channels),
             group: channels,
-            window: Geometry::pointwise(axes),
-            weights: None,
+            lead: vec![(0, 0); window.axes()],
+            window,
+            source,
             affine: Vec::new(),
         }
+    }
+
+    /// Counts in a `Pad` in front of it.
+    pub fn push_padding(&mut self, added: &[(usize, usize)]) {
+        for (axis, (begin, end)) in added.iter().enumerate().take(self.window.axes()) {
+            self.window.pad_begin[axis] += begin;
+            self.window.pad_end[axis] += end;
+            self.lead[axis].0 += begin;
+            self.lead[axis].1 += end;
+        }
+    }
+
+    /// True when what stands around its input is not all zeros of its own.
+    #[must_use]
+    pub fn is_padded_before(&self) -> bool {
+        self.lead.iter().any(|l| *l != (0, 0))
+    }
+
+    /// `window` (its own, or a larger one) without what `Pad` operators in front of it add.
+    #[must_use]
+    pub fn own_window(&self, window: &Geometry) -> Option<Geometry> {
+        let mut own = window.clone();
+        for (axis, (begin, end)) in self.lead.iter().enumerate() {
+            own.pad_begin[axis] = own.pad_begin[axis].checked_sub(*begin)?;
+            own.pad_end[axis] = own.pad_end[axis].checked_sub(*end)?;
+        }
+        Some(own)
+    }
+
+    /// Drops entries of its output at the ends of the spatial axes. `false` when its padding does not allow it.
+    #[must_use]
+    pub fn crop(&mut self, crop: &[(usize, usize)]) -> bool {
+        let mut window = self.window.clone();
+        for (axis, (begin, end)) in crop.iter().enumerate() {
+            let cut = |pads: &mut Vec<usize>, by: usize| {
+                pads.get_mut(axis).and_then(|p| p.checked_sub(by).map(|less| *p = less)).is_some()
+            };
+            let free = (*begin, *end) == (0, 0);
+            let unit = window.stride.get(axis) == Some(&1);
+            if !free && !(unit && cut(&mut window.pad_begin, *begin) && cut(&mut window.pad_end, *end)) {
+                return false;
+            }
+        }
+        let fits = self.own_window(&window).is_some();
+        if fits {
+            self.window = window;
+        }
+        fits
     }
 
     /// Folds `y = scale * out + shift` behind it.
@@ -49,9 +115,10 @@ impl BranchConv {
     /// Weights of the body, affine maps folded in. `None` when they are not constant.
     #[must_use]
     pub fn kernel(&self, facts: &Facts<'_>) -> Option<Kernel> {
-        let base = match self.weights {
-            None => Kernel::identity(self.channels.0, self.window.axes()),
-            Some((weight, bias)) => {
+        let base = match self.source {
+            Source::Identity => Kernel::identity(self.channels.0, self.window.axes()),
+            Source::Average => compose::average(self.channels.0, &self.window),
+            Source::Given(weight, bias) => {
                 let bias = match bias {
                     Some(b) => Some(facts.constant(b)?.data.iter().copied().collect()),
                     None => None,
@@ -80,12 +147,19 @@ pub(crate) fn window(spec: &ConvSpec) -> Geometry {
     }
 }
 
-pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Option<Result<Vec<Reading>, Reject>> {
-    if cx.view.op(node) != "Conv" {
-        return None;
-    }
-    let input = cx.view.input(node, 0)?;
-    Some(branch_conv(cx, node).map(|conv| vec![Reading { step: Step::Conv(Box::new(conv)), input }]))
+pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
+    let conv = match cx.view.op(node) {
+        "Conv" => branch_conv(cx, node),
+        // A pool that divides by its full size everywhere is a depthwise convolution.
+        "AveragePool" => {
+            let input = cx.view.input(node, 0)?;
+            let channels = cx.facts.channels(input)?;
+            let window = average(cx, node, input)?;
+            Ok(BranchConv::depthwise(Some(node), cx.view.node(node).name(), channels, window, Source::Average))
+        }
+        _ => return None,
+    };
+    Some(conv.map(|conv| Reading::one(cx, node, 0, Step::Conv(Box::new(conv))).into_iter().collect()))
 }
 
 /// Normalises the convolution at `node`.
@@ -105,8 +179,47 @@ pub(crate) fn branch_conv(cx: Context<'_>, node: NodeId) -> Result<BranchConv, R
         weight_name: cx.view.name(spec.weight).to_owned(),
         channels: (spec.in_channels, spec.out_channels),
         group: spec.group,
+        lead: vec![(0, 0); spec.kernel.len()],
         window: window(&spec),
-        weights: Some((spec.weight, spec.bias)),
+        source: Source::Given(spec.weight, spec.bias),
         affine: Vec::new(),
     })
+}
+
+/// The window of an `AveragePool` (ONNX, opsets 7 to 22) that divides by its full size everywhere.
+pub(crate) fn average(cx: Context<'_>, node: NodeId, input: ValueId) -> Option<Geometry> {
+    let view = cx.view;
+    if !matches!(view.attr_s(node, "auto_pad"), None | Some(b"NOTSET" | b"VALID")) {
+        return None;
+    }
+    let count = |v: &[i64]| v.iter().map(|x| usize::try_from(*x).ok()).collect::<Option<Vec<usize>>>();
+    let kernel = count(view.attr_ints(node, "kernel_shape")?)?;
+    let axes = kernel.len();
+    let list = |name: &str, default: usize, n: usize| match view.attr_ints(node, name) {
+        Some(v) => count(v).filter(|v| v.len() == n),
+        None => Some(vec![default; n]),
+    };
+    let stride = list("strides", 1, axes)?;
+    let dilation = list("dilations", 1, axes)?;
+    let pads = list("pads", 0, 2 * axes)?;
+    if kernel.iter().chain(&stride).chain(&dilation).any(|n| *n == 0) {
+        return None;
+    }
+    let padded = pads.iter().any(|p| *p > 0);
+    if padded && view.attr_i(node, "count_include_pad").unwrap_or(0) == 0 {
+        return None;
+    }
+    let window =
+        Geometry { kernel, stride, dilation, pad_begin: pads[..axes].to_vec(), pad_end: pads[axes..].to_vec() };
+    if view.attr_i(node, "ceil_mode").unwrap_or(0) != 0 {
+        // The last window must end inside: else the pool divides by fewer entries there.
+        let shape = cx.facts.shape(input)?;
+        for axis in 0..axes {
+            let Some(Dim::Known(n)) = shape.get(axis + 2) else { return None };
+            if (n + window.growth(axis) - 1).rem_euclid(window.stride[axis] as i64) != 0 {
+                return None;
+            }
+        }
+    }
+    Some(window)
 }

@@ -8,11 +8,13 @@ mod activation;
 pub(crate) mod affine;
 pub(crate) mod channels;
 pub(crate) mod conv;
+mod crop;
+pub(crate) mod pad;
 mod product;
 
 use crate::algebra::{Layout, Slot};
 use crate::facts::{Facts, Interval};
-use crate::graph::{GraphView, NodeId, ValueId};
+use crate::graph::{GraphView, NodeId, Use, ValueId};
 use crate::plan::options::{ActivationForm, Options, Target};
 
 use super::emit::Emit;
@@ -37,18 +39,41 @@ pub enum Step {
     Conv(Box<BranchConv>),
     /// `y = scale * x + shift`, per channel: folds into a convolution before it.
     Affine(Vec<f64>, Vec<f64>),
+    /// Drops so many entries at the begin and the end of each spatial axis: narrows the window of the convolution
+    /// before it.
+    Crop(Vec<(usize, usize)>),
     /// Anything else that carried channels can pass.
     Pass(Box<dyn Pass>),
     /// An operator that does nothing.
     Nothing,
 }
 
-/// A node on the branch and the tensor through which the branch goes on towards the fork.
+/// One operator on the branch, or several that are one, and the tensor through which the branch goes on towards
+/// the fork.
 pub struct Reading {
-    /// What the node does.
+    /// What it does.
     pub step: Step,
-    /// The input that the branch comes through.
+    /// The tensor that the branch comes through.
     pub input: ValueId,
+    /// Every read of that tensor which belongs to the branch.
+    pub reads: Vec<Use>,
+    /// The nodes that it stands for.
+    pub nodes: Vec<NodeId>,
+}
+
+impl Reading {
+    /// The reading of a single node that the branch enters by `slot`.
+    #[must_use]
+    pub fn one(cx: Context<'_>, node: NodeId, slot: usize, step: Step) -> Option<Self> {
+        Some(Self { step, input: cx.view.input(node, slot)?, reads: vec![Use { node, slot }], nodes: vec![node] })
+    }
+}
+
+/// What a reader answers: `None` when it does not know the operator.
+pub type Found = Option<Result<Vec<Reading>, Reject>>;
+
+fn found(reading: Option<Reading>) -> Found {
+    Some(Ok(vec![reading?]))
 }
 
 /// How a pass lets carried channels through.
@@ -96,6 +121,11 @@ pub trait Pass {
         false
     }
 
+    /// Entries that it adds at the begin and the end of each spatial axis; empty when it adds none.
+    fn padding(&self) -> &[(usize, usize)] {
+        &[]
+    }
+
     /// The layout behind it.
     fn layout(&self, lin: &[Slot]) -> Layout {
         lin.to_vec()
@@ -105,10 +135,11 @@ pub trait Pass {
     fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, form: Form, input: &str, lin: &[Slot], output: &str);
 }
 
-type Reader = fn(Context<'_>, NodeId, ValueId) -> Option<Result<Vec<Reading>, Reject>>;
+type Reader = fn(Context<'_>, NodeId, ValueId) -> Found;
 
 /// In this order: an operator is read by the first that knows it.
-const READERS: &[Reader] = &[conv::read, affine::read, activation::read, channels::read, product::read];
+const READERS: &[Reader] =
+    &[conv::read, affine::read, activation::read, channels::read, pad::read, crop::read, product::read];
 
 /// Reads the node that computes `value`.
 ///

@@ -8,7 +8,7 @@ use crate::graph::{NodeId, ValueId};
 use crate::residual::emit::Emit;
 use crate::residual::reject::{Reject, RejectCode};
 
-use super::{Context, Form, Pass, Reading, Step};
+use super::{Context, Form, Found, Pass, Reading, Step};
 
 struct Operand {
     node: NodeId,
@@ -18,7 +18,7 @@ struct Operand {
     neutral: f64,
 }
 
-pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Option<Result<Vec<Reading>, Reject>> {
+pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     let neutral = match cx.view.op(node) {
         "Mul" => 1.0,
         "Add" => 0.0,
@@ -38,7 +38,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Option<Result<V
                 return None;
             }
             let pass = Operand { node, slot, other, channels, neutral };
-            Some(Reading { step: Step::Pass(Box::new(pass)), input })
+            Reading::one(cx, node, slot, Step::Pass(Box::new(pass)))
         })
         .collect();
     if readings.is_empty() { None } else { Some(Ok(readings)) }

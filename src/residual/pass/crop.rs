@@ -1,0 +1,41 @@
+//! `Slice` that drops entries at the ends of the spatial axes: the crop behind a causal convolution. It narrows the
+//! padding of the convolution before it, whose Dirac tap is then the last one.
+
+use crate::facts::Dim;
+use crate::graph::{NodeId, ValueId};
+
+use super::{Context, Found, Reading, Step, found};
+
+pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
+    if cx.view.op(node) != "Slice" {
+        return None;
+    }
+    let input = cx.view.input(node, 0)?;
+    let rank = cx.facts.rank(input)?;
+    let mut crop = vec![(0, 0); rank.checked_sub(2)?];
+    for cut in crate::facts::slices(cx.view, cx.facts, node)? {
+        let axis = usize::try_from(if cut.axis < 0 { cut.axis + rank as i64 } else { cut.axis }).ok()?;
+        let size = cx.facts.shape(input)?.get(axis).and_then(Dim::known);
+        let front = match (cut.start, size) {
+            (start, _) if start >= 0 => start,
+            (start, Some(n)) => (start + n).max(0),
+            _ => return None,
+        };
+        let back = match (cut.end, size) {
+            (end, _) if end < 0 => -end,
+            (end, Some(n)) => (n - end).max(0),
+            (end, None) if end >= i64::from(i32::MAX) => 0,
+            _ => return None,
+        };
+        if cut.step != 1 || size.is_some_and(|n| front + back >= n) {
+            return None;
+        }
+        let cropped = (usize::try_from(front).ok()?, usize::try_from(back).ok()?);
+        match axis.checked_sub(2) {
+            Some(spatial) => *crop.get_mut(spatial)? = cropped,
+            None if cropped == (0, 0) => {}
+            None => return None,
+        }
+    }
+    found(Reading::one(cx, node, 0, Step::Crop(crop)))
+}
