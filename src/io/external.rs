@@ -6,16 +6,18 @@ use std::path::{Component, Path, PathBuf};
 use bytes::Bytes;
 
 use crate::onnx::tensor_proto::DataLocation;
-use crate::onnx::{AttributeProto, GraphProto, ModelProto, StringStringEntryProto, TensorProto};
+use crate::onnx::{AttributeProto, GraphProto, ModelProto, TensorProto};
 
-use super::mmap;
+use super::{content, mmap};
 
-/// Where a tensor's content was read from.
+/// A file beside the model that holds weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct External {
-    /// Entries as they stood in the file.
-    pub entries: Vec<StringStringEntryProto>,
-    /// The content, a slice of the mapped side file.
+pub struct SideFile {
+    /// Its path below the model's folder, as the tensors give it.
+    pub location: String,
+    /// Its path with every link resolved.
+    pub path: PathBuf,
+    /// The mapped file; `raw_data` of the tensors are slices of it.
     pub content: Bytes,
 }
 
@@ -74,8 +76,9 @@ pub(super) fn each_tensor<E>(
     model: &mut ModelProto,
     f: &mut dyn FnMut(&mut TensorProto) -> Result<(), E>,
 ) -> Result<(), E> {
-    if let Some(graph) = &mut model.graph {
-        in_graph(graph, f)?;
+    model.graph.iter_mut().try_for_each(|graph| in_graph(graph, f))?;
+    for training in &mut model.training_info {
+        training.initialization.iter_mut().chain(&mut training.algorithm).try_for_each(|graph| in_graph(graph, f))?;
     }
     for function in &mut model.functions {
         for node in &mut function.node {
@@ -120,52 +123,59 @@ pub(super) fn is_external(tensor: &TensorProto) -> bool {
 
 /// Maps the side files of `model` and gives every external tensor its content as `raw_data`. The tensors keep
 /// their entries, by which [`super::save`] knows them.
-pub(super) fn resolve(model: &mut ModelProto, folder: &Path) -> Result<(), ExternalError> {
-    let mut maps: HashMap<PathBuf, Bytes> = HashMap::new();
+pub(super) fn resolve(model: &mut ModelProto, folder: &Path) -> Result<Vec<SideFile>, ExternalError> {
+    let mut files: HashMap<String, SideFile> = HashMap::new();
     each_tensor(model, &mut |tensor| {
         if is_external(tensor) {
-            let content = content(tensor, folder, &mut maps)?;
+            let content = read(tensor, folder, &mut files)?;
             tensor.raw_data = Some(content);
         }
         Ok(())
-    })
+    })?;
+    let mut files: Vec<SideFile> = files.into_values().collect();
+    files.sort_by(|a, b| a.location.cmp(&b.location));
+    Ok(files)
 }
 
-fn content(tensor: &TensorProto, folder: &Path, maps: &mut HashMap<PathBuf, Bytes>) -> Result<Bytes, ExternalError> {
+/// The content of `tensor`, a slice of its side file.
+fn read(tensor: &TensorProto, folder: &Path, files: &mut HashMap<String, SideFile>) -> Result<Bytes, ExternalError> {
     let name = || tensor.name().to_owned();
     let entry = |key: &str| tensor.external_data.iter().find(|e| e.key() == key).map(|e| e.value().to_owned());
     let location = entry("location").filter(|l| !l.is_empty()).ok_or_else(|| ExternalError::NoLocation(name()))?;
-    let path = inside(folder, &location)
-        .ok_or_else(|| ExternalError::Escapes { tensor: name(), location: location.clone() })?;
-    let failed = |source| ExternalError::Io { tensor: name(), location: location.clone(), source };
-    // A link may lead anywhere, whatever the path looks like.
-    let real = path.canonicalize().map_err(failed)?;
-    let home = folder.canonicalize().map_err(failed)?;
-    if !real.starts_with(&home) {
-        return Err(ExternalError::Escapes { tensor: name(), location });
+    if !files.contains_key(&location) {
+        let file = open(folder, &location).map_err(|problem| match problem {
+            Some(source) => ExternalError::Io { tensor: name(), location: location.clone(), source },
+            None => ExternalError::Escapes { tensor: name(), location: location.clone() },
+        })?;
+        files.insert(location.clone(), file);
     }
-    let file = match maps.get(&real) {
-        Some(file) => file.clone(),
-        None => {
-            let file = mmap::map(&real).map_err(failed)?;
-            maps.insert(real, file.clone());
-            file
-        }
-    };
-    let number = |key: &str, default: u64| match entry(key) {
-        None => Ok(default),
-        Some(value) => {
-            value.parse::<u64>().map_err(|_| ExternalError::Number { tensor: name(), key: key.to_owned(), value })
-        }
+    let file = files.get(&location).map_or_else(Bytes::new, |file| file.content.clone());
+    let number = |key: &str| match entry(key).map(|value| value.parse::<u64>().map_err(|_| value)).transpose() {
+        Ok(number) => Ok(number),
+        Err(value) => Err(ExternalError::Number { tensor: name(), key: key.to_owned(), value }),
     };
     let size = file.len() as u64;
-    let offset = number("offset", 0)?;
-    let length = number("length", size.saturating_sub(offset))?;
-    let end = offset.checked_add(length).filter(|e| *e <= size);
-    let Some(end) = end else {
-        return Err(ExternalError::Range { tensor: name(), location, offset, length, size });
-    };
-    Ok(file.slice(offset as usize..end as usize))
+    let offset = number("offset")?.unwrap_or(0);
+    let rest = size.saturating_sub(offset);
+    // Without a length it is as long as its shape says, as in ONNX Runtime.
+    let length = number("length")?.unwrap_or_else(|| content::bytes(tensor).unwrap_or(rest));
+    match offset.checked_add(length).filter(|end| *end <= size) {
+        Some(end) => Ok(file.slice(offset as usize..end as usize)),
+        None => Err(ExternalError::Range { tensor: name(), location, offset, length, size }),
+    }
+}
+
+/// Maps the file at `location` below `folder`. The error is `None` when it is not below that folder.
+fn open(folder: &Path, location: &str) -> Result<SideFile, Option<std::io::Error>> {
+    let path = inside(folder, location).ok_or(None)?;
+    // A link may lead anywhere, whatever the path looks like.
+    let real = path.canonicalize().map_err(Some)?;
+    let home = folder.canonicalize().map_err(Some)?;
+    if !real.starts_with(&home) {
+        return Err(None);
+    }
+    let content = mmap::map(&real).map_err(Some)?;
+    Ok(SideFile { location: location.to_owned(), path: real, content })
 }
 
 /// `location` below `folder`; `None` for anything but plain names.

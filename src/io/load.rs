@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use prost::Message;
 
-use crate::onnx::tensor_proto::DataType;
-use crate::onnx::{ModelProto, TensorProto};
+use crate::onnx::ModelProto;
 
-use super::external::{self, ExternalError};
-use super::mmap;
+use super::external::{self, ExternalError, SideFile};
 use super::wire::{self, UnknownField, WireError};
+use super::{content, mmap};
+
+/// Most bytes of a protobuf message: its readers keep lengths as signed 32-bit numbers. A model that is larger has its
+/// weights in side files.
+pub(super) const LARGEST: usize = i32::MAX as usize;
 
 /// How to read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,6 +31,8 @@ pub struct Model {
     pub path: PathBuf,
     /// The mapped file; `raw_data` of the tensors are slices of it.
     pub source: Bytes,
+    /// The files beside it that hold weights.
+    pub side_files: Vec<SideFile>,
     /// True once `proto` says something else than `source`.
     pub edited: bool,
 }
@@ -48,6 +53,14 @@ pub enum LoadError {
     Empty {
         /// The file.
         path: String,
+    },
+    /// More than a protobuf message can hold.
+    #[error("{path}: {bytes} bytes are more than a protobuf message can hold (2 GiB)")]
+    TooLarge {
+        /// The file.
+        path: String,
+        /// Its size.
+        bytes: usize,
     },
     /// Not an ONNX file, or a part of one.
     #[error("{path}: not an ONNX model, or cut off: {reason}")]
@@ -113,6 +126,9 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Model, LoadError> {
     if source.is_empty() {
         return Err(LoadError::Empty { path: name });
     }
+    if source.len() > LARGEST {
+        return Err(LoadError::TooLarge { path: name, bytes: source.len() });
+    }
     let not_onnx = |reason: String| LoadError::NotOnnx { path: name.clone(), reason };
     let unknown = wire::unknown_field(&source).map_err(|e| match e {
         WireError::Malformed(at) => not_onnx(format!("byte {at} is no protobuf field")),
@@ -129,66 +145,11 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Model, LoadError> {
         }
         edited = true;
     }
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    external::resolve(&mut proto, folder).map_err(|source| LoadError::External { path: name.clone(), source })?;
+    let failed = |source| LoadError::External { path: name.clone(), source };
+    let side_files = external::resolve(&mut proto, super::parent(path)).map_err(failed)?;
     external::each_tensor(&mut proto, &mut |tensor| {
-        check(tensor).map_err(|reason| LoadError::Tensor {
-            path: name.clone(),
-            tensor: tensor.name().to_owned(),
-            reason,
-        })
+        let tensor_error = |reason| LoadError::Tensor { path: name.clone(), tensor: tensor.name().to_owned(), reason };
+        content::check(tensor).map_err(tensor_error)
     })?;
-    Ok(Model { proto, path: path.to_owned(), source, edited })
-}
-
-/// The content of a tensor must fit its shape and type.
-fn check(tensor: &TensorProto) -> Result<(), String> {
-    let dims = &tensor.dims;
-    let count = dims.iter().try_fold(1_u64, |n, d| u64::try_from(*d).ok().and_then(|d| n.checked_mul(d)));
-    let Some(count) = count else { return Err(format!("shape {dims:?} is impossible")) };
-    let code = tensor.data_type.unwrap_or(0);
-    let Ok(dtype) = DataType::try_from(code) else { return Err(format!("element type {code} is unknown")) };
-    let Some(bits) = bits(dtype) else { return Ok(()) };
-    let Some(want) = count.checked_mul(bits).map(|b| b.div_ceil(8)) else {
-        return Err(format!("shape {dims:?} is impossible"));
-    };
-    if let Some(raw) = &tensor.raw_data {
-        if raw.len() as u64 != want {
-            return Err(format!("shape {dims:?} of {dtype:?} asks for {want} bytes, but there are {}", raw.len()));
-        }
-        return Ok(());
-    }
-    let lengths = [
-        tensor.float_data.len(),
-        tensor.int32_data.len(),
-        tensor.int64_data.len(),
-        tensor.double_data.len(),
-        tensor.uint64_data.len(),
-    ];
-    let have: u64 = lengths.iter().map(|n| *n as u64).sum();
-    // Complex numbers take two entries, sub-byte types share one.
-    let want = match dtype {
-        DataType::Complex64 | DataType::Complex128 => count.saturating_mul(2),
-        _ if bits < 8 => count.saturating_mul(bits).div_ceil(8),
-        _ => count,
-    };
-    if have != want {
-        return Err(format!("shape {dims:?} of {dtype:?} asks for {want} entries, but there are {have}"));
-    }
-    Ok(())
-}
-
-/// Bits of an element in `raw_data`; `None` for strings and the undefined type.
-fn bits(dtype: DataType) -> Option<u64> {
-    let name = dtype.as_str_name();
-    Some(match name {
-        "UNDEFINED" | "STRING" => return None,
-        "COMPLEX128" => 128,
-        "DOUBLE" | "INT64" | "UINT64" | "COMPLEX64" => 64,
-        "FLOAT" | "INT32" | "UINT32" => 32,
-        "FLOAT16" | "BFLOAT16" | "INT16" | "UINT16" => 16,
-        _ if name.ends_with("INT4") || name.starts_with("FLOAT4") => 4,
-        _ if name.ends_with("INT2") => 2,
-        _ => 8,
-    })
+    Ok(Model { proto, path: path.to_owned(), source, side_files, edited })
 }

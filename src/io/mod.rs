@@ -1,13 +1,23 @@
 //! Files: reading a model without copying its weights, and writing one so that nothing is lost.
 
+mod content;
 mod external;
 mod load;
 mod mmap;
+mod place;
 mod rope;
 mod save;
+mod side;
 mod wire;
 
-pub use external::{External, ExternalError};
+use std::path::Path;
+
+pub use external::{ExternalError, SideFile};
 pub use load::{LoadError, LoadOptions, Model, load};
 pub use save::{SaveError, Staged, save, stage};
 pub use wire::UnknownField;
+
+/// The folder that the file at `path` stands in.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
