@@ -34,7 +34,7 @@ fn weights_lie_inside_the_memory_map_aligned_or_not() {
         for tensor in initializers(&loaded.proto) {
             let raw = tensor.raw_data.as_ref().unwrap();
             assert!(lies_in(raw, &loaded.source), "{} was copied", tensor.name());
-            odd += usize::from(raw.as_ptr() as usize % 4 != 0);
+            odd += usize::from(!(raw.as_ptr() as usize).is_multiple_of(4));
         }
         assert_eq!(contents(&loaded.proto), contents(&model));
         let removed = rewritten(&path, 1);
@@ -90,10 +90,13 @@ fn typed(tensor: &mut TensorProto) {
     tensor.raw_data = None;
 }
 
+/// Moves the weights of a model to another place.
+type Store = fn(&mut ModelProto);
+
 /// However the weights are stored, the same rewrite comes out.
 #[test]
 fn every_way_to_store_weights_is_the_same() {
-    let stored: &[(&str, fn(&mut ModelProto))] = &[
+    let stored: [(&str, Store); 3] = [
         ("typed fields", |m| initializers_mut(m).iter_mut().for_each(typed)),
         ("Constant nodes", |m| {
             let graph = m.graph.as_mut().unwrap();
@@ -154,7 +157,7 @@ fn a_rewrite_keeps_the_element_type() {
     for dtype in [DataType::Float16, DataType::Bfloat16, DataType::Double] {
         let mut model = block();
         for t in initializers_mut(&mut model) {
-            *t = tensor::write(&t.name().to_owned(), &tensor::read_f64(t).unwrap(), dtype);
+            *t = tensor::write(t.name(), &tensor::read_f64(t).unwrap(), dtype);
         }
         let graph = model.graph.as_mut().unwrap();
         for value in graph.input.iter_mut().chain(&mut graph.output) {
