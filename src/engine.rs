@@ -6,7 +6,8 @@ use crate::facts::Facts;
 use crate::graph::{self, EditList, GraphView, Names, NodeId};
 use crate::io::Model;
 use crate::onnx::ModelProto;
-use crate::plan::{cost, layouts, options::Options};
+use crate::plan::options::{Family, Options};
+use crate::plan::{cost, folds, layouts};
 use crate::report::{Change, Exactness, Outcome, Price, RejectReport, SiteReport, SiteStatus, StopReason};
 use crate::residual::check::{self, Proof, Recipe};
 use crate::residual::emit::MERGE_KEY;
@@ -14,8 +15,8 @@ use crate::residual::find::{self, Site};
 use crate::residual::{Context, Reject, RejectCode, build};
 
 /// Most rounds; each removes the joins that the round before uncovered, so a model needs as many rounds as
-/// its joins are nested deep.
-pub const MOST_ROUNDS: usize = 64;
+/// its joins are nested deep, and as many again for the folds between them.
+pub const MOST_ROUNDS: usize = 128;
 
 /// What the engine is doing, for a progress bar.
 #[derive(Clone, Debug)]
@@ -133,7 +134,11 @@ fn plan_round(
     let facts = Facts::new(&view);
     let cx = Context { view: &view, facts: &facts, options };
     let mut names = Names::new(model);
-    let mut round = Round::default();
+    let mut round = fold(cx, &mut names);
+    // Folding first: it makes whatever is removed next smaller.
+    if !round.edits.is_empty() || !options.families.has(Family::Residual) {
+        return Ok(round);
+    }
     let mut claimed: BTreeSet<NodeId> = BTreeSet::new();
     let joins = joins(cx);
     for (done, join) in joins.iter().enumerate() {
@@ -144,10 +149,23 @@ fn plan_round(
                 round.edits.push(edits);
                 round.removed.push(report);
             }
-            Err(reject) => round.kept.push(report(cx, *join, SiteStatus::Kept(refusal(&reject)))),
+            Err(reject) => round.kept.push(report(cx, Family::Residual, *join, SiteStatus::Kept(refusal(&reject)))),
         }
     }
     Ok(round)
+}
+
+/// The linear folds of one round.
+fn fold(cx: Context<'_>, names: &mut Names) -> Round {
+    let folds = folds::plan(cx, names);
+    let mut round = Round::default();
+    for chosen in folds.chosen {
+        round.removed.push(report(cx, chosen.family, chosen.site, SiteStatus::Removed(chosen.change)));
+        round.edits.push(chosen.edits);
+    }
+    round.kept =
+        folds.kept.iter().map(|k| report(cx, k.family, k.site, SiteStatus::Kept(refusal(&k.reject)))).collect();
+    round
 }
 
 struct Planned {
@@ -197,7 +215,7 @@ fn plan_join(cx: Context<'_>, join: NodeId, claimed: &BTreeSet<NodeId>, names: &
         params_before: params_of(cx, proof),
         params_after: cost.params as u64,
     };
-    let report = report(cx, join, SiteStatus::Removed(change));
+    let report = report(cx, Family::Residual, join, SiteStatus::Removed(change));
     Ok(Planned { edits, report, proof: proofs.swap_remove(index) })
 }
 
@@ -245,9 +263,9 @@ fn params_of(cx: Context<'_>, proof: &Proof) -> u64 {
         .fold(0, u64::saturating_add)
 }
 
-fn report(cx: Context<'_>, join: NodeId, status: SiteStatus) -> SiteReport {
-    let tensor = cx.view.output(join).map(|v| cx.view.name(v).to_owned()).unwrap_or_default();
-    SiteReport { join: cx.view.node(join).name().to_owned(), tensor, kind: "residual".to_owned(), status }
+fn report(cx: Context<'_>, family: Family, node: NodeId, status: SiteStatus) -> SiteReport {
+    let tensor = cx.view.output(node).map(|v| cx.view.name(v).to_owned()).unwrap_or_default();
+    SiteReport { join: cx.view.node(node).name().to_owned(), tensor, kind: family.name().to_owned(), status }
 }
 
 fn refusal(reject: &Reject) -> RejectReport {

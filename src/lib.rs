@@ -5,6 +5,7 @@ pub mod engine;
 pub mod facts;
 pub mod graph;
 pub mod io;
+pub mod linear;
 pub mod onnx;
 pub mod plan;
 pub mod report;

@@ -169,6 +169,12 @@ impl Kernel {
         self.outputs() / self.group.max(1)
     }
 
+    /// True when it adds something: a bias of zeros is none.
+    #[must_use]
+    pub fn is_biased(&self) -> bool {
+        self.bias.as_ref().is_some_and(|b| b.iter().any(|v| *v != 0.0))
+    }
+
     /// The identity on `channels` channels as a depthwise 1x1 kernel.
     #[must_use]
     pub fn identity(channels: usize, axes: usize) -> Self {

@@ -5,9 +5,13 @@
 
 pub mod compose;
 pub mod kernel;
+pub mod scale;
 pub mod slots;
+pub mod sum;
 pub mod widen;
+pub mod window;
 
 pub use kernel::{Geometry, Kernel};
 pub use slots::{Layout, Slot, contiguous, grouped, mixed, shared};
 pub use widen::{Carry, Reach, finest_group, widen};
+pub use window::Border;

@@ -8,6 +8,7 @@ use ndarray::{ArrayD, IxDyn, s};
 
 use super::kernel::Kernel;
 use super::slots::Slot;
+use super::window::gcd;
 
 /// What a convolution does to the carried channels.
 #[derive(Clone, Debug)]
@@ -52,10 +53,6 @@ impl Reach {
 pub fn finest_group(reach: Reach, lin: &[Slot], lout: &[Slot]) -> Option<usize> {
     let common = gcd(lin.len(), lout.len());
     (1..=common).rev().filter(|g| common.is_multiple_of(*g)).find(|&g| splits(reach, lin, lout, g))
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// The columns of one group by the channel they hold.

@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::engine::Progress;
 use crate::io::{LoadError, LoadOptions, Model};
-use crate::plan::options::{ActivationForm, Downsample, Options, Target};
+use crate::plan::options::{ActivationForm, Downsample, Families, FusePointwise, Options, Selector, Target};
 
 /// Removes residual connections from trained ONNX networks without changing what they compute.
 #[derive(Debug, Parser)]
@@ -64,6 +64,15 @@ struct Planning {
     /// What will run the model: onnxruntime gets Max and Min in place of PRelu, which is slow there
     #[arg(long, value_enum, default_value_t, value_name = "RUNTIME")]
     target: Target,
+    /// Run only these mechanisms; may be repeated. Without it: residual, parallel and sequence
+    #[arg(long, value_enum, value_name = "FAMILY")]
+    only: Vec<Selector>,
+    /// Do not run these; may be repeated
+    #[arg(long, value_enum, value_name = "FAMILY")]
+    skip: Vec<Selector>,
+    /// When two 1x1 convolutions with nothing between become one: auto when that is no dearer
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    fuse_pointwise: FusePointwise,
 }
 
 impl Planning {
@@ -73,6 +82,8 @@ impl Planning {
             downsample: self.downsample,
             activation: self.activation,
             target: self.target,
+            families: Families::new(&self.only, &self.skip),
+            fuse_pointwise: self.fuse_pointwise,
         }
     }
 }

@@ -56,6 +56,19 @@ pub fn macs(view: &GraphView<'_>, facts: &Facts<'_>, node: NodeId) -> Option<u64
     }
 }
 
+/// Multiply-accumulates of a convolution with so many weights that computes `output`.
+#[must_use]
+pub fn conv_macs(facts: &Facts<'_>, weights: usize, output: ValueId) -> Option<u64> {
+    Some((weights as u64).saturating_mul(positions(facts, output)?))
+}
+
+/// Weights of `node`, the bias not counted.
+#[must_use]
+pub fn params(view: &GraphView<'_>, facts: &Facts<'_>, node: NodeId) -> u64 {
+    let shape = view.input(node, 1).and_then(|v| facts.constant_shape(v)).unwrap_or_default();
+    shape.iter().fold(1, |n: u64, d| n.saturating_mul(*d as u64))
+}
+
 fn known(dims: &[Dim]) -> Option<u64> {
     dims.iter().try_fold(1_u64, |n, d| match d {
         Dim::Known(k) => Some(n.saturating_mul(u64::try_from(*k).ok()?)),

@@ -1,5 +1,6 @@
 //! What to do among the things that are legal: costs, layouts, and what the user asked for.
 
 pub mod cost;
+pub mod folds;
 pub mod layouts;
 pub mod options;

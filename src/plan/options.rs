@@ -41,6 +41,122 @@ pub enum Target {
     Onnxruntime,
 }
 
+/// When two 1x1 convolutions with nothing between become one: MobileNetV2 becomes MobileNetV1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum FusePointwise {
+    /// When that is no dearer.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// One mechanism of the rewriter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// Residual joins become plain chains.
+    Residual,
+    /// Sums of linear branches become one convolution.
+    Parallel,
+    /// Linear operators one after the other become one convolution.
+    Sequence,
+    /// What provably contributes nothing goes.
+    Dead,
+}
+
+impl Family {
+    /// Its name in options and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Residual => "residual",
+            Self::Parallel => "parallel",
+            Self::Sequence => "sequence",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// A name for one or more families, as the command line takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Selector {
+    /// Residual joins
+    Residual,
+    /// Linear folds: parallel and sequence
+    Linear,
+    /// Sums of linear branches (RepVGG and its kin)
+    Parallel,
+    /// Linear operators one after the other
+    Sequence,
+    /// Channels that are zero or never read, initializers that are unused or stand twice
+    Dead,
+    /// All of them
+    All,
+}
+
+impl Selector {
+    fn families(self) -> &'static [Family] {
+        match self {
+            Self::Residual => &[Family::Residual],
+            Self::Linear => &[Family::Parallel, Family::Sequence],
+            Self::Parallel => &[Family::Parallel],
+            Self::Sequence => &[Family::Sequence],
+            Self::Dead => &[Family::Dead],
+            Self::All => &[Family::Residual, Family::Parallel, Family::Sequence, Family::Dead],
+        }
+    }
+}
+
+/// The families that run. Dead weight is not among those that run unless asked for: a model in which only an
+/// initializer is unused stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Families {
+    residual: bool,
+    parallel: bool,
+    sequence: bool,
+    dead: bool,
+}
+
+impl Default for Families {
+    fn default() -> Self {
+        Self { residual: true, parallel: true, sequence: true, dead: false }
+    }
+}
+
+impl Families {
+    /// Those in `only`, or the default ones when it is empty, without those in `skip`.
+    #[must_use]
+    pub fn new(only: &[Selector], skip: &[Selector]) -> Self {
+        let none = Self { residual: false, parallel: false, sequence: false, dead: false };
+        let mut families = if only.is_empty() { Self::default() } else { none };
+        for (selectors, on) in [(only, true), (skip, false)] {
+            for family in selectors.iter().flat_map(|s| s.families()) {
+                *families.flag(*family) = on;
+            }
+        }
+        families
+    }
+
+    fn flag(&mut self, family: Family) -> &mut bool {
+        match family {
+            Family::Residual => &mut self.residual,
+            Family::Parallel => &mut self.parallel,
+            Family::Sequence => &mut self.sequence,
+            Family::Dead => &mut self.dead,
+        }
+    }
+
+    /// True when `family` runs.
+    #[must_use]
+    pub fn has(mut self, family: Family) -> bool {
+        *self.flag(family)
+    }
+}
+
 /// Choices for a rewrite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Options {
@@ -52,4 +168,25 @@ pub struct Options {
     pub activation: ActivationForm,
     /// What runs the model later.
     pub target: Target,
+    /// Which mechanisms run.
+    pub families: Families,
+    /// Whether two 1x1 convolutions with nothing between become one.
+    pub fuse_pointwise: FusePointwise,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_and_skip_select_families() {
+        let on = |f: Families| {
+            [Family::Residual, Family::Parallel, Family::Sequence, Family::Dead].map(|family| f.has(family))
+        };
+        assert_eq!(on(Families::default()), [true, true, true, false]);
+        assert_eq!(on(Families::new(&[], &[])), on(Families::default()));
+        assert_eq!(on(Families::new(&[Selector::Linear], &[])), [false, true, true, false]);
+        assert_eq!(on(Families::new(&[Selector::All], &[Selector::Parallel])), [true, false, true, true]);
+        assert_eq!(on(Families::new(&[], &[Selector::Linear])), [true, false, false, false]);
+    }
 }

@@ -9,8 +9,8 @@ use crate::onnx::tensor_proto::DataType;
 
 use super::branch::{Item, Kind};
 use super::check::{Host, Proof};
-use super::emit::Emit;
-use super::pass::Context;
+use super::emit::{Emit, MERGE_KEY};
+use super::pass::{BranchConv, Context};
 
 /// What the planner chose for a proof.
 pub struct Choice<'p> {
@@ -44,13 +44,21 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
             Kind::Pass(pass) => pass.emit(cx, &mut emit, choice.host.form(i)?, &input, lin, &output),
         }
         if i == last {
-            emit.mark_merge(site);
+            // A sum with a single convolution carries nothing: it makes no join around it a long skip.
+            if last > 0 || item.conv().is_some_and(|c| is_merge(cx, c)) {
+                emit.mark_merge(site);
+            }
         } else {
             provide(cx, proof, item, &mut emit, &output, lout)?;
         }
         input = output;
     }
     Some(emit.edits)
+}
+
+/// True when another join was merged in `conv` before.
+fn is_merge(cx: Context<'_>, conv: &BranchConv) -> bool {
+    conv.node.is_some_and(|n| cx.view.node(n).metadata_props.iter().any(|p| p.key() == MERGE_KEY))
 }
 
 fn wide_name(cx: Context<'_>, item: &Item) -> String {

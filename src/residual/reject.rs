@@ -27,6 +27,12 @@ pub enum RejectCode {
     FormForced,
     /// The rewrite needs an operator that the model's opset lacks.
     Opset,
+    /// Two linear maps are one map inside of the image, but not at a border that is padded.
+    Border,
+    /// What the fold would need costs more than what it replaces.
+    Dearer,
+    /// A tensor that would go is read by something else.
+    ReadElsewhere,
 }
 
 impl RejectCode {
@@ -45,6 +51,9 @@ impl RejectCode {
             Self::BadConvolution => "bad-convolution",
             Self::FormForced => "form-forced",
             Self::Opset => "opset",
+            Self::Border => "border",
+            Self::Dearer => "dearer",
+            Self::ReadElsewhere => "read-elsewhere",
         }
     }
 }

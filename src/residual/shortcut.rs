@@ -164,6 +164,11 @@ fn cuts(count: usize) -> Vec<Vec<usize>> {
     whole.into_iter().chain(inner.map(|cut| vec![0, cut, count])).collect()
 }
 
+/// The sizes of a tensor along its spatial axes, as far as they are known.
+pub(crate) fn spatial(cx: Context<'_>, value: ValueId) -> Vec<Option<i64>> {
+    cx.facts.shape(value).and_then(|s| s.get(2..)).unwrap_or_default().iter().map(Dim::known).collect()
+}
+
 fn channel_count(cx: Context<'_>, node: NodeId) -> Reject {
     Reject::at(cx.view, node, RejectCode::BadConvolution, "the channel counts on the shortcut do not fit each other")
 }
@@ -201,24 +206,15 @@ impl LinearMap {
         Geometry { stride: one.stride.clone(), ..self.window.clone() } == one
     }
 
-    fn then(self, kernel: Kernel, window: Geometry) -> Option<Self> {
-        let unit = |g: &Geometry| g.stride.iter().all(|s| *s == 1);
-        let after = Self { kernel, window, is_identity: false };
-        if after.is_pointwise() {
-            let stride = self.window.stride.iter().zip(&after.window.stride).map(|(a, b)| a * b).collect();
-            let kernel = compose::then_pointwise(&self.kernel, &after.kernel)?;
-            return Some(Self { kernel, window: Geometry { stride, ..self.window }, is_identity: false });
-        }
-        if self.is_pointwise() && unit(&self.window) {
-            let kernel = compose::pointwise_then(&self.kernel, &after.kernel)?;
-            return Some(Self { kernel, window: after.window, is_identity: false });
-        }
-        None
+    fn then(self, kernel: Kernel, next: Geometry) -> Option<Self> {
+        let window = self.window.then(&next, self.kernel.is_biased(), &[]).ok()?;
+        let kernel = compose::compose(&self.kernel, &self.window, &kernel, &next, &window)?;
+        Some(Self { kernel, window, is_identity: false })
     }
 }
 
 /// The 1x1 kernel that picks channels.
-fn selection(from: &[Option<usize>], inputs: usize, axes: usize) -> Option<Kernel> {
+pub(crate) fn selection(from: &[Option<usize>], inputs: usize, axes: usize) -> Option<Kernel> {
     let mut shape = vec![1; axes + 2];
     shape[0] = from.len();
     shape[1] = inputs;
@@ -233,7 +229,7 @@ fn selection(from: &[Option<usize>], inputs: usize, axes: usize) -> Option<Kerne
 }
 
 /// The node that computes `value`, when it is linear: node, step and input.
-fn read(cx: Context<'_>, value: ValueId) -> Option<(NodeId, LinearStep, ValueId)> {
+pub(crate) fn read(cx: Context<'_>, value: ValueId) -> Option<(NodeId, LinearStep, ValueId)> {
     let node = cx.view.def(value)?;
     if let Some(input) = affine::nothing(cx, node, value) {
         return Some((node, LinearStep::Nothing, input));

@@ -1,0 +1,1 @@
+//! Dead weight (to come).

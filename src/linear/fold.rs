@@ -1,0 +1,141 @@
+//! The proof that a region is one convolution, and the edit that makes it one.
+
+use std::collections::BTreeSet;
+
+use crate::facts::tensor;
+use crate::graph::{EditList, Names, NodeId, ValueId};
+use crate::onnx::tensor_proto::DataType;
+use crate::residual::emit::{Emit, MERGE_KEY};
+use crate::residual::{Context, Reject, RejectCode};
+
+use super::map::{Map, Outline};
+use super::region::Region;
+
+/// A convolution that stands in a region.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    /// Its node.
+    pub node: NodeId,
+    /// Its weights.
+    pub weights: usize,
+    /// Product of the strides from the origin to its output.
+    pub stride: usize,
+    /// True when the window is one entry.
+    pub is_pointwise: bool,
+}
+
+/// A region that is one convolution. Only [`prove`] makes one.
+pub struct Fold {
+    region: Region,
+    outline: Outline,
+    parts: Vec<Part>,
+    removed: BTreeSet<NodeId>,
+    dtype: DataType,
+}
+
+/// Proves that `region` is one convolution.
+///
+/// # Errors
+/// A [`Reject`] that names the operator, the tensor, and the border, axis or type.
+pub fn prove(cx: Context<'_>, region: Region) -> Result<Fold, Reject> {
+    let (Map { outline, .. }, strides) = region.map(cx, false)?;
+    let dtype = cx
+        .facts
+        .dtype(region.origin)
+        .filter(|t| matches!(t, DataType::Float | DataType::Float16 | DataType::Bfloat16 | DataType::Double));
+    let dtype = dtype.ok_or_else(|| {
+        Reject::tensor(cx.view, region.origin, RejectCode::SizeUnknown, "its element type is unknown, or no float type")
+    })?;
+    let parts = region
+        .ops()
+        .filter(|(_, _, op)| op.conv().is_some())
+        .map(|(i, term, op)| Part {
+            node: term.node,
+            weights: op.outline.weights(),
+            stride: strides.get(i).copied().unwrap_or(1),
+            is_pointwise: op.outline.window.is_pointwise(),
+        })
+        .collect();
+    let removed = region.removable(cx);
+    Ok(Fold { region, outline, parts, removed, dtype })
+}
+
+impl Fold {
+    /// What the region computes.
+    #[must_use]
+    pub fn root(&self) -> ValueId {
+        self.region.root
+    }
+
+    /// The tensor that it is a map of.
+    #[must_use]
+    pub fn origin(&self) -> ValueId {
+        self.region.origin
+    }
+
+    /// The convolution that it folds into.
+    #[must_use]
+    pub fn outline(&self) -> &Outline {
+        &self.outline
+    }
+
+    /// The convolutions that it holds.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// The nodes that go. A node whose tensor is read elsewhere stays.
+    #[must_use]
+    pub fn removed(&self) -> &BTreeSet<NodeId> {
+        &self.removed
+    }
+
+    /// A tensor inside of the region that keeps its operators alive, if there is one.
+    #[must_use]
+    pub fn read_elsewhere(&self) -> Option<ValueId> {
+        self.region.terms.iter().rev().find(|t| !self.removed.contains(&t.node)).map(|t| t.output)
+    }
+
+    /// Operators from the origin to the root.
+    #[must_use]
+    pub fn operators(&self, cx: Context<'_>) -> Vec<String> {
+        self.region.terms.iter().map(|t| cx.view.op(t.node).to_owned()).collect()
+    }
+
+    /// The edit. `None` when a weight could not be read, or when a folded one is too large for the element type.
+    #[must_use]
+    pub fn build(&self, cx: Context<'_>, family: &str, names: &mut Names) -> Option<EditList> {
+        let view = cx.view;
+        let map = self.region.map(cx, true).ok()?.0;
+        let mut kernel = map.kernel?;
+        if !kernel.is_biased() {
+            kernel.bias = None;
+        }
+        let largest = tensor::largest(self.dtype);
+        if kernel.weight.iter().chain(kernel.bias.iter().flatten()).any(|v| !(v.abs() <= largest)) {
+            return None;
+        }
+        let root = view.def(self.region.root)?;
+        let biggest = self.region.ops().filter_map(|(_, t, op)| Some((t, op.conv()?))).max_by_key(|(_, c)| {
+            // The first of equals gives its name.
+            (c.channels.0 / c.group.max(1) * c.channels.1 * c.taps(), std::cmp::Reverse(c.node))
+        });
+        let (name, weight) = match biggest {
+            Some((_, conv)) => (conv.name.clone(), conv.weight_name.clone()),
+            None => (view.node(root).name().to_owned(), format!("{}_weight", view.name(self.region.root))),
+        };
+        let site = if view.node(root).name().is_empty() { view.name(self.region.root) } else { view.node(root).name() };
+        let axes = map.outline.window.axes();
+        let mut emit = Emit::new(names, self.dtype, axes, format!("{family}: {site}"));
+        emit.edits.remove = self.removed.iter().copied().collect();
+        let (input, output) = (view.name(self.region.origin), view.name(self.region.root));
+        emit.conv(&name, &weight, &kernel, &map.outline.window, input, output);
+        // A convolution in which a residual join was merged stays known as one.
+        let merged = self.region.terms.iter().flat_map(|t| &view.node(t.node).metadata_props);
+        if let Some(mark) = merged.into_iter().find(|p| p.key() == MERGE_KEY) {
+            emit.mark_merge(mark.value());
+        }
+        Some(emit.edits)
+    }
+}

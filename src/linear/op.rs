@@ -1,0 +1,188 @@
+//! One operator as a linear map of one tensor.
+
+use crate::algebra::{Geometry, Kernel, compose};
+use crate::graph::{NodeId, ValueId};
+use crate::residual::pass::conv;
+use crate::residual::shortcut::{self, LinearStep};
+use crate::residual::{Context, Reject, RejectCode};
+
+use super::map::Outline;
+
+/// Where the weights come from, when they are asked for.
+enum Weights {
+    Nothing,
+    Conv(Box<conv::BranchConv>),
+    Affine(Vec<f64>, Vec<f64>),
+    Average,
+    /// Moves entries along the spatial axes only: `Pad` of zeros, every n-th entry.
+    Move,
+    Select(Vec<Option<usize>>),
+}
+
+/// A linear operator.
+pub struct Op {
+    /// Channels, groups, window.
+    pub outline: Outline,
+    weights: Weights,
+}
+
+impl Op {
+    /// True for an operator that does nothing.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        matches!(self.weights, Weights::Nothing)
+    }
+
+    /// The convolution, if it is one.
+    #[must_use]
+    pub fn conv(&self) -> Option<&conv::BranchConv> {
+        match &self.weights {
+            Weights::Conv(conv) => Some(conv),
+            _ => None,
+        }
+    }
+
+    /// True for a per-channel `scale * x + shift`.
+    #[must_use]
+    pub fn is_affine(&self) -> bool {
+        matches!(self.weights, Weights::Affine(..))
+    }
+
+    /// Its weights. `None` when they cannot be read after all.
+    #[must_use]
+    pub fn kernel(&self, cx: Context<'_>) -> Option<Kernel> {
+        let (channels, axes) = (self.outline.inputs, self.outline.window.axes());
+        match &self.weights {
+            Weights::Nothing | Weights::Move => Some(Kernel::identity(channels, axes)),
+            Weights::Conv(conv) => conv.kernel(cx.facts),
+            Weights::Affine(scale, shift) => Some(Kernel::identity(channels, axes).then_affine(scale, shift)),
+            Weights::Average => Some(compose::average(channels, &self.outline.window)),
+            Weights::Select(from) => shortcut::selection(from, channels, axes),
+        }
+    }
+}
+
+/// What computes a tensor, read as a linear operator.
+pub struct Found {
+    /// The node.
+    pub node: NodeId,
+    /// The tensor that it maps.
+    pub input: ValueId,
+    /// The map; or, for an operator that is linear inside of the image or with other constants, why it is none.
+    pub op: Result<Op, Reject>,
+}
+
+/// Reads the node that computes `value`. `None` when it is not linear at all.
+#[must_use]
+pub fn read(cx: Context<'_>, value: ValueId) -> Option<Found> {
+    let node = cx.view.def(value)?;
+    if let Some((node, step, input)) = shortcut::read(cx, value) {
+        let op = op(cx, step, input, value);
+        let unknown =
+            || Reject::tensor(cx.view, input, RejectCode::SizeUnknown, "its rank or channel count is unknown");
+        return Some(Found { node, input, op: op.ok_or_else(unknown) });
+    }
+    let input = cx.view.input(node, 0).filter(|v| cx.facts.is_data(*v))?;
+    let op = match cx.view.op(node) {
+        "Pad" => pad(cx, node, input),
+        "Conv" => Err(conv::branch_conv(cx, node).err()?),
+        "AveragePool" => {
+            let reason = "near a border the AveragePool divides by the entries inside of the image alone \
+                          (count_include_pad, ceil_mode or auto_pad), so it is no convolution";
+            Err(Reject::at(cx.view, node, RejectCode::Border, reason))
+        }
+        _ => return None,
+    };
+    Some(Found { node, input, op })
+}
+
+fn op(cx: Context<'_>, step: LinearStep, input: ValueId, output: ValueId) -> Option<Op> {
+    let axes = cx.facts.rank(input)?.checked_sub(2)?;
+    let channels = cx.facts.channels(input)?;
+    let one = Geometry::pointwise(axes);
+    let plain = |window: Geometry| Outline { window, ..Outline::identity(channels, axes) };
+    Some(match step {
+        LinearStep::Nothing => Op { outline: plain(one), weights: Weights::Nothing },
+        LinearStep::Conv(conv) => {
+            let bias = cx.view.def(output).and_then(|n| cx.view.input(n, 2));
+            let biased = bias.is_some_and(|b| cx.facts.constant(b).is_none_or(|c| c.data.iter().any(|v| *v != 0.0)));
+            let (inputs, outputs) = conv.channels;
+            let outline = Outline { inputs, outputs, group: conv.group, window: conv.window.clone(), biased };
+            Op { outline, weights: Weights::Conv(conv) }
+        }
+        LinearStep::Affine(scale, shift) => {
+            if scale.len() != channels {
+                return None;
+            }
+            let biased = shift.iter().any(|v| *v != 0.0);
+            Op { outline: Outline { biased, ..plain(one) }, weights: Weights::Affine(scale, shift) }
+        }
+        LinearStep::Average(window) => Op { outline: plain(window), weights: Weights::Average },
+        LinearStep::Subsample(stride) => Op { outline: plain(Geometry { stride, ..one }), weights: Weights::Move },
+        LinearStep::Select(from) => {
+            let outline = Outline { outputs: from.len(), group: 1, ..plain(one) };
+            Op { outline, weights: Weights::Select(from) }
+        }
+    })
+}
+
+/// A `Pad` along the spatial axes: a window of one entry with padding (ONNX `Pad`, opsets 2 to 23).
+fn pad(cx: Context<'_>, node: NodeId, input: ValueId) -> Result<Op, Reject> {
+    let refuse = |code, reason: &str| Reject::at(cx.view, node, code, reason);
+    if !matches!(cx.view.attr_s(node, "mode"), None | Some(b"constant")) {
+        return Err(refuse(RejectCode::Border, "the Pad repeats the image: a convolution pads with zeros"));
+    }
+    let rank = cx.facts.rank(input);
+    let (Some(rank), Some(channels)) = (rank.filter(|r| *r > 2), cx.facts.channels(input)) else {
+        return Err(refuse(RejectCode::SizeUnknown, "the rank or the channel count of the padded tensor is unknown"));
+    };
+    let Some((pads, fill)) = pads(cx, node, rank) else {
+        return Err(refuse(RejectCode::WeightNotConstant, "the pads or their value are not constants"));
+    };
+    if fill != 0.0 {
+        return Err(refuse(
+            RejectCode::Border,
+            "the Pad fills with another value than 0: a convolution pads with zeros",
+        ));
+    }
+    if pads.iter().any(|p| *p < 0) {
+        let reason =
+            "the Pad crops (a negative entry): a convolution cannot, and padding behind it would see other values";
+        return Err(refuse(RejectCode::Border, reason));
+    }
+    let spatial = |half: &[i64]| half[2..].iter().map(|p| *p as usize).collect::<Vec<_>>();
+    let (begin, end) = pads.split_at(rank);
+    if begin[..2].iter().chain(&end[..2]).any(|p| *p != 0) || pads.iter().any(|p| *p > 1 << 24) {
+        return Err(refuse(RejectCode::CannotPass, "the Pad adds images or channels"));
+    }
+    let window = Geometry { pad_begin: spatial(begin), pad_end: spatial(end), ..Geometry::pointwise(rank - 2) };
+    Ok(Op { outline: Outline { window, ..Outline::identity(channels, rank - 2) }, weights: Weights::Move })
+}
+
+/// Pads of every axis, begins first, and the value.
+fn pads(cx: Context<'_>, node: NodeId, rank: usize) -> Option<(Vec<i64>, f64)> {
+    let view = cx.view;
+    if view.opset() < 11 {
+        let pads = view.attr_ints(node, "pads")?.to_vec();
+        return (pads.len() == 2 * rank).then(|| (pads, f64::from(view.attr_f(node, "value").unwrap_or(0.0))));
+    }
+    let given: Vec<i64> = cx.facts.constant(view.input(node, 1)?)?.data.iter().map(|v| *v as i64).collect();
+    let fill = match view.input(node, 2) {
+        Some(v) => cx.facts.constant(v)?.data.iter().copied().next()?,
+        None => 0.0,
+    };
+    let axes: Vec<i64> = match view.input(node, 3) {
+        Some(v) => cx.facts.constant(v)?.data.iter().map(|v| *v as i64).collect(),
+        None => (0..rank as i64).collect(),
+    };
+    if given.len() != 2 * axes.len() {
+        return None;
+    }
+    let mut pads = vec![0; 2 * rank];
+    for (i, axis) in axes.iter().enumerate() {
+        let axis = usize::try_from(if *axis < 0 { axis + rank as i64 } else { *axis }).ok().filter(|a| *a < rank)?;
+        pads[axis] = given[i];
+        pads[rank + axis] = given[axes.len() + i];
+    }
+    Some((pads, fill))
+}

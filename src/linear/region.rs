@@ -1,0 +1,115 @@
+//! Operators between one tensor and another that make the second a linear map of the first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::graph::{NodeId, ValueId};
+use crate::residual::shortcut::spatial;
+use crate::residual::{Context, Reject, RejectCode};
+
+use super::map::{Map, Misfit};
+use super::op::Op;
+
+/// What a node of a region does.
+pub enum Kind {
+    /// A linear operator.
+    Op(ValueId, Op),
+    /// The sum of tensors, each times a factor.
+    Sum(Vec<(ValueId, f64)>),
+}
+
+/// A node of a region.
+pub struct Term {
+    /// The node.
+    pub node: NodeId,
+    /// The tensor that it gives to the region.
+    pub output: ValueId,
+    /// What it does.
+    pub kind: Kind,
+}
+
+/// The operators, in topological order; the last computes the root.
+pub struct Region {
+    /// The tensor that everything is a map of.
+    pub origin: ValueId,
+    /// What the region computes.
+    pub root: ValueId,
+    /// Its nodes.
+    pub terms: Vec<Term>,
+}
+
+impl Region {
+    /// The root as one map of the origin, with its weights when `weights` is set. Also, for each term, the
+    /// product of the strides between the origin and what the term computes.
+    ///
+    /// # Errors
+    /// A [`Reject`] that names the operator, the tensor and the border or axis.
+    pub fn map(&self, cx: Context<'_>, weights: bool) -> Result<(Map, Vec<usize>), Reject> {
+        let unknown = |why: &str| Reject::tensor(cx.view, self.origin, RejectCode::SizeUnknown, why);
+        let axes = cx.facts.rank(self.origin).and_then(|r| r.checked_sub(2)).filter(|a| *a > 0);
+        let axes = axes.ok_or_else(|| unknown("its rank is unknown, or it has no spatial axis"))?;
+        let channels = cx.facts.channels(self.origin).ok_or_else(|| unknown("its channel count is unknown"))?;
+        let size = spatial(cx, self.origin);
+        let mut maps = BTreeMap::from([(self.origin, Map::identity(channels, axes, weights))]);
+        let mut strides = Vec::new();
+        for term in &self.terms {
+            let map = match &term.kind {
+                Kind::Op(input, op) => {
+                    let kernel = if weights { Some(op.kernel(cx).ok_or(Misfit::Weights)) } else { None };
+                    let kernel = kernel.transpose();
+                    let first = maps.get(input).ok_or(Misfit::Channels);
+                    first.and_then(|m| m.then(&op.outline, kernel?, &size))
+                }
+                Kind::Sum(inputs) => {
+                    let parts: Result<Vec<_>, _> =
+                        inputs.iter().map(|(v, f)| Ok((maps.get(v).ok_or(Misfit::Channels)?, *f))).collect();
+                    parts.and_then(|p| Map::sum(&p, &size))
+                }
+            };
+            let map = map.map_err(|misfit| refuse(cx, term, misfit))?;
+            strides.push(map.outline.window.stride.iter().fold(1, |n: usize, s| n.saturating_mul(*s)));
+            maps.insert(term.output, map);
+        }
+        let root = maps.remove(&self.root).ok_or_else(|| unknown("no operator of the region computes its root"))?;
+        Ok((root, strides))
+    }
+
+    /// The nodes that nothing needs any more once the root is computed in another way.
+    #[must_use]
+    pub fn removable(&self, cx: Context<'_>) -> BTreeSet<NodeId> {
+        let view = cx.view;
+        let mut gone = BTreeSet::new();
+        for term in self.terms.iter().rev() {
+            let unread = |v: &ValueId| {
+                *v == self.root
+                    || !view.is_output(*v)
+                        && !view.is_captured(*v)
+                        && view.uses(*v).iter().all(|u| gone.contains(&u.node))
+            };
+            if view.outputs(term.node).iter().flatten().all(unread) {
+                gone.insert(term.node);
+            }
+        }
+        gone
+    }
+
+    /// The linear operators, with the place of each among the terms.
+    pub fn ops(&self) -> impl Iterator<Item = (usize, &Term, &Op)> + '_ {
+        self.terms.iter().enumerate().filter_map(|(i, term)| match &term.kind {
+            Kind::Op(_, op) => Some((i, term, op)),
+            Kind::Sum(_) => None,
+        })
+    }
+}
+
+fn refuse(cx: Context<'_>, term: &Term, misfit: Misfit) -> Reject {
+    let (code, reason) = match misfit {
+        Misfit::Border(border) => (RejectCode::Border, border.to_string()),
+        Misfit::Channels => (RejectCode::BadConvolution, "channel counts or spatial axes do not fit".to_owned()),
+        Misfit::Size(axis) => (
+            RejectCode::SizeUnknown,
+            format!("its inputs are not proved to have the same size along spatial axis {axis}"),
+        ),
+        Misfit::Weights => (RejectCode::WeightNotConstant, "its weight could not be read".to_owned()),
+    };
+    Reject::at(cx.view, term.node, code, reason)
+}

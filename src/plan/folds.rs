@@ -1,0 +1,241 @@
+//! Which linear folds are worth making: those that do not cost more multiply-accumulates than what they replace.
+
+use std::collections::BTreeSet;
+
+use crate::graph::{EditList, Names, NodeId};
+use crate::linear::{Fold, behind, fold, parallel, sequence};
+use crate::report::{Change, Exactness};
+use crate::residual::{Context, Reject, RejectCode};
+
+use super::cost;
+use super::options::{Family, FusePointwise};
+
+/// A fold that was chosen.
+pub struct Chosen {
+    /// Which mechanism.
+    pub family: Family,
+    /// The node that computed the folded tensor.
+    pub site: NodeId,
+    /// What to do.
+    pub edits: EditList,
+    /// What it changes.
+    pub change: Change,
+}
+
+/// A place where something could fold, but does not.
+pub struct Kept {
+    /// Which mechanism.
+    pub family: Family,
+    /// The node that computes the tensor.
+    pub site: NodeId,
+    /// Why not.
+    pub reject: Reject,
+}
+
+/// What was found in one round.
+#[derive(Default)]
+pub struct Folds {
+    /// Folds that do not touch each other.
+    pub chosen: Vec<Chosen>,
+    /// Sites that stay.
+    pub kept: Vec<Kept>,
+    claimed: BTreeSet<NodeId>,
+}
+
+/// Plans the folds of the families that the options ask for. Sums first: what leads into a sum folds with it.
+#[must_use]
+pub fn plan(cx: Context<'_>, names: &mut Names) -> Folds {
+    let mut folds = Folds::default();
+    let families = cx.options.families;
+    if families.has(Family::Parallel) {
+        // From the last: the outermost sum is tried first.
+        let nodes: Vec<NodeId> = cx.view.nodes().collect();
+        for node in nodes.into_iter().rev() {
+            folds.parallel(cx, node, names);
+        }
+    }
+    if families.has(Family::Sequence) {
+        for node in cx.view.nodes() {
+            folds.sequence(cx, node, names);
+            folds.behind(cx, node, names);
+        }
+    }
+    folds
+}
+
+impl Folds {
+    fn keep(&mut self, family: Family, site: NodeId, reject: Reject) {
+        self.kept.push(Kept { family, site, reject });
+    }
+
+    fn parallel(&mut self, cx: Context<'_>, node: NodeId, names: &mut Names) {
+        if self.claimed.contains(&node) {
+            return;
+        }
+        let Some(found) = parallel::find(cx, node) else { return };
+        let worth =
+            found.and_then(|region| fold::prove(cx, region)).and_then(|fold| Ok((affordable(cx, &fold)?, fold)));
+        match worth {
+            Ok((price, fold)) => self.choose(cx, Family::Parallel, node, &fold, price, names),
+            Err(reject) => self.keep(Family::Parallel, node, reject),
+        }
+    }
+
+    fn sequence(&mut self, cx: Context<'_>, node: NodeId, names: &mut Names) {
+        if self.claimed.contains(&node) {
+            return;
+        }
+        let site = sequence::find(cx, node);
+        let mut best: Option<(Fold, Price)> = None;
+        let mut reject: Option<(NodeId, Reject)> = None;
+        for region in site.regions {
+            let Some(last) = cx.view.def(region.root) else { continue };
+            match fold::prove(cx, region).and_then(|f| Ok((pointwise(cx, &f)?, f))) {
+                Ok((price, fold)) => {
+                    // The longest of the cheapest.
+                    if best.as_ref().is_none_or(|(_, b)| price.saved() >= b.saved()) {
+                        best = Some((fold, price));
+                    }
+                }
+                Err(r) => {
+                    reject.get_or_insert((last, r));
+                }
+            }
+        }
+        match (best, reject) {
+            (Some((fold, price)), _) => {
+                if fold.removed().is_disjoint(&self.claimed) {
+                    self.choose(cx, Family::Sequence, node, &fold, price, names);
+                }
+            }
+            (None, Some((last, reject))) => self.keep(Family::Sequence, last, reject),
+            (None, None) => {
+                if let Some(reject) = site.end {
+                    self.keep(Family::Sequence, node, reject);
+                }
+            }
+        }
+    }
+
+    fn behind(&mut self, cx: Context<'_>, node: NodeId, names: &mut Names) {
+        let Some(found) = behind::find(cx, node) else { return };
+        let built = found.and_then(|scaled| {
+            let unreadable = || {
+                let reason = "its weights do not have one value an output channel, or become too large for their type";
+                Reject::at(cx.view, node, RejectCode::WeightNotConstant, reason)
+            };
+            Ok((scaled.build(cx, names).ok_or_else(unreadable)?, scaled))
+        });
+        match built {
+            Ok((edits, scaled)) if edits.remove.iter().all(|n| !self.claimed.contains(n)) => {
+                self.claimed.extend(&edits.remove);
+                let macs = cost::macs(cx.view, cx.facts, node);
+                let params = cost::params(cx.view, cx.facts, node);
+                let form = format!("{} + {}", cx.view.op(node), cx.view.op(scaled.affine));
+                let change = Change {
+                    form,
+                    exactness: Exactness::Reordered,
+                    macs_before: macs,
+                    macs_after: macs,
+                    params_before: params,
+                    params_after: params,
+                };
+                self.chosen.push(Chosen { family: Family::Sequence, site: scaled.affine, edits, change });
+            }
+            Ok(_) => {}
+            Err(reject) => self.keep(Family::Sequence, node, reject),
+        }
+    }
+
+    fn choose(&mut self, cx: Context<'_>, family: Family, node: NodeId, fold: &Fold, price: Price, names: &mut Names) {
+        let Some(edits) = fold.build(cx, family.name(), names) else {
+            let reason = "a weight could not be read, or a folded one is too large for the element type";
+            self.keep(family, node, Reject::at(cx.view, node, RejectCode::WeightNotConstant, reason));
+            return;
+        };
+        self.claimed.extend(fold.removed());
+        let params_before = fold.parts().iter().filter(|p| fold.removed().contains(&p.node)).map(|p| p.weights as u64);
+        let change = Change {
+            form: form(cx, family, fold),
+            exactness: Exactness::Reordered,
+            macs_before: price.exact.map(|e| e.0),
+            macs_after: price.exact.map(|e| e.1),
+            params_before: params_before.fold(0, u64::saturating_add),
+            params_after: fold.outline().weights() as u64,
+        };
+        let site = cx.view.def(fold.root()).unwrap_or(node);
+        self.chosen.push(Chosen { family, site, edits, change });
+    }
+}
+
+fn form(cx: Context<'_>, family: Family, fold: &Fold) -> String {
+    let operators = fold.operators(cx);
+    if family == Family::Sequence {
+        return operators.join(" + ");
+    }
+    let window = fold.outline().window.kernel.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+    let group = if fold.outline().group > 1 { ", grouped" } else { "" };
+    format!("{} operators around a sum, one {window} convolution{group}", operators.len())
+}
+
+/// Multiply-accumulates before and after.
+#[derive(Clone, Copy)]
+struct Price {
+    /// For one position of the origin, where sizes are not known; then only their relation counts.
+    before: f64,
+    after: f64,
+    exact: Option<(u64, u64)>,
+}
+
+impl Price {
+    fn saved(&self) -> f64 {
+        self.before - self.after
+    }
+}
+
+fn price(cx: Context<'_>, fold: &Fold) -> Price {
+    let gone = || fold.parts().iter().filter(|p| fold.removed().contains(&p.node));
+    let exact = || {
+        let before = gone().try_fold(0_u64, |n, p| Some(n.saturating_add(cost::macs(cx.view, cx.facts, p.node)?)))?;
+        Some((before, cost::conv_macs(cx.facts, fold.outline().weights(), fold.root())?))
+    };
+    if let Some((before, after)) = exact() {
+        return Price { before: before as f64, after: after as f64, exact: Some((before, after)) };
+    }
+    let stride: f64 = fold.outline().window.stride.iter().map(|s| *s as f64).product();
+    let before = gone().map(|p| p.weights as f64 / p.stride as f64).sum();
+    Price { before, after: fold.outline().weights() as f64 / stride, exact: None }
+}
+
+/// The price, when it is no dearer than before.
+fn affordable(cx: Context<'_>, fold: &Fold) -> Result<Price, Reject> {
+    let price = price(cx, fold);
+    if price.after <= price.before {
+        return Ok(price);
+    }
+    let unit = if price.exact.is_some() { "MACs" } else { "MACs a position" };
+    let mut reason = format!("one convolution needs {} {unit}, what it replaces {}", price.after, price.before);
+    if let Some(value) = fold.read_elsewhere() {
+        reason.push_str(&format!("; what computes '{}' stays, for it is read elsewhere", cx.view.name(value)));
+    }
+    let root = Reject::tensor(cx.view, fold.root(), RejectCode::Dearer, reason);
+    Err(if is_pointwise_pair(fold) { root.hint("--fuse-pointwise always folds it all the same") } else { root })
+}
+
+/// [`affordable`], with the user's word on pairs of 1x1 convolutions.
+fn pointwise(cx: Context<'_>, fold: &Fold) -> Result<Price, Reject> {
+    match cx.options.fuse_pointwise {
+        _ if !is_pointwise_pair(fold) => affordable(cx, fold),
+        FusePointwise::Auto => affordable(cx, fold),
+        FusePointwise::Always => Ok(price(cx, fold)),
+        FusePointwise::Never => {
+            let reason = "two 1x1 convolutions with nothing between stay by --fuse-pointwise never";
+            Err(Reject::tensor(cx.view, fold.root(), RejectCode::Dearer, reason))
+        }
+    }
+}
+
+/// True when all convolutions are 1x1, and there are two or more.
+fn is_pointwise_pair(fold: &Fold) -> bool {
+    fold.parts().len() > 1 && fold.parts().iter().all(|p| p.is_pointwise)
+}
