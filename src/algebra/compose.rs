@@ -71,7 +71,7 @@ fn places<'g>(
             (t, u) = (t / own.kernel[axis], u / next.kernel[axis]);
             let offset = next_tap * next.dilation[axis] * own.stride[axis] + own_tap * own.dilation[axis];
             let tap = offset / window.dilation[axis];
-            if offset % window.dilation[axis] != 0 || tap >= window.kernel[axis] {
+            if !offset.is_multiple_of(window.dilation[axis]) || tap >= window.kernel[axis] {
                 return None;
             }
             at += tap * row;

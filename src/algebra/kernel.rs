@@ -78,42 +78,6 @@ impl Geometry {
         (tap < self.kernel[axis]).then_some(tap)
     }
 
-    /// The smallest window with the same output size that has a tap wherever this one or `other` has one.
-    ///
-    /// `None` when their taps do not lie on one grid, or when the output would need a negative padding.
-    #[must_use]
-    pub fn union(&self, other: &Geometry) -> Option<Geometry> {
-        if other.axes() != self.axes() || other.stride != self.stride {
-            return None;
-        }
-        let mut union = self.clone();
-        for a in 0..self.axes() {
-            let dilation = match (self.kernel[a], other.kernel[a]) {
-                (1, _) => other.dilation[a],
-                (_, 1) => self.dilation[a],
-                _ => (self.dilation[a] == other.dilation[a]).then_some(self.dilation[a])?,
-            };
-            let reach = |g: &Geometry| {
-                let first = -(g.pad_begin[a] as i64);
-                (first, first + (g.dilation[a] * (g.kernel[a] - 1)) as i64)
-            };
-            let (mine, theirs) = (reach(self), reach(other));
-            let (first, last) = (mine.0.min(theirs.0), mine.1.max(theirs.1));
-            if first > 0 || [mine.0 - first, theirs.0 - first].iter().any(|d| d % dilation as i64 != 0) {
-                return None;
-            }
-            let taps = usize::try_from((last - first) / dilation as i64).ok()? + 1;
-            if taps > MOST_TAPS {
-                return None;
-            }
-            union.dilation[a] = dilation;
-            union.kernel[a] = taps;
-            union.pad_begin[a] = usize::try_from(-first).ok()?;
-            union.pad_end[a] = usize::try_from(self.growth(a) + (last - first) + first).ok()?;
-        }
-        Some(union)
-    }
-
     /// For each axis, the tap of this window under every tap of `inner`; `None` when one has no place
     /// or when the strides differ.
     fn taps_under(&self, inner: &Geometry) -> Option<Vec<Vec<usize>>> {
@@ -269,7 +233,7 @@ mod tests {
         let crop = window(1, 1, 0, 0);
         assert_eq!(window(2, 1, 1, 0).union(&crop), Some(window(2, 1, 1, 0)));
         let wide = Geometry { dilation: vec![2], ..window(3, 1, 2, 2) };
-        assert_eq!(wide.union(&window(3, 1, 1, 1)), None, "two grids");
+        assert_eq!(wide.union(&window(3, 1, 1, 1)), Some(window(5, 1, 2, 2)), "two grids lie on a finer one");
         let even = window(2, 1, 2, 0).union(&crop).unwrap();
         assert_eq!((even.kernel[0], even.pad_begin[0], even.growth(0)), (3, 2, 1));
     }

@@ -116,7 +116,7 @@ impl Geometry {
     ///
     /// Returns `None` when there is none, when their strides differ, or when it would be too large.
     #[must_use]
-    pub fn union(windows: &[&Self]) -> Option<Self> {
+    pub fn union_of(windows: &[&Self]) -> Option<Self> {
         let first = *windows.first()?;
         let mut out = first.clone();
         for axis in 0..first.axes() {
@@ -142,6 +142,12 @@ impl Geometry {
             }
         }
         Some(out)
+    }
+
+    /// [`Geometry::union_of`] this one and `other`.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Option<Self> {
+        Self::union_of(&[self, other])
     }
 
     /// True when both give outputs of the same size: for every input, or for inputs of the known `size`.
@@ -204,10 +210,10 @@ mod tests {
     #[test]
     fn a_union_holds_every_tap() {
         let (a, b) = (window(3, 1, 2, 2, 2), window(1, 1, 1, 0, 0));
-        assert_eq!(Geometry::union(&[&a, &b]), Some(a.clone()));
-        assert_eq!(Geometry::union(&[&b, &window(2, 1, 1, 0, 1)]), Some(window(2, 1, 1, 0, 1)));
-        assert_eq!(Geometry::union(&[&a, &window(3, 1, 1, 1, 1)]), Some(window(5, 1, 1, 2, 2)));
-        assert_eq!(Geometry::union(&[&a, &window(3, 2, 1, 1, 1)]), None);
+        assert_eq!(Geometry::union_of(&[&a, &b]), Some(a.clone()));
+        assert_eq!(Geometry::union_of(&[&b, &window(2, 1, 1, 0, 1)]), Some(window(2, 1, 1, 0, 1)));
+        assert_eq!(Geometry::union_of(&[&a, &window(3, 1, 1, 1, 1)]), Some(window(5, 1, 1, 2, 2)));
+        assert_eq!(Geometry::union_of(&[&a, &window(3, 2, 1, 1, 1)]), None);
     }
 
     #[test]

@@ -46,6 +46,13 @@ pub fn largest(dtype: DataType) -> f64 {
     }
 }
 
+/// True when every value is finite in a float type; NaN is not.
+#[must_use]
+pub fn fits<'a>(dtype: DataType, values: impl IntoIterator<Item = &'a f64>) -> bool {
+    let largest = largest(dtype);
+    values.into_iter().all(|v| v.abs() <= largest)
+}
+
 fn count(tensor: &TensorProto) -> Result<usize, TensorError> {
     let bad = || TensorError::Shape(tensor.name().to_owned(), tensor.dims.clone());
     tensor.dims.iter().try_fold(1_usize, |n, d| usize::try_from(*d).ok().and_then(|d| n.checked_mul(d)).ok_or_else(bad))

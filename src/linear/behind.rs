@@ -69,8 +69,7 @@ impl Scaled {
         // `beta` stands in front of the bias.
         let bias: Vec<f64> =
             bias.iter().zip(&self.scale).zip(&self.shift).map(|((b, s), t)| b * s + t / factor).collect();
-        let largest = tensor::largest(self.dtype);
-        if weight.iter().chain(&bias).any(|v| !(v.abs() <= largest)) {
+        if !tensor::fits(self.dtype, weight.iter().chain(&bias)) {
             return None;
         }
         let node = cx.view.node(self.map);

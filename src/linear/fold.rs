@@ -112,8 +112,7 @@ impl Fold {
         if !kernel.is_biased() {
             kernel.bias = None;
         }
-        let largest = tensor::largest(self.dtype);
-        if kernel.weight.iter().chain(kernel.bias.iter().flatten()).any(|v| !(v.abs() <= largest)) {
+        if !tensor::fits(self.dtype, kernel.weight.iter().chain(kernel.bias.iter().flatten())) {
             return None;
         }
         let root = view.def(self.region.root)?;

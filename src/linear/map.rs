@@ -109,7 +109,7 @@ impl Map {
             }
         }
         let windows: Vec<&Geometry> = parts.iter().map(|(p, _)| &p.outline.window).collect();
-        let window = Geometry::union(&windows).ok_or(Misfit::Border(Border::TooLarge))?;
+        let window = Geometry::union_of(&windows).ok_or(Misfit::Border(Border::TooLarge))?;
         let scaled: Option<Vec<Kernel>> = parts.iter().map(|(p, f)| Some(p.kernel.clone()?.times(*f))).collect();
         let kernel = match scaled {
             Some(kernels) => {

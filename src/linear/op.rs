@@ -48,6 +48,14 @@ impl Op {
         matches!(self.weights, Weights::Affine(..))
     }
 
+    /// True for `scale * x + shift` with the same constants on every channel: mostly a piece of an activation that is
+    /// written out (`x / sqrt(2)` and `* 0.5` in a GELU, `+ 3` and `/ 6` in a HardSwish).
+    #[must_use]
+    pub fn is_uniform(&self) -> bool {
+        let same = |v: &[f64]| v.windows(2).all(|w| w[0] == w[1]);
+        matches!(&self.weights, Weights::Affine(scale, shift) if same(scale) && same(shift))
+    }
+
     /// Its weights. `None` when they cannot be read after all.
     #[must_use]
     pub fn kernel(&self, cx: Context<'_>) -> Option<Kernel> {

@@ -26,7 +26,7 @@ pub struct Site {
 pub fn find(cx: Context<'_>, head: NodeId) -> Site {
     let mut site = Site { regions: Vec::new(), end: None };
     let Some(first) = only_output(cx, head).and_then(|v| link(cx, v)) else { return site };
-    if matches!(&first.1.op, Ok(op) if op.is_nothing()) {
+    if matches!(&first.1.op, Ok(op) if op.is_nothing() || op.is_uniform() && ends_activation(cx, first.1.input)) {
         return site;
     }
     let mut chain = vec![first];
@@ -55,6 +55,13 @@ pub fn find(cx: Context<'_>, head: NodeId) -> Site {
     site
 }
 
+/// True when `value` is the product of two tensors of data: a constant behind it ends an activation that is written
+/// out. It stays, for runtimes know the whole expression and fuse it.
+fn ends_activation(cx: Context<'_>, value: ValueId) -> bool {
+    let product = cx.view.def(value).filter(|n| cx.view.op(*n) == "Mul");
+    product.is_some_and(|n| cx.view.inputs(n).iter().flatten().all(|v| cx.facts.is_data(*v)))
+}
+
 type Link = (ValueId, Found);
 
 fn link(cx: Context<'_>, value: ValueId) -> Option<Link> {
@@ -77,10 +84,9 @@ fn next(cx: Context<'_>, value: ValueId) -> Result<Option<Link>, Reject> {
     if view.is_private(value) {
         return Ok(view.uses(value).first().and_then(|u| follow(u.node)));
     }
-    let affine = view
-        .uses(value)
-        .iter()
-        .find(|u| follow(u.node).is_some_and(|(_, found)| matches!(found.op, Ok(op) if op.is_affine())));
+    let affine = view.uses(value).iter().find(|u| {
+        follow(u.node).is_some_and(|(_, found)| matches!(found.op, Ok(op) if op.is_affine() && !op.is_uniform()))
+    });
     let Some(reader) = affine else { return Ok(None) };
     let why = if view.is_output(value) {
         "it is an output of the graph"

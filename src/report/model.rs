@@ -76,18 +76,26 @@ pub enum SiteStatus {
     Kept(RejectReport),
 }
 
-/// One join.
+/// One join, or one place where linear operators fold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SiteReport {
-    /// Name of the `Add` or `Sum`.
+    /// Name of the `Add` or `Sum`; of a fold, the node that computes the tensor.
     pub join: String,
     /// What it computes.
     pub tensor: String,
-    /// Which mechanism looked at it.
+    /// Which mechanism looked at it: `residual`, `parallel`, `sequence` or `dead`.
     pub kind: String,
     /// What became of it.
     #[serde(flatten)]
     pub status: SiteStatus,
+}
+
+impl SiteReport {
+    /// True for a join looked at by residual removal, false for a linear fold.
+    #[must_use]
+    pub fn is_residual(&self) -> bool {
+        self.kind == "residual"
+    }
 }
 
 /// Why the engine stopped.

@@ -21,33 +21,70 @@ impl fmt::Display for Report {
     }
 }
 
+/// What each mechanism did: how often in which form, and what that costs.
 fn removed(f: &mut fmt::Formatter<'_>, outcome: &Outcome, done: bool) -> fmt::Result {
-    let mut forms: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, change) in outcome.removed() {
-        *forms.entry(&change.form).or_default() += 1;
-    }
-    let total: usize = forms.values().sum();
+    let joins = outcome.removed().filter(|(site, _)| site.is_residual()).count();
     let what = if done { "removed" } else { "removable" };
-    writeln!(f, "{total} of {} joins {what}", outcome.before.joins)?;
-    for (form, count) in forms {
-        writeln!(f, "  {count:>4}  {form}")?;
+    writeln!(f, "{joins} of {} joins {what}", outcome.before.joins)?;
+    forms(f, outcome, true)?;
+    let folds = outcome.removed().count() - joins;
+    if folds > 0 {
+        let what = if done { "done" } else { "possible" };
+        writeln!(f, "{folds} linear folds {what}")?;
+        forms(f, outcome, false)?;
     }
     Ok(())
 }
 
+/// How often a form stands, and what all of them cost together where that is known.
+struct Tally {
+    count: usize,
+    macs: Option<(u64, u64)>,
+}
+
+fn forms(f: &mut fmt::Formatter<'_>, outcome: &Outcome, residual: bool) -> fmt::Result {
+    let mut forms: BTreeMap<(&str, &str), Tally> = BTreeMap::new();
+    for (site, change) in outcome.removed().filter(|(site, _)| site.is_residual() == residual) {
+        let kind = if residual { "" } else { site.kind.as_str() };
+        let tally = forms.entry((kind, &change.form)).or_insert(Tally { count: 0, macs: Some((0, 0)) });
+        tally.count += 1;
+        tally.macs = match (tally.macs, change.macs_before, change.macs_after) {
+            (Some((a, b)), Some(before), Some(after)) => Some((a.saturating_add(before), b.saturating_add(after))),
+            _ => None,
+        };
+    }
+    for ((kind, form), Tally { count, macs }) in forms {
+        let colon = if kind.is_empty() { "" } else { ": " };
+        write!(f, "  {count:>4}  {kind}{colon}{form}")?;
+        match macs {
+            Some((before, after)) => writeln!(f, " ({} -> {} MACs)", thousands(before), thousands(after))?,
+            None => writeln!(f)?,
+        }
+    }
+    Ok(())
+}
+
+/// Linear sites shown of one reason: most only say that a pair of convolutions is best left alone.
+const MOST_SHOWN: usize = 3;
+
 fn kept(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
-    let mut codes: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    let mut codes: BTreeMap<(bool, &str), Vec<_>> = BTreeMap::new();
     for (site, reject) in outcome.kept() {
-        codes.entry(&reject.code).or_default().push((site, reject));
+        codes.entry((!site.is_residual(), &reject.code)).or_default().push((site, reject));
     }
-    let total: usize = codes.values().map(Vec::len).sum();
-    if total == 0 {
-        return Ok(());
+    let joins: usize = codes.iter().filter(|((fold, _), _)| !fold).map(|(_, sites)| sites.len()).sum();
+    if joins > 0 {
+        writeln!(f, "{joins} stay")?;
     }
-    writeln!(f, "{total} stay")?;
-    for (code, sites) in codes {
+    let mut folds_shown = false;
+    for ((fold, code), sites) in codes {
+        if fold && !std::mem::replace(&mut folds_shown, true) {
+            writeln!(f, "linear operators that stay as they are")?;
+        }
         writeln!(f, "  {:>4}  {code}", sites.len())?;
-        for (site, reject) in sites {
+        let shown = if fold { MOST_SHOWN } else { usize::MAX };
+        let more = sites.len().saturating_sub(shown);
+        for (site, reject) in sites.into_iter().take(shown) {
             let join = if site.join.is_empty() { &site.tensor } else { &site.join };
             writeln!(f, "        {join}: {}", reject.reason)?;
             if !reject.node.is_empty() || !reject.tensor.is_empty() {
@@ -56,6 +93,9 @@ fn kept(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
             if !reject.hint.is_empty() {
                 writeln!(f, "          hint: {}", reject.hint)?;
             }
+        }
+        if more > 0 {
+            writeln!(f, "        and {more} more: --json lists all")?;
         }
     }
     Ok(())

@@ -1,1 +1,0 @@
-//! Dead weight (to come).
