@@ -19,9 +19,6 @@ pub struct Geometry {
     pub pad_end: Vec<usize>,
 }
 
-/// Most taps along an axis of a window that is enlarged: no real network needs more.
-const MOST_TAPS: usize = 64;
-
 impl Geometry {
     /// The window of a 1x1 convolution over `axes` spatial axes.
     #[must_use]

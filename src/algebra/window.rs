@@ -5,6 +5,9 @@ use super::kernel::Geometry;
 /// Largest stride, dilation or pad that a composed window may have; keeps sums of them far from overflow.
 const MOST: usize = 1 << 24;
 
+/// Most taps along an axis of a window that is enlarged: no real network needs more.
+const MOST_TAPS: usize = 64;
+
 /// Why two windows, one after the other, are not one window at the border of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Border {
@@ -137,7 +140,7 @@ impl Geometry {
             out.kernel[axis] = reach / step + 1;
             out.pad_begin[axis] = usize::try_from(-lo).ok()?;
             out.pad_end[axis] = usize::try_from(first.growth(axis) + hi).ok()?;
-            if out.kernel[axis] > MOST {
+            if out.kernel[axis] > MOST_TAPS {
                 return None;
             }
         }
