@@ -1,6 +1,6 @@
 """Accuracy of the digit classifiers before and after the rewrite, in ONNX Runtime, as rows for `models/README.md`.
 
-    python models/make/accuracy.py target/release/onnx-rm
+Usage: python models/make/accuracy.py target/release/onnx-rm
 """
 
 import json
@@ -18,7 +18,9 @@ FOLDER = pathlib.Path(__file__).resolve().parent.parent
 def main(tool):
     test = numpy.load(FOLDER / "digits_test.npz")
     images, labels = test["x"].astype(numpy.float32) / 16, test["y"]
-    print("| model | joins | top-1 before | top-1 after | other answers | largest logit difference | largest logit | MACs |")
+    print(
+        "| model | joins | top-1 before | top-1 after | other answers | largest logit difference | largest logit | MACs |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for path in sorted(FOLDER.glob("digits_*.onnx")):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
 """Writes the tables of `models/README.md`: the families, and every file with its size and SHA-256 digest.
 
-    python models/make/catalogue.py
+Usage: python models/make/catalogue.py
 """
 
 import hashlib
@@ -10,9 +10,15 @@ import re
 import gated
 import linear
 import residual
+import wiring
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent
-GROUPS = {"residual.py": residual.FAMILIES, "gated.py": gated.FAMILIES, "linear.py": linear.FAMILIES}
+GROUPS = {
+    "residual.py": residual.FAMILIES,
+    "gated.py": gated.FAMILIES,
+    "wiring.py": wiring.FAMILIES,
+    "linear.py": linear.FAMILIES,
+}
 
 
 def main():

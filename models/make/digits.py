@@ -1,6 +1,6 @@
 """Trains the digit classifiers and writes them, and the images that they never saw, into `models/`.
 
-    python models/make/digits.py
+Usage: python models/make/digits.py
 """
 
 import math

@@ -46,7 +46,7 @@ def block(inputs, outputs, *, stride=1, expand=4):
 
 
 def clipped(inputs, outputs, kernel=3, **rest):
-    """A convolution and ReLU6 that starts with values well above 6: so small a net would never learn to use the bound."""
+    """A convolution and ReLU6 that starts with values well above 6: so small a net never learns to use the bound."""
     layer = conv_bn(inputs, outputs, kernel, **rest)
     nn.init.constant_(layer[-1].weight, 3.0)
     return [layer, nn.ReLU6()]

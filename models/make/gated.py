@@ -19,9 +19,7 @@ def inverted(act, gate=False, wide=24):
     """1x1 up, depthwise 3x3, perhaps a gate, 1x1 down."""
     middle = [Gate(wide, 4)] if gate else []
     return Residual(
-        nn.Sequential(
-            conv_bn(8, wide, 1), act(), conv_bn(wide, wide, groups=wide), act(), *middle, conv_bn(wide, 8, 1)
-        )
+        nn.Sequential(conv_bn(8, wide, 1), act(), conv_bn(wide, wide, groups=wide), act(), *middle, conv_bn(wide, 8, 1))
     )
 
 
@@ -31,7 +29,9 @@ def preactivation():
 
     def block():
         return Residual(
-            nn.Sequential(nn.BatchNorm2d(8), nn.ReLU(), conv(8, 8, bias=False), nn.BatchNorm2d(8), nn.ReLU(), conv(8, 8))
+            nn.Sequential(
+                nn.BatchNorm2d(8), nn.ReLU(), conv(8, 8, bias=False), nn.BatchNorm2d(8), nn.ReLU(), conv(8, 8)
+            )
         )
 
     return net(block(), block(), nn.BatchNorm2d(8), nn.ReLU())

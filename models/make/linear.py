@@ -36,7 +36,9 @@ def asymmetric():
 @family
 def mobileone_block():
     """Depthwise branches, then pointwise branches, each several times over."""
-    depthwise = Sum(*[conv_bn(8, 8, groups=8) for _ in range(3)], conv_bn(8, 8, 1, groups=8), nn.BatchNorm2d(8), after=nn.ReLU())
+    depthwise = Sum(
+        *[conv_bn(8, 8, groups=8) for _ in range(3)], conv_bn(8, 8, 1, groups=8), nn.BatchNorm2d(8), after=nn.ReLU()
+    )
     pointwise = Sum(*[conv_bn(8, 8, 1) for _ in range(3)], nn.BatchNorm2d(8), after=nn.ReLU())
     return net(depthwise, pointwise)
 

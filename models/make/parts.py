@@ -58,7 +58,11 @@ class Gate(nn.Module):
     def __init__(self, channels, squeezed, gate=None):
         super().__init__()
         self.weights = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), conv(channels, squeezed, 1), nn.ReLU(), conv(squeezed, channels, 1), gate or nn.Sigmoid()
+            nn.AdaptiveAvgPool2d(1),
+            conv(channels, squeezed, 1),
+            nn.ReLU(),
+            conv(squeezed, channels, 1),
+            gate or nn.Sigmoid(),
         )
 
     def forward(self, x):

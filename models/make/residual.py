@@ -1,4 +1,4 @@
-"""Blocks whose joins the plain residual algebra removes: convolutions, piecewise linear activations, constant scales."""
+"""Blocks that the plain residual algebra covers: convolutions, piecewise linear activations, constant scales."""
 
 from torch import nn
 from torch.nn import functional as F
@@ -156,9 +156,7 @@ def single_convolution():
 def leaky_relu():
     """1x1 down, 3x3 up, as in Darknet, but with the activation behind the sum."""
     block = [
-        Residual(
-            nn.Sequential(conv_bn(16, 8, 1), nn.LeakyReLU(0.1), conv_bn(8, 16)), after=nn.LeakyReLU(0.1)
-        )
+        Residual(nn.Sequential(conv_bn(16, 8, 1), nn.LeakyReLU(0.1), conv_bn(8, 16)), after=nn.LeakyReLU(0.1))
         for _ in range(2)
     ]
     return net(*block, channels=16, act=lambda: nn.LeakyReLU(0.1))

@@ -1,4 +1,4 @@
-"""Prints the classes that a digit classifier gives to the test images, and the largest difference of a logit from the original's.
+"""Prints the classes that two digit classifiers give to the test images, and the largest difference of a logit.
 
     digits.py IMAGES.npz ORIGINAL.onnx REWRITTEN.onnx
 
