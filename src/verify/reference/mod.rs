@@ -1,1 +1,77 @@
-//! Float64 reference evaluator.
+//! Float64 reference evaluator: what a model computes, without any rounding but that of float64.
+//!
+//! It evaluates the graph as it stands, node by node, and can keep every intermediate tensor. All float types become
+//! [`Value::F`], so a float16 or float32 model is computed as if its arithmetic were exact. Written from the ONNX
+//! operator specification; one file a group of operators, each with its table `OPERATORS` that `registry` searches.
+//! It reads only the ONNX types and needs nothing else of this crate, so that a mistake elsewhere cannot hide in it.
+
+mod activation;
+mod binary;
+mod call;
+mod cast;
+mod constant;
+mod control;
+mod conv;
+mod conv_transpose;
+mod dims;
+mod einsum;
+mod error;
+mod exec;
+mod index;
+mod interpolate;
+mod join;
+mod logic;
+mod matmul;
+mod normalize;
+mod pad;
+mod parallel;
+mod pool;
+mod rank;
+mod reduce;
+mod registry;
+mod resize;
+mod scope;
+mod shape;
+mod slice;
+mod softmax;
+mod special;
+mod tensor;
+mod trace;
+mod unary;
+mod value;
+mod window;
+
+pub use error::EvalError;
+pub use trace::Trace;
+pub use value::Value;
+
+use std::collections::BTreeMap;
+
+use crate::onnx::ModelProto;
+
+/// Evaluates the main graph of `model` and keeps every tensor that is a graph input, a node's output or a graph
+/// output. `inputs` gives each graph input that is no initializer; an initializer that is also a graph input may be
+/// given and is then overridden.
+///
+/// # Errors
+/// [`EvalError`] names the node, its operator, the tensor and the condition that does not hold.
+pub fn run(model: &ModelProto, inputs: &BTreeMap<String, Value>) -> Result<Trace, EvalError> {
+    exec::run(model, inputs, None)
+}
+
+/// Like [`run`], but computes and keeps only what the `wanted` tensors need: others are freed after their last use.
+/// A wanted tensor may be any tensor of the main graph, an initializer too.
+///
+/// # Errors
+/// [`EvalError`], also when a wanted tensor is not in the graph.
+pub fn run_to(model: &ModelProto, inputs: &BTreeMap<String, Value>, wanted: &[&str]) -> Result<Trace, EvalError> {
+    exec::run(model, inputs, Some(wanted))
+}
+
+/// Says, without running, whether every operator of `model` is known, at any depth.
+///
+/// # Errors
+/// [`EvalError::UnknownOperator`] for the first node whose operator is not.
+pub fn supports(model: &ModelProto) -> Result<(), EvalError> {
+    exec::supports(model)
+}

@@ -1,0 +1,55 @@
+//! Which function evaluates which operator.
+
+use super::call::Op;
+use super::{
+    activation, binary, cast, constant, control, conv, conv_transpose, einsum, index, join, logic, matmul, normalize,
+    pad, pool, rank, reduce, resize, shape, slice, softmax, unary,
+};
+
+/// The operators of one file, by name.
+pub(super) type Table = &'static [(&'static str, Op)];
+
+const TABLES: &[Table] = &[
+    activation::OPERATORS,
+    binary::OPERATORS,
+    cast::OPERATORS,
+    constant::OPERATORS,
+    control::OPERATORS,
+    conv::OPERATORS,
+    conv_transpose::OPERATORS,
+    einsum::OPERATORS,
+    index::OPERATORS,
+    join::OPERATORS,
+    logic::OPERATORS,
+    matmul::OPERATORS,
+    normalize::OPERATORS,
+    pad::OPERATORS,
+    pool::OPERATORS,
+    rank::OPERATORS,
+    reduce::OPERATORS,
+    resize::OPERATORS,
+    shape::OPERATORS,
+    slice::OPERATORS,
+    softmax::OPERATORS,
+    unary::OPERATORS,
+];
+
+/// The operator `name` of the ONNX domain; other domains have none.
+pub(super) fn find(domain: &str, name: &str) -> Option<Op> {
+    let known = domain.is_empty() || domain == "ai.onnx";
+    TABLES.iter().filter(|_| known).flat_map(|t| t.iter()).find(|(n, _)| *n == name).map(|(_, op)| *op)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TABLES;
+
+    #[test]
+    fn no_operator_is_defined_twice() {
+        let mut names: Vec<_> = TABLES.iter().flat_map(|t| t.iter()).map(|(n, _)| n).collect();
+        let all = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}
