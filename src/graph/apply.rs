@@ -37,8 +37,9 @@ pub fn apply(model: &mut ModelProto, edits: &[EditList]) -> Result<BTreeSet<Stri
     let Some(graph) = model.graph.as_mut() else { return Err(GraphError::NoGraph.into()) };
     let mut removed: BTreeSet<NodeId> = BTreeSet::new();
     let mut inserted: BTreeMap<usize, Vec<NodeProto>> = BTreeMap::new();
+    let sparse = graph.sparse_initializer.iter().filter_map(|s| s.values.as_ref());
     let mut taken: HashSet<&str> =
-        graph.initializer.iter().map(|t| t.name()).chain(graph.input.iter().map(|i| i.name())).collect();
+        graph.initializer.iter().chain(sparse).map(|t| t.name()).chain(graph.input.iter().map(|i| i.name())).collect();
     for edit in edits {
         for node in &edit.remove {
             if node.0 as usize >= graph.node.len() || !removed.insert(*node) {
