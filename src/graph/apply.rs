@@ -29,7 +29,8 @@ pub enum ApplyError {
 /// Makes `edits` and returns the names that removed nodes read or defined, for [`super::clean`].
 ///
 /// New nodes take the place of the first node of their edit; where needed, nodes are moved as little as possible to
-/// stand in topological order. `value_info` of tensors whose definition changed is dropped.
+/// stand in topological order. What is said of a tensor that is gone is dropped; a tensor that keeps its name keeps its
+/// value, and what is said of it.
 ///
 /// # Errors
 /// [`ApplyError`]; the model is then unchanged.
@@ -70,16 +71,17 @@ pub fn apply(model: &mut ModelProto, edits: &[EditList]) -> Result<BTreeSet<Stri
     let fresh: HashSet<&str> = initializers.iter().map(|t| t.name()).collect();
     let defined: HashSet<&str> = taken.iter().copied().chain(fresh.iter().copied()).collect();
     let nodes = in_order(nodes, &defined, graph.output.iter().map(|o| o.name()))?;
-    let changed: HashSet<&String> = touched.iter().filter(|t| !taken.contains(t.as_str())).collect();
-    let redefined: HashSet<String> = removed
+    let made: HashSet<&str> = nodes.iter().flat_map(|n| n.output.iter().map(String::as_str)).collect();
+    let gone: HashSet<String> = removed
         .iter()
-        .flat_map(|n| graph.node[n.0 as usize].output.iter().cloned())
-        .filter(|name| changed.contains(name))
+        .flat_map(|n| graph.node[n.0 as usize].output.iter())
+        .filter(|name| !made.contains(name.as_str()))
+        .cloned()
         .collect();
     graph.node = nodes;
     graph.initializer.extend(initializers);
-    graph.value_info.retain(|v| !redefined.contains(v.name()));
-    graph.quantization_annotation.retain(|q| !redefined.contains(q.tensor_name()));
+    graph.value_info.retain(|v| !gone.contains(v.name()));
+    graph.quantization_annotation.retain(|q| !gone.contains(q.tensor_name()));
     Ok(touched)
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::onnx::ModelProto;
 
-use super::subgraph::captured_names;
+use super::subgraph::reads;
 
 /// Removes the nodes and initializers that nothing reads any more, starting from the names that edits touched.
 /// What was dead before stays, and so does every graph input.
@@ -56,13 +56,6 @@ pub fn clean(model: &mut ModelProto, touched: &BTreeSet<String>) {
     graph.initializer.retain(|t| !unread.contains(t.name()) || inputs.contains(t.name()));
     graph.value_info.retain(|v| !gone.contains(v.name()));
     graph.quantization_annotation.retain(|q| !gone.contains(q.tensor_name()) && !unread.contains(q.tensor_name()));
-}
-
-/// Every name that `node` reads, captures included, each once.
-fn reads(node: &crate::onnx::NodeProto) -> BTreeSet<String> {
-    let mut names: BTreeSet<String> = node.input.iter().filter(|n| !n.is_empty()).cloned().collect();
-    captured_names(node, &mut names);
-    names
 }
 
 #[cfg(test)]

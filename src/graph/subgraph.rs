@@ -9,16 +9,29 @@ fn graphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
     node.attribute.iter().flat_map(|a| a.g.iter().chain(a.graphs.iter()))
 }
 
-/// Every name that a subgraph of `node` mentions as a read, at any depth. Names that the subgraph defines itself are
-/// among them: taking one too many for captured is safe.
+/// Every name that the subgraphs of `node` read from the graph around it, at any depth.
+///
+/// A name that a subgraph defines itself is not among them, for a tensor around it may have the same name.
 pub fn captured_names(node: &NodeProto, names: &mut BTreeSet<String>) {
     for graph in graphs(node) {
-        names.extend(graph.output.iter().map(|o| o.name().to_owned()));
+        let mut reads: BTreeSet<String> = graph.output.iter().map(|o| o.name().to_owned()).collect();
         for inner in &graph.node {
-            names.extend(inner.input.iter().filter(|n| !n.is_empty()).cloned());
-            captured_names(inner, names);
+            reads.extend(inner.input.iter().filter(|n| !n.is_empty()).cloned());
+            captured_names(inner, &mut reads);
         }
+        let sparse = graph.sparse_initializer.iter().filter_map(|s| s.values.as_ref());
+        graph.input.iter().for_each(|i| _ = reads.remove(i.name()));
+        graph.initializer.iter().chain(sparse).for_each(|t| _ = reads.remove(t.name()));
+        graph.node.iter().flat_map(|n| &n.output).for_each(|o| _ = reads.remove(o));
+        names.append(&mut reads);
     }
+}
+
+/// What `node` and its subgraphs read, each name once.
+pub(super) fn reads(node: &NodeProto) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = node.input.iter().filter(|n| !n.is_empty()).cloned().collect();
+    captured_names(node, &mut names);
+    names
 }
 
 /// Every name in `graph` and the graphs inside it: nodes, tensors, initializers.
@@ -32,5 +45,29 @@ pub(super) fn all_names(graph: &GraphProto, names: &mut BTreeSet<String>) {
         for inner in graphs(node) {
             all_names(inner, names);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::testing::{model, node};
+    use super::*;
+    use crate::onnx::AttributeProto;
+
+    fn holding(mut outer: NodeProto, nodes: Vec<NodeProto>, outputs: &[&str]) -> NodeProto {
+        outer.attribute.push(AttributeProto { g: model(nodes, outputs).graph, ..AttributeProto::default() });
+        outer
+    }
+
+    #[test]
+    fn only_what_comes_from_outside_is_captured() {
+        let deep = holding(node("in", "If", &["p"], &["q"]), vec![node("r", "Neg", &["far"], &["s"])], &["s"]);
+        let inner = vec![node("a", "Relu", &["x"], &["y"]), node("b", "Add", &["y", "near"], &["p"]), deep];
+        let outer = holding(node("if", "If", &["c"], &["y"]), inner, &["q", "through"]);
+        let mut names = BTreeSet::new();
+        captured_names(&outer, &mut names);
+        // `x` is an input of the subgraph, `y`, `p` and `q` are made in it.
+        assert_eq!(names, ["far", "near", "through"].map(str::to_owned).into());
     }
 }

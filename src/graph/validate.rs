@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::onnx::ModelProto;
 
+use super::subgraph::reads;
 use super::view::{GraphError, GraphView};
 
 /// Checks that the graph can be viewed and that every node stands behind what it reads, as ONNX demands.
@@ -12,19 +13,44 @@ use super::view::{GraphError, GraphView};
 /// The first [`GraphError`] found.
 pub fn validate(model: &ModelProto) -> Result<(), GraphError> {
     let view = GraphView::new(model)?;
-    let mut seen: HashSet<&str> = HashSet::new();
-    let made: HashSet<&str> = view.graph().node.iter().flat_map(|n| n.output.iter().map(String::as_str)).collect();
-    for node in &view.graph().node {
-        for name in node.input.iter().filter(|n| !n.is_empty()) {
-            if made.contains(name.as_str()) && !seen.contains(name.as_str()) {
-                return Err(GraphError::Undefined {
-                    node: node.name().to_owned(),
-                    op: node.op_type().to_owned(),
-                    tensor: format!("{name}' (defined further down) '"),
-                });
-            }
+    let nodes = &view.graph().node;
+    let mut ahead: HashSet<&str> = nodes.iter().flat_map(|n| n.output.iter().map(String::as_str)).collect();
+    for node in nodes {
+        if let Some(tensor) = reads(node).into_iter().find(|name| ahead.contains(name.as_str())) {
+            let (node, op) = (node.name().to_owned(), node.op_type().to_owned());
+            return Err(GraphError::Order { node, op, tensor });
         }
-        seen.extend(node.output.iter().map(String::as_str));
+        for name in &node.output {
+            ahead.remove(name.as_str());
+        }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::testing::{model, node};
+    use super::*;
+    use crate::onnx::AttributeProto;
+
+    #[test]
+    fn order_matters_also_for_what_a_subgraph_reads() {
+        let (a, b) = (node("a", "Relu", &["x"], &["m"]), node("b", "Relu", &["m"], &["y"]));
+        validate(&model(vec![a.clone(), b.clone()], &["y"])).unwrap();
+        let error = validate(&model(vec![b, a.clone()], &["y"])).unwrap_err();
+        assert_eq!(error.to_string(), "node 'b' (Relu) reads tensor 'm', which is defined behind it");
+        let mut choice = node("if", "If", &["x"], &["y"]);
+        let inner = model(vec![node("n", "Neg", &["m"], &["k"])], &["k"]);
+        choice.attribute.push(AttributeProto { g: inner.graph, ..AttributeProto::default() });
+        validate(&model(vec![a.clone(), choice.clone()], &["y"])).unwrap();
+        assert!(matches!(validate(&model(vec![choice, a], &["y"])), Err(GraphError::Order { .. })));
+    }
+
+    #[test]
+    fn an_optional_output_left_out_is_no_tensor() {
+        let m =
+            model(vec![node("a", "Dropout", &["x"], &["m", ""]), node("b", "Clip", &["m", "", ""], &["y"])], &["y"]);
+        validate(&m).unwrap();
+    }
 }

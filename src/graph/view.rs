@@ -44,6 +44,16 @@ pub enum GraphError {
         /// A node on the cycle.
         node: String,
     },
+    /// A node in front of what it reads.
+    #[error("node '{node}' ({op}) reads tensor '{tensor}', which is defined behind it")]
+    Order {
+        /// The reading node.
+        node: String,
+        /// Its operator.
+        op: String,
+        /// The tensor.
+        tensor: String,
+    },
     /// More nodes or tensors than an index can hold.
     #[error("the graph is too large")]
     TooLarge,
@@ -445,6 +455,16 @@ mod tests {
         assert!(view.is_private(z));
         assert!(!view.is_private(view.value("y").unwrap()), "a graph output is not private");
         assert_eq!(view.uses(z), [Use { node: NodeId(0), slot: 0 }]);
+    }
+
+    #[test]
+    fn a_subgraph_may_name_its_tensors_as_it_likes() {
+        let inner = model(vec![node("in", "Relu", &["x"], &["y"])], &["y"]);
+        let mut choice = node("if", "If", &["x"], &["y"]);
+        choice.attribute.push(AttributeProto { g: inner.graph, ..AttributeProto::default() });
+        let m = model(vec![choice], &["y"]);
+        let view = GraphView::new(&m).unwrap();
+        assert!(!view.is_captured(view.value("y").unwrap()));
     }
 
     #[test]
