@@ -1,0 +1,276 @@
+//! Linear operators one after the other.
+
+use super::*;
+
+fn pair(first: &Free, second: &Free, size: i64) -> ModelProto {
+    let mut b = Build::new(20);
+    let x = b.input("x", &[1, first.channels.0 as i64, size, size]);
+    let m = first.add(&mut b, &x);
+    let y = second.add(&mut b, &m);
+    finish(b, &y)
+}
+
+fn biased(mut f: Free) -> Free {
+    f.bias = true;
+    f
+}
+
+/// The table of borders, with channels for which the composed convolution is the cheaper one.
+#[test]
+fn convolution_after_convolution_where_the_border_allows() {
+    let wide = |k: usize, p: i64| free(2, 16, [k; 2], [p; 4]);
+    let narrow = |k: usize, p: i64| free(16, 2, [k; 2], [p; 4]);
+    for size in [1, 2, 6] {
+        becomes(&pair(&biased(wide(3, 1)), &biased(narrow(1, 0)), size), &["Conv"]);
+        becomes(&pair(&wide(1, 0), &biased(narrow(3, 1)), size), &["Conv"]);
+        becomes(&pair(&biased(wide(3, 2)), &narrow(3, 0), size), &["Conv"]);
+        becomes(&pair(&wide(3, 2), &narrow(3, 1), size), &["Conv"]);
+    }
+    stays(&pair(&biased(wide(1, 0)), &narrow(3, 1), 6), "border", "bias");
+    stays(&pair(&wide(3, 1), &narrow(3, 1), 6), "border", "in front of spatial axis 0");
+    stays(&pair(&wide(3, 0), &narrow(3, 1), 6), "border", "in front of spatial axis 0");
+    let behind = Free { pads: [0, 0, 0, 1], ..narrow(3, 0) };
+    stays(&pair(&wide(3, 1), &behind, 6), "border", "behind spatial axis 1");
+}
+
+#[test]
+fn a_bias_of_zeros_is_none() {
+    let mut b = Build::new(21);
+    let x = b.input("x", &[1, 2, 4, 4]);
+    let w = b.random(&[8, 2, 1, 1], 0.5);
+    let zero = b.floats(&[8], vec![0.0; 8]);
+    let m = b.conv_with(&[&x, &w, &zero], &conv(2, 8, 1));
+    let y = b.conv(&m, &conv(8, 2, 3));
+    becomes(&finish(b, &y), &["Conv"]);
+}
+
+/// Every pair of small windows: whatever folds computes the same, and refusals name a border or a price.
+#[test]
+fn random_pairs_compute_the_same() {
+    let (mut folded, mut kept) = (0, 0);
+    for seed in 0..150 {
+        let mut r = common::Rng(seed);
+        let mut any = |channels: (usize, usize), groups: &[usize]| Free {
+            channels,
+            kernel: [1 + r.below(3), 1 + r.below(3)],
+            stride: [1 + r.below(2) as i64, 1 + r.below(2) as i64],
+            dilation: [1 + r.below(2) as i64, 1 + r.below(2) as i64],
+            pads: [0; 4].map(|_| (r.below(3) as i64 - r.below(2) as i64).max(0)),
+            group: groups[r.below(groups.len())],
+            bias: r.below(2) == 0,
+        };
+        let first = any((4, 24), &[1, 2, 4]);
+        let second = any((24, 4), &[1, 2, 4]);
+        let size = 9 + r.below(3) as i64;
+        let model = pair(&first, &second, size);
+        let (after, outcome) = rewrite(&model, &linear());
+        if outcome.removed().count() > 0 {
+            folded += 1;
+            let far = distance(&model, &after);
+            assert!(far <= ROUNDING, "{far:e} {first:?} {second:?} at {size}");
+        } else {
+            kept += 1;
+            assert!(outcome.kept().all(|(_, r)| r.code == "border" || r.code == "dearer"));
+        }
+    }
+    assert!(folded > 25 && kept > 25, "{folded} folded, {kept} kept");
+}
+
+#[test]
+fn batch_norm_behind_a_convolution() {
+    for args in [conv(3, 4, 3), conv(4, 4, 3).group(4), conv(3, 4, 3).stride(2)] {
+        let mut b = Build::new(22);
+        let x = b.input("x", &[2, args.inputs as i64, 5, 5]);
+        let m = b.conv(&x, &args);
+        let n = b.batch_norm(&m, 4);
+        let s = layer_scale(&mut b, &n, 4);
+        let shift = b.random(&[4, 1, 1], 1.0);
+        let y = b.node("Add", &[&shift, &s], vec![]);
+        becomes(&finish(b, &y), &["Conv"]);
+    }
+}
+
+#[test]
+fn what_broadcasts_along_another_axis_is_not_per_channel() {
+    let mut b = Build::new(23);
+    let x = b.input("x", &[1, 4, 4, 4]);
+    let m = b.conv(&x, &conv(4, 4, 3));
+    let s = b.random(&[1, 1, 1, 4], 1.0);
+    let y = b.node("Add", &[&m, &s], vec![]);
+    let model = finish(b, &y);
+    let (after, _) = rewrite(&model, &linear());
+    assert_eq!(after, model);
+}
+
+#[test]
+fn batch_norm_before_a_convolution() {
+    let with = |pad: usize, shifted: bool| {
+        let mut b = Build::new(24);
+        let x = b.input("x", &[1, 4, 5, 5]);
+        let m = if shifted { b.batch_norm(&x, 4) } else { layer_scale(&mut b, &x, 4) };
+        let y = b.conv(&m, &conv(4, 4, 3).pad(pad));
+        finish(b, &y)
+    };
+    becomes(&with(0, true), &["Conv"]);
+    becomes(&with(1, false), &["Conv"]);
+    stays(&with(1, true), "border", "bias");
+}
+
+fn padded(pads: &[i64], mode: &str, value: f64, next: &Free) -> ModelProto {
+    let mut b = Build::new(25);
+    let x = b.input("x", &[1, next.channels.0 as i64, 5, 5]);
+    let pads = b.ints(pads);
+    let fill = b.floats(&[], vec![value]);
+    let attribute = onnx_rm::onnx::AttributeProto {
+        name: Some("mode".into()),
+        r#type: Some(3),
+        s: Some(mode.as_bytes().to_vec().into()),
+        ..Default::default()
+    };
+    let m = b.node("Pad", &[&x, &pads, &fill], vec![attribute]);
+    let y = next.add(&mut b, &m);
+    finish(b, &y)
+}
+
+#[test]
+fn zeros_padded_before_a_convolution_are_its_pads() {
+    let next = Free { stride: [2, 1], ..free(3, 2, [3, 3], [1, 0, 1, 1]) };
+    let after = becomes(&padded(&[0, 0, 0, 1, 0, 0, 2, 1], "constant", 0.0, &next), &["Conv"]);
+    assert_eq!(attribute(node(&after, "Conv"), "pads"), [1, 1, 3, 2]);
+    stays(&padded(&[0, 0, 1, 1, 0, 0, 1, 1], "constant", 1.0, &next), "border", "another value");
+    stays(&padded(&[0, 0, 1, 1, 0, 0, 1, 1], "reflect", 0.0, &next), "border", "repeats");
+    stays(&padded(&[0, 0, -1, 1, 0, 0, 1, 1], "constant", 0.0, &next), "border", "negative");
+    let deeper = free(5, 2, [3, 3], [1; 4]);
+    let mut b = Build::new(26);
+    let x = b.input("x", &[1, 3, 5, 5]);
+    let pads = b.ints(&[0, 1, 1, 1, 0, 1, 1, 1]);
+    let m = b.node("Pad", &[&x, &pads], vec![]);
+    let y = deeper.add(&mut b, &m);
+    stays(&finish(b, &y), "cannot-pass", "channels");
+}
+
+#[test]
+fn nothing_between_may_be_written_as_identity_or_dropout() {
+    let mut b = Build::new(27);
+    let x = b.input("x", &[1, 2, 5, 5]);
+    let m = b.conv(&x, &conv(2, 16, 3));
+    let m = b.node("Identity", &[&m], vec![]);
+    let m = b.node("Dropout", &[&m], vec![]);
+    let y = b.conv(&m, &conv(16, 2, 1));
+    becomes(&finish(b, &y), &["Conv"]);
+}
+
+#[test]
+fn a_middle_that_is_needed() {
+    let build = |needed: u8| {
+        let mut b = Build::new(28);
+        let x = b.input("x", &[1, 4, 5, 5]);
+        let m = b.conv(&x, &conv(4, 4, 3));
+        let y = b.batch_norm(&m, 4);
+        match needed {
+            0 => b.output(&m),
+            1 => {
+                let z = b.relu(&m);
+                b.output(&z);
+            }
+            _ => {
+                let z = captured(&mut b, &m);
+                b.output(&z);
+            }
+        }
+        finish(b, &y)
+    };
+    stays(&build(0), "read-elsewhere", "output of the graph");
+    stays(&build(1), "read-elsewhere", "other operators");
+    stays(&build(2), "read-elsewhere", "subgraph");
+}
+
+#[test]
+fn a_weight_that_a_caller_may_override() {
+    let mut b = Build::new(29);
+    let x = b.input("x", &[1, 4, 5, 5]);
+    let w = b.random(&[4, 4, 3, 3], 0.3);
+    b.input(&w, &[4, 4, 3, 3]);
+    let m = b.conv_with(&[&x, &w], &conv(4, 4, 3));
+    let y = b.batch_norm(&m, 4);
+    stays(&finish(b, &y), "weight-not-constant", "override");
+}
+
+#[test]
+fn a_shared_weight_is_copied() {
+    let mut b = Build::new(30);
+    let x = b.input("x", &[1, 4, 5, 5]);
+    let w = b.random(&[4, 4, 3, 3], 0.3);
+    let m = b.conv_with(&[&x, &w], &conv(4, 4, 3));
+    let m = b.batch_norm(&m, 4);
+    let m = b.relu(&m);
+    let y = b.conv_with(&[&m, &w], &conv(4, 4, 3));
+    let model = finish(b, &y);
+    let after = becomes(&model, &["Conv", "Relu", "Conv"]);
+    let tensor = |m: &ModelProto| m.graph.as_ref().unwrap().initializer.iter().find(|t| t.name() == w).cloned();
+    assert_eq!(tensor(&after), tensor(&model));
+    assert!(tensor(&after).is_some());
+}
+
+#[test]
+fn an_activation_that_is_written_out_stays_whole() {
+    let mut b = Build::new(31);
+    let x = b.input("x", &[1, 4, 5, 5]);
+    let root = b.floats(&[], vec![std::f64::consts::SQRT_2]);
+    let (one, half) = (b.floats(&[], vec![1.0]), b.floats(&[], vec![0.5]));
+    let scaled = b.node("Div", &[&x, &root], vec![]);
+    let erf = b.node("Erf", &[&scaled], vec![]);
+    let gate = b.add(&erf, &one);
+    let product = b.node("Mul", &[&x, &gate], vec![]);
+    let gelu = b.node("Mul", &[&product, &half], vec![]);
+    let y = b.conv(&gelu, &conv(4, 4, 3));
+    let model = finish(b, &y);
+    let (after, outcome) = rewrite(&model, &linear());
+    assert_eq!(after, model);
+    assert!(outcome.sites.is_empty());
+}
+
+#[test]
+fn batch_norm_behind_a_transposed_convolution() {
+    for group in [1, 2] {
+        for bias in [true, false] {
+            let mut b = Build::new(32);
+            let x = b.input("x", &[1, 4, 3, 3]);
+            let w = b.random(&[4, 6 / group, 2, 2], 0.5);
+            let c = b.random(&[6], 1.0);
+            let mut inputs = vec![x.as_str(), &w];
+            if bias {
+                inputs.push(&c);
+            }
+            let m = b.node("ConvTranspose", &inputs, vec![int("group", group as i64), ints("strides", &[2, 2])]);
+            let y = b.batch_norm(&m, 6);
+            becomes(&finish(b, &y), &["ConvTranspose"]);
+        }
+    }
+}
+
+#[test]
+fn per_channel_operators_behind_a_gemm() {
+    for (transposed, beta, shape) in [(0, 1.0, Some(vec![5])), (1, 0.5, Some(vec![1, 5])), (1, 1.0, None)] {
+        let mut b = Build::new(33);
+        let x = b.input("x", &[2, 3]);
+        let w = if transposed == 1 { b.random(&[5, 3], 1.0) } else { b.random(&[3, 5], 1.0) };
+        let c = shape.map(|s| b.random(&s, 1.0));
+        let mut inputs = vec![x.as_str(), &w];
+        inputs.extend(c.as_deref());
+        let attributes = vec![int("transB", transposed), float("beta", beta), float("alpha", 0.75)];
+        let m = b.node("Gemm", &inputs, attributes);
+        let y = b.batch_norm(&m, 5);
+        becomes(&finish(b, &y), &["Gemm"]);
+    }
+}
+
+#[test]
+fn a_gemm_whose_bias_differs_from_row_to_row() {
+    let mut b = Build::new(34);
+    let x = b.input("x", &[2, 3]);
+    let (w, c) = (b.random(&[3, 5], 1.0), b.random(&[2, 5], 1.0));
+    let m = b.node("Gemm", &[&x, &w, &c], vec![]);
+    let y = b.batch_norm(&m, 5);
+    stays(&finish(b, &y), "weight-not-constant", "one value an output channel");
+}
