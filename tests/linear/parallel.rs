@@ -137,7 +137,7 @@ fn a_depthwise_and_a_dense_branch_are_cheaper_apart() {
     let wide = b.conv(&x, &conv(8, 8, 3).group(8));
     let one = b.conv(&x, &conv(8, 8, 1));
     let y = b.add(&wide, &one);
-    stays(&finish(b, &y), "dearer", "576");
+    stays(&finish(b, &y), "dearer", "14400 MACs, what it replaces 3400");
 }
 
 #[test]
