@@ -82,6 +82,7 @@ pub fn rewrite_proto(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Outcome, EngineError> {
+    graph::check_operators(model)?;
     let before = priced(model)?;
     let mut sites: Vec<SiteReport> = Vec::new();
     let mut stop = StopReason::RoundLimit;

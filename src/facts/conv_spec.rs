@@ -71,7 +71,7 @@ impl ConvSpec {
         }
         let bias = view.input(node, 2);
         if let Some(b) = bias
-            && shape_of(facts, b).is_some_and(|s| s != [dims[0]])
+            && shape_of(facts, b).is_none_or(|s| s != [dims[0]])
         {
             return fail(format!("bias '{}' does not have {} entries", view.name(b), dims[0]));
         }

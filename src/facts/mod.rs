@@ -180,7 +180,13 @@ impl<'a> Facts<'a> {
         if let Some(known) = self.constants.borrow().get(&value) {
             return known.clone();
         }
-        let found = constants::evaluate(self, value).map(Rc::new);
+        // What shape inference says of an odd operator must be what evaluating it gave.
+        let is_expected = |found: &Constant| {
+            let Some(shape) = self.shape(value) else { return true };
+            let sizes = shape.iter().map(|d| d.known().and_then(|n| usize::try_from(n).ok()));
+            sizes.eq(found.data.shape().iter().map(|n| Some(*n)))
+        };
+        let found = constants::evaluate(self, value).filter(is_expected).map(Rc::new);
         self.constants.borrow_mut().insert(value, found.clone());
         found
     }

@@ -54,6 +54,16 @@ pub enum GraphError {
         /// The tensor.
         tensor: String,
     },
+    /// An operator with attributes that no runtime could run.
+    #[error("node '{node}' ({op}): {reason}")]
+    Attribute {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// More nodes or tensors than an index can hold.
     #[error("the graph is too large")]
     TooLarge,

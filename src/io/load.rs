@@ -135,8 +135,12 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Model, LoadError> {
         WireError::TooDeep => not_onnx("graphs are nested too deep".to_owned()),
     })?;
     let mut proto = ModelProto::decode(source.clone()).map_err(|e| not_onnx(e.to_string()))?;
-    if proto.graph.is_none() || proto.ir_version.is_none() && proto.opset_import.is_empty() {
+    if proto.graph.is_none() {
         return Err(not_onnx("it holds no graph".to_owned()));
+    }
+    // Before IR version 3 there was but one operator set, and it was not named.
+    if proto.opset_import.is_empty() && proto.ir_version.is_none_or(|version| version >= 3) {
+        return Err(not_onnx("it names no operator set".to_owned()));
     }
     let mut edited = false;
     if let Some(field) = unknown {
