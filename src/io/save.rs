@@ -226,7 +226,7 @@ mod tests {
         };
         let graph =
             GraphProto { initializer: floats.iter().enumerate().map(tensor).collect(), ..GraphProto::default() };
-        let proto = ModelProto { ir_version: Some(8), graph: Some(graph), ..ModelProto::default() };
+        let proto = ModelProto { ir_version: Some(2), graph: Some(graph), ..ModelProto::default() };
         Model { proto, path: PathBuf::new(), source: Bytes::new(), side_files: Vec::new(), edited: true }
     }
 
