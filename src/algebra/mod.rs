@@ -12,6 +12,6 @@ pub mod widen;
 pub mod window;
 
 pub use kernel::{Geometry, Kernel};
-pub use slots::{Layout, Slot, contiguous, grouped, mixed, shared};
-pub use widen::{Carry, Reach, finest_group, widen};
+pub use slots::{Carried, Layout, Part, Slot};
+pub use widen::{Carry, Reach};
 pub use window::Border;

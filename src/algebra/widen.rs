@@ -7,7 +7,7 @@
 use ndarray::{ArrayD, IxDyn, s};
 
 use super::kernel::Kernel;
-use super::slots::Slot;
+use super::slots::{Part, Slot};
 use super::window::gcd;
 
 /// What a convolution does to the carried channels.
@@ -58,38 +58,65 @@ pub fn finest_group(reach: Reach, lin: &[Slot], lout: &[Slot]) -> Option<usize> 
 /// The columns of one group by the channel they hold.
 struct Columns {
     body: Vec<Option<usize>>,
-    carried: Vec<Option<usize>>,
+    carried: Vec<Place>,
+}
+
+/// Where a carried channel stands.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    whole: Option<usize>,
+    plus: Option<usize>,
+    minus: Option<usize>,
+}
+
+impl Place {
+    fn is_there(self) -> bool {
+        self.whole.is_some() || self.plus.is_some() && self.minus.is_some()
+    }
+
+    /// The columns whose weighted sum is the channel, where a pair differs by `scale` times the channel.
+    fn terms(self, scale: f64) -> Vec<(usize, f64)> {
+        match (self.whole, self.plus, self.minus) {
+            (Some(column), ..) => vec![(column, 1.0)],
+            (None, Some(plus), Some(minus)) => vec![(plus, 1.0 / scale), (minus, -1.0 / scale)],
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl Columns {
     fn new(part: &[Slot]) -> Self {
         let mut columns = Self { body: Vec::new(), carried: Vec::new() };
         for (i, slot) in part.iter().enumerate() {
-            note(&mut columns.body, slot.body, i);
-            note(&mut columns.carried, slot.carried, i);
+            // A channel that stands twice in a group is read once, at its first place.
+            if let Some(c) = slot.body {
+                entry(&mut columns.body, c).get_or_insert(i);
+            }
+            if let Some(c) = slot.carried {
+                let place = entry(&mut columns.carried, c);
+                match slot.part {
+                    Part::Whole => place.whole.get_or_insert(i),
+                    Part::Plus => place.plus.get_or_insert(i),
+                    Part::Minus => place.minus.get_or_insert(i),
+                };
+            }
         }
         columns
     }
 }
 
-fn note(table: &mut Vec<Option<usize>>, channel: Option<u32>, column: usize) {
-    if let Some(c) = channel {
-        let c = c as usize;
-        if table.len() <= c {
-            table.resize(c + 1, None);
-        }
-        // A channel that stands twice in a group is read once, at its first place.
-        table[c].get_or_insert(column);
+fn entry<T: Clone + Default>(table: &mut Vec<T>, channel: u32) -> &mut T {
+    let c = channel as usize;
+    if table.len() <= c {
+        table.resize(c + 1, T::default());
     }
+    &mut table[c]
 }
 
 fn splits(reach: Reach, lin: &[Slot], lout: &[Slot], group: usize) -> bool {
     let (width, height) = (lin.len() / group, lout.len() / group);
     lin.chunks(width).zip(lout.chunks(height)).all(|(part, rows)| {
         let columns = Columns::new(part);
-        let holds = |table: &[Option<usize>], mut range: std::ops::Range<usize>| {
-            range.all(|c| matches!(table.get(c), Some(Some(_))))
-        };
         let mut seen = None;
         rows.iter().all(|row| {
             // Neighbouring rows mostly read the same channels.
@@ -97,7 +124,8 @@ fn splits(reach: Reach, lin: &[Slot], lout: &[Slot], group: usize) -> bool {
             if seen.as_ref() == Some(&wanted) {
                 return true;
             }
-            let fits = holds(&columns.body, wanted.0.clone()) && holds(&columns.carried, wanted.1.clone());
+            let fits = wanted.0.clone().all(|c| matches!(columns.body.get(c), Some(Some(_))))
+                && wanted.1.clone().all(|c| columns.carried.get(c).is_some_and(|p| p.is_there()));
             seen = Some(wanted);
             fits
         })
@@ -106,9 +134,10 @@ fn splits(reach: Reach, lin: &[Slot], lout: &[Slot], group: usize) -> bool {
 
 /// The convolution `body`, widened to read `lin` and write `lout`, in its own window.
 ///
-/// Returns `None` when a row would need a channel that `lin` does not hold.
+/// `scale` is the factor by which the two halves of a pair in `lin` differ: 1 behind a Relu, `1 + alpha` behind a
+/// LeakyRelu. Returns `None` when a row would need a channel that `lin` does not hold.
 #[must_use]
-pub fn widen(body: &Kernel, carry: &Carry, lin: &[Slot], lout: &[Slot]) -> Option<Kernel> {
+pub fn widen(body: &Kernel, carry: &Carry, lin: &[Slot], lout: &[Slot], scale: f64) -> Option<Kernel> {
     let reach = Reach::new(body, carry);
     let group = finest_group(reach, lin, lout)?;
     let (width, height) = (lin.len() / group, lout.len() / group);
@@ -144,16 +173,22 @@ pub fn widen(body: &Kernel, carry: &Carry, lin: &[Slot], lout: &[Slot]) -> Optio
                 bias[o] += body.bias.as_ref().map_or(0.0, |v| v[b as usize]);
             }
             let Some(j) = row.carried else { continue };
+            let sign = if row.part == Part::Minus { -1.0 } else { 1.0 };
             match (carry, &shortcut) {
                 (Carry::Shortcut(k), Some(kernel)) => {
                     for (i, c) in Reach::reads(reach.carried, row.carried).enumerate() {
-                        let column = columns.carried[c]?;
-                        let mut cell = weight.slice_mut(s![o, column, ..]);
-                        cell += &kernel.slice(s![j as usize, i, ..]);
+                        for (column, factor) in columns.carried.get(c)?.terms(scale) {
+                            let mut cell = weight.slice_mut(s![o, column, ..]);
+                            cell.scaled_add(sign * factor, &kernel.slice(s![j as usize, i, ..]));
+                        }
                     }
-                    bias[o] += k.bias.as_ref().map_or(0.0, |v| v[j as usize]);
+                    bias[o] += sign * k.bias.as_ref().map_or(0.0, |v| v[j as usize]);
                 }
-                _ => weight[[o, columns.carried[j as usize]?, dirac]] += 1.0,
+                _ => {
+                    for (column, factor) in columns.carried.get(j as usize)?.terms(scale) {
+                        weight[[o, column, dirac]] += sign * factor;
+                    }
+                }
             }
         }
     }
@@ -166,7 +201,7 @@ pub fn widen(body: &Kernel, carry: &Carry, lin: &[Slot], lout: &[Slot]) -> Optio
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::algebra::slots::{contiguous, grouped, mixed, shared};
+    use crate::algebra::slots::{Carried, contiguous, grouped, mixed, shared};
 
     fn kernel(outputs: usize, inputs: usize, taps: usize, group: usize) -> Kernel {
         let n = outputs * inputs * taps;
@@ -177,7 +212,7 @@ mod tests {
 
     #[test]
     fn one_convolution_merges_without_carrying() {
-        let w = widen(&kernel(2, 2, 3, 1), &Carry::Dirac(vec![1]), &shared(2), &shared(2)).unwrap();
+        let w = widen(&kernel(2, 2, 3, 1), &Carry::Dirac(vec![1]), &shared(2), &shared(2), 1.0).unwrap();
         let plain = kernel(2, 2, 3, 1);
         let extra: Vec<f64> = (&w.weight - &plain.weight).iter().copied().collect();
         assert_eq!(extra, [0., 1., 0., 0., 0., 0., 0., 0., 0., 0., 1., 0.]);
@@ -186,11 +221,11 @@ mod tests {
 
     #[test]
     fn a_first_convolution_reserves_and_a_last_one_merges() {
-        let layout = contiguous(3, 2);
-        let first = widen(&kernel(3, 2, 3, 1), &Carry::Dirac(vec![1]), &shared(2), &layout).unwrap();
+        let layout = contiguous(3, Carried::whole(2));
+        let first = widen(&kernel(3, 2, 3, 1), &Carry::Dirac(vec![1]), &shared(2), &layout, 1.0).unwrap();
         assert_eq!(first.weight.shape(), [5, 2, 3]);
         assert_eq!(first.bias.unwrap()[..2], [0., 0.]);
-        let last = widen(&kernel(2, 3, 1, 1), &Carry::Dirac(vec![0]), &layout, &shared(2)).unwrap();
+        let last = widen(&kernel(2, 3, 1, 1), &Carry::Dirac(vec![0]), &layout, &shared(2), 1.0).unwrap();
         assert_eq!(last.weight.shape(), [2, 5, 1]);
         assert_eq!(last.weight[[0, 0, 0]], 1.0);
         assert_eq!(last.weight[[0, 1, 0]], 0.0);
@@ -198,23 +233,39 @@ mod tests {
 
     #[test]
     fn a_middle_convolution_passes_in_groups() {
-        let (before, after) = grouped(1, 2, 2, 1, 4).unwrap();
-        let w = widen(&kernel(2, 2, 3, 1), &Carry::Dirac(vec![1]), &before, &after).unwrap();
+        let (before, after) = grouped(1, 2, 2, 1, Carried::whole(4)).unwrap();
+        let w = widen(&kernel(2, 2, 3, 1), &Carry::Dirac(vec![1]), &before, &after, 1.0).unwrap();
         assert_eq!((w.group, w.weight.shape()), (3, &[6, 2, 3][..]));
-        let dense = contiguous(2, 4);
-        let w = widen(&kernel(2, 2, 3, 1), &Carry::Dirac(vec![1]), &dense, &dense).unwrap();
+        let dense = contiguous(2, Carried::whole(4));
+        let w = widen(&kernel(2, 2, 3, 1), &Carry::Dirac(vec![1]), &dense, &dense, 1.0).unwrap();
         assert_eq!(w.group, 3, "the carried half splits as finely as the body allows");
     }
 
     #[test]
     fn a_depthwise_convolution_beside_the_fork_keeps_its_groups() {
-        let w = widen(&kernel(3, 1, 3, 3), &Carry::Dirac(vec![1]), &shared(3), &mixed(3, 1, 1)).unwrap();
+        let w = widen(
+            &kernel(3, 1, 3, 3),
+            &Carry::Dirac(vec![1]),
+            &shared(3),
+            &mixed(3, 3, Carried::whole(3)).unwrap(),
+            1.0,
+        )
+        .unwrap();
         assert_eq!((w.group, w.weight.shape()), (3, &[6, 1, 3][..]));
+    }
+
+    #[test]
+    fn a_pair_is_written_with_both_signs_and_read_as_a_difference() {
+        let pairs = contiguous(2, Carried { count: 2, paired: true });
+        let first = widen(&kernel(2, 2, 1, 1), &Carry::Dirac(vec![0]), &shared(2), &pairs, 1.0).unwrap();
+        assert_eq!((first.weight[[0, 0, 0]], first.weight[[1, 0, 0]]), (1.0, -1.0));
+        let last = widen(&kernel(2, 2, 1, 1), &Carry::Dirac(vec![0]), &pairs, &shared(2), 1.25).unwrap();
+        assert_eq!((last.weight[[0, 0, 0]], last.weight[[0, 1, 0]]), (0.8, -0.8));
     }
 
     #[test]
     fn a_missing_channel_is_refused() {
         let lin = [Slot::body(0), Slot::carried(0)];
-        assert!(widen(&kernel(2, 2, 1, 1), &Carry::Dirac(vec![0]), &lin, &shared(2)).is_none());
+        assert!(widen(&kernel(2, 2, 1, 1), &Carry::Dirac(vec![0]), &lin, &shared(2), 1.0).is_none());
     }
 }

@@ -7,7 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::algebra::{Layout, Reach, contiguous, finest_group, grouped, mixed, shared};
+use crate::algebra::slots::{before, contiguous, grouped, mixed, shared};
+use crate::algebra::{Carried, Layout, Reach, Slot, widen::finest_group};
 use crate::facts::Dim;
 use crate::residual::branch::{Branch, Kind};
 use crate::residual::build::Choice;
@@ -50,7 +51,8 @@ fn shortest(cx: Context<'_>, proof: &Proof, host: &Host) -> Option<(Vec<Layout>,
         match &item.kind {
             Kind::Pass(pass) => {
                 for (from, state) in before.iter().enumerate() {
-                    after.push(State { layout: pass.layout(&state.layout), cost: state.cost, from });
+                    let layout = pass.layout(&state.layout);
+                    after.extend(layout.map(|layout| State { layout, cost: state.cost, from }));
                 }
             }
             Kind::Conv(conv) => {
@@ -105,22 +107,22 @@ fn candidates(branch: &Branch, host: &Host, item: usize, conv: &BranchConv) -> V
     let body = conv.channels.1;
     let carried = host.carried(item);
     let mut found = vec![contiguous(body, carried)];
-    let parts = |c: &BranchConv| (c.group, c.channels.0 / c.group.max(1), c.channels.1 / c.group.max(1));
-    let (g, gi, go) = parts(conv);
-    for r in replicas(go) {
-        found.extend(grouped(g, gi, go, r, carried).map(|(_, after)| after));
-    }
-    let even = |group: usize, total: usize| (group > 0 && total.is_multiple_of(group)).then(|| total / group);
-    if let (Some(own), Some(more)) = (even(g, body), even(g, carried)) {
-        found.push(mixed(g, own, more));
-    }
-    if let Some(next) = next_conv(branch, item, &found[0]) {
-        let (g, gi, go) = parts(next);
-        for r in replicas(go) {
-            found.extend(grouped(g, gi, go, r, carried).map(|(before, _)| before));
-        }
-        if let (Some(own), Some(more)) = (even(g, body), even(g, carried)) {
-            found.push(mixed(g, own, more));
+    found.extend(around(conv, body, carried, |(_, after)| after));
+    match next_parting(branch, item) {
+        // The maps of a stack stand one behind the other, the carried channels in the first.
+        Some(maps) => found = found.iter().filter_map(|layout| segmented(layout, maps, body)).collect(),
+        None => {
+            if let Some((at, next)) = next_conv(branch, item) {
+                found.extend(around(next, body, carried, |(before, _)| before));
+                let group = next.group.max(1);
+                let (gi, go) = (next.channels.0 / group, next.channels.1 / group);
+                if let (Some(maps), true) = (next_parting(branch, at), at + 1 < branch.items.len()) {
+                    let behind = around(next, next.channels.1, carried, |(_, after)| after);
+                    let behind = behind.chain([contiguous(next.channels.1, carried)]);
+                    let parted = behind.filter_map(|layout| segmented(&layout, maps, next.channels.1));
+                    found.extend(parted.filter_map(|layout| before(&layout, gi, go)));
+                }
+            }
         }
     }
     let mut seen = BTreeSet::new();
@@ -128,22 +130,55 @@ fn candidates(branch: &Branch, host: &Host, item: usize, conv: &BranchConv) -> V
     found.retain(|layout| {
         let bodies: BTreeSet<u32> = layout.iter().filter_map(|s| s.body).collect();
         let carries: BTreeSet<u32> = layout.iter().filter_map(|s| s.carried).collect();
-        let whole = bodies.len() == body && carries.len() == carried;
-        whole && seen.insert(layout.iter().map(|s| (s.body, s.carried)).collect::<Vec<_>>())
+        let whole = bodies.len() == body && carries.len() == carried.count;
+        whole && seen.insert(layout.clone())
     });
     found
+}
+
+/// Layouts on one side of `conv`, of a tensor with `body` channels.
+fn around(
+    conv: &BranchConv,
+    body: usize,
+    carried: Carried,
+    side: fn((Layout, Layout)) -> Layout,
+) -> impl Iterator<Item = Layout> {
+    let group = conv.group.max(1);
+    let (gi, go) = (conv.channels.0 / group, conv.channels.1 / group);
+    let split = replicas(go).filter_map(move |r| grouped(group, gi, go, r, carried).map(side));
+    split.chain(mixed(group, body, carried))
+}
+
+/// `layout` parted into `maps` segments alike, the carried channels in the first and zeros in the others. It is
+/// taken from the layout of a whole tensor, of which only the first map's body channels are kept.
+fn segmented(layout: &[Slot], maps: usize, body: usize) -> Option<Layout> {
+    let each = (body / maps) as u32;
+    let first: Vec<Slot> = layout.iter().copied().filter(|s| s.body.is_none_or(|b| b < each)).collect();
+    let shift = |s: &Slot, map: u32| s.body.map_or(Slot::ZERO, |b| Slot::body(b + map * each));
+    let others = (1..maps as u32).flat_map(|map| first.iter().map(move |s| shift(s, map)));
+    (body.is_multiple_of(maps)).then(|| first.iter().copied().chain(others).collect())
+}
+
+/// The number of maps into which a `Reshape` behind `item` parts the channels, before the next convolution.
+fn next_parting(branch: &Branch, item: usize) -> Option<usize> {
+    let passes = branch.items.get(item + 1..)?.iter().map_while(|next| match &next.kind {
+        Kind::Pass(pass) => Some(pass.segments()),
+        Kind::Conv(_) => None,
+    });
+    passes.into_iter().find(|maps| *maps > 1)
 }
 
 fn replicas(outputs: usize) -> impl Iterator<Item = usize> {
     (1..=MOST_REPLICAS.min(outputs)).filter(move |r| outputs.is_multiple_of(*r))
 }
 
-/// The convolution behind `item`, when the passes between leave the layout as it is.
-fn next_conv<'b>(branch: &'b Branch, item: usize, probe: &Layout) -> Option<&'b BranchConv> {
-    for next in branch.items.get(item + 1..)? {
+/// The convolution behind `item` and its place, when the passes between leave every layout as it is.
+fn next_conv(branch: &Branch, item: usize) -> Option<(usize, &BranchConv)> {
+    let probe = [Slot::body(0), Slot::carried(0)];
+    for (at, next) in branch.items.iter().enumerate().skip(item + 1) {
         match &next.kind {
-            Kind::Conv(conv) => return Some(conv),
-            Kind::Pass(pass) if pass.layout(probe) == *probe => {}
+            Kind::Conv(conv) => return Some((at, conv)),
+            Kind::Pass(pass) if pass.layout(&probe).is_some_and(|l| l == probe) => {}
             Kind::Pass(_) => return None,
         }
     }

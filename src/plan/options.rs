@@ -26,6 +26,8 @@ pub enum ActivationForm {
     Prelu,
     /// Per-channel `Max` and `Min`, where that is exact.
     Minmax,
+    /// Carry `(+x, -x)` and leave the activation alone, where that is exact: twice the carried channels.
+    Pair,
     /// `Where` with a mask a channel: exact for every activation.
     Select,
 }

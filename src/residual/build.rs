@@ -1,8 +1,8 @@
 //! From a proof and the layouts chosen for it to edits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::algebra::{Layout, Slot, widen};
+use crate::algebra::{Layout, Slot, widen::widen};
 use crate::facts::Facts;
 use crate::graph::{EditList, Names, ValueId};
 use crate::onnx::tensor_proto::DataType;
@@ -38,11 +38,12 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
             Kind::Conv(conv) => {
                 let window = choice.host.window(i)?;
                 let body = conv.kernel(cx.facts)?.placed_in(&conv.window, window)?;
-                let kernel = widen(&body, choice.host.carry(i)?, lin, lout)?;
+                let kernel = widen(&body, choice.host.carry(i)?, lin, lout, choice.host.pair_scale(i))?;
                 emit.conv(&conv.name, &conv.weight_name, &kernel, &conv.own_window(window)?, &input, &output);
             }
             Kind::Pass(pass) => pass.emit(cx, &mut emit, choice.host.form(i)?, &input, lin, &output),
         }
+        emit.axis = choice.host.axis(i);
         if i == last {
             // A sum with a single convolution carries nothing: it makes no join around it a long skip.
             if last > 0 || item.conv().is_some_and(|c| is_merge(cx, c)) {
@@ -53,12 +54,25 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
         }
         input = output;
     }
+    rename(cx, proof, &mut emit);
     Some(emit.edits)
 }
 
 /// True when another join was merged in `conv` before.
 fn is_merge(cx: Context<'_>, conv: &BranchConv) -> bool {
     conv.node.is_some_and(|n| cx.view.node(n).metadata_props.iter().any(|p| p.key() == MERGE_KEY))
+}
+
+/// A copy of a node has its name, unless the node itself stays.
+fn rename(cx: Context<'_>, proof: &Proof, emit: &mut Emit<'_>) {
+    let removed = &proof.branch().removed;
+    let stay: BTreeSet<&str> =
+        cx.view.nodes().filter(|n| !removed.contains(n)).map(|n| cx.view.node(n).name()).collect();
+    let mut nodes = std::mem::take(&mut emit.edits.add_nodes);
+    for node in nodes.iter_mut().filter(|n| !n.name().is_empty() && stay.contains(n.name())) {
+        node.name = Some(emit.fresh(node.name()));
+    }
+    emit.edits.add_nodes = nodes;
 }
 
 fn wide_name(cx: Context<'_>, item: &Item) -> String {
@@ -88,8 +102,8 @@ fn provide(
             at.entry(body).or_insert(column);
         }
     }
-    let channels = cx.facts.channels(*needed.first()?)?;
-    let columns: Vec<usize> = (0..channels as u32).map(|c| at.get(&c).copied()).collect::<Option<_>>()?;
+    let channels = at.keys().next_back().map_or(0, |c| c + 1);
+    let columns: Vec<usize> = (0..channels).map(|c| at.get(&c).copied()).collect::<Option<_>>()?;
     for value in needed {
         let name = cx.view.name(value);
         emit.take(&format!("{name}_body"), wide, layout.len(), &columns, Some(name));

@@ -1,14 +1,14 @@
 //! The proof that a join can be removed: which convolution hosts the shortcut, and how the carried
 //! channels pass everything else.
 
-use crate::algebra::{Carry, Geometry};
+use crate::algebra::{Carried, Carry, Geometry};
 use crate::facts::Interval;
 use crate::graph::{NodeId, ValueId};
 use crate::plan::options::Downsample;
 
 use super::branch::{Branch, Kind};
 use super::find::Site;
-use super::pass::{BranchConv, Context, Form};
+use super::pass::{Arrival, BranchConv, Context, Form};
 use super::reject::{Reject, RejectCode};
 use super::shortcut::LinearMap;
 
@@ -23,7 +23,11 @@ pub struct Host {
     /// How each pass lets them through; `None` for a convolution.
     forms: Vec<Option<Form>>,
     /// Carried channels behind each item.
-    carried: Vec<usize>,
+    carried: Vec<Carried>,
+    /// The axis of the channels behind each item.
+    axes: Vec<usize>,
+    /// By how much the halves of a pair differ that each convolution reads; 1 where it reads none.
+    scales: Vec<f64>,
 }
 
 impl Host {
@@ -47,8 +51,20 @@ impl Host {
 
     /// Carried channels behind `item`.
     #[must_use]
-    pub fn carried(&self, item: usize) -> usize {
-        self.carried.get(item).copied().unwrap_or(0)
+    pub fn carried(&self, item: usize) -> Carried {
+        self.carried.get(item).copied().unwrap_or(Carried::whole(0))
+    }
+
+    /// The axis of the channels behind `item`.
+    #[must_use]
+    pub fn axis(&self, item: usize) -> usize {
+        self.axes.get(item).copied().unwrap_or(1)
+    }
+
+    /// By how much the halves of a pair differ that the convolution at `item` reads.
+    #[must_use]
+    pub fn pair_scale(&self, item: usize) -> f64 {
+        self.scales.get(item).copied().unwrap_or(1.0)
     }
 
     /// The most general form on the way, for the report.
@@ -213,7 +229,10 @@ impl Placing<'_> {
             windows: Vec::new(),
             forms: Vec::new(),
             carried: Vec::new(),
+            axes: Vec::new(),
+            scales: Vec::new(),
         };
+        let mut axis = 1;
         let axes = self.cx.facts.rank(self.fork).and_then(|r| r.checked_sub(2)).unwrap_or(0);
         // By how much the carried values and the shortcut's are subsampled so far.
         let mut along = vec![1; axes];
@@ -222,6 +241,10 @@ impl Placing<'_> {
         for (i, entry) in self.branch.items.iter().enumerate() {
             match &entry.kind {
                 Kind::Conv(conv) => {
+                    if axis != 1 {
+                        let reason = "the maps in front of it are stacked and never summed up";
+                        return Err(self.blame(conv, RejectCode::CannotPass, reason));
+                    }
                     let piece = items.iter().position(|item| *item == i).and_then(|p| pieces.get(p));
                     let (carry, window) = match piece {
                         Some(map) => {
@@ -239,14 +262,48 @@ impl Placing<'_> {
                     host.forms.push(None);
                 }
                 Kind::Pass(pass) => {
-                    host.forms.push(Some(pass.form(self.cx, carried.0)?));
+                    let alone = self.activations_around(i) == 1;
+                    host.forms.push(Some(pass.form(self.cx, Arrival { carried: carried.0, axis, alone })?));
                     host.carries.push(None);
                     host.windows.push(None);
+                    axis = pass.axis(axis);
                 }
             }
-            host.carried.push(carried.1);
+            host.carried.push(Carried::whole(carried.1));
+            host.axes.push(axis);
+            host.scales.push(1.0);
         }
+        self.pair(&mut host);
         Ok(host)
+    }
+
+    /// Activations between the same two convolutions as the pass at `item`, that one included.
+    fn activations_around(&self, item: usize) -> usize {
+        let items = &self.branch.items;
+        let start = items[..item].iter().rposition(|i| i.conv().is_some()).map_or(0, |i| i + 1);
+        let end = items[item..].iter().position(|i| i.conv().is_some()).map_or(items.len(), |i| item + i);
+        let passes = items[start..end].iter().filter_map(|i| match &i.kind {
+            Kind::Pass(pass) => Some(pass),
+            Kind::Conv(_) => None,
+        });
+        passes.filter(|p| p.is_activation()).count()
+    }
+
+    /// Where a pass carries pairs, the convolution before it writes them and the one behind it reads them.
+    fn pair(&self, host: &mut Host) {
+        let items = &self.branch.items;
+        for (i, entry) in items.iter().enumerate() {
+            let Kind::Pass(pass) = &entry.kind else { continue };
+            if host.forms.get(i) != Some(&Some(Form::Pair)) {
+                continue;
+            }
+            let start = items[..i].iter().rposition(|i| i.conv().is_some()).unwrap_or(0);
+            let end = items[i..].iter().position(|i| i.conv().is_some()).map_or(items.len(), |n| i + n);
+            host.carried[start..end].iter_mut().for_each(|c| c.paired = true);
+            if let (Some(slot), Some(scale)) = (host.scales.get_mut(end), pass.pair_scale()) {
+                *slot = scale;
+            }
+        }
     }
 
     /// A window wider than one entry must see the very grid that it sees on the shortcut, borders included.

@@ -22,13 +22,15 @@ pub struct Emit<'a> {
     pub dtype: DataType,
     /// Spatial axes of the tensors on the branch.
     pub axes: usize,
+    /// The axis of the channels of the tensor in hand: 1, or 2 where several maps are stacked.
+    pub axis: usize,
 }
 
 impl<'a> Emit<'a> {
     /// Starts an edit whose new nodes say `provenance`.
     pub fn new(names: &'a mut Names, dtype: DataType, axes: usize, provenance: String) -> Self {
         let edits = EditList { provenance, ..EditList::default() };
-        Self { names, edits, dtype, axes }
+        Self { names, edits, dtype, axes, axis: 1 }
     }
 
     /// A name that nothing in the model has.
@@ -146,19 +148,20 @@ impl<'a> Emit<'a> {
             let start = columns[0] as i64;
             let starts = self.int64s(&format!("{name}_starts"), &[start]);
             let ends = self.int64s(&format!("{name}_ends"), &[start + columns.len() as i64]);
-            let axes = self.int64s(&format!("{name}_axes"), &[1]);
+            let axes = self.int64s(&format!("{name}_axes"), &[self.axis as i64]);
             self.node("Slice", name, &[input, &starts, &ends, &axes], &output, Vec::new());
         } else {
             let index: Vec<i64> = columns.iter().map(|c| *c as i64).collect();
             let indices = self.int64s(&format!("{name}_indices"), &index);
-            self.node("Gather", name, &[input, &indices], &output, vec![int("axis", 1)]);
+            self.node("Gather", name, &[input, &indices], &output, vec![int("axis", self.axis as i64)]);
         }
         output
     }
 
-    /// Brings the body tensor `input` (`channels` wide) into `layout`, with `fill` on every other channel.
+    /// Brings the body tensor `input` into `layout`, with `fill` on every other channel.
     /// Exact: a `Pad` with a constant, and a `Gather` where the order differs.
-    pub fn spread(&mut self, name: &str, input: &str, channels: usize, layout: &[Slot], fill: f64) -> String {
+    pub fn spread(&mut self, name: &str, input: &str, layout: &[Slot], fill: f64) -> String {
+        let channels = layout.iter().filter_map(|s| s.body).max().map_or(0, |b| b as usize + 1);
         let first = layout.iter().position(|s| s.body.is_some()).unwrap_or(0);
         let ordered = first + channels <= layout.len()
             && layout.iter().enumerate().all(|(i, s)| match s.body {
@@ -167,10 +170,10 @@ impl<'a> Emit<'a> {
             });
         // In order: one Pad on both sides. Else: one channel of `fill` at the end, and a Gather that repeats it.
         let (front, back) = if ordered { (first, layout.len() - first - channels) } else { (0, 1) };
-        let rank = self.axes + 2;
+        let rank = self.axis + 1 + self.axes;
         let mut pads = vec![0; 2 * rank];
-        pads[1] = front as i64;
-        pads[rank + 1] = back as i64;
+        pads[self.axis] = front as i64;
+        pads[rank + self.axis] = back as i64;
         let pads = self.int64s(&format!("{name}_pads"), &pads);
         let value = self.constant(&format!("{name}_value"), &ArrayD::from_elem(IxDyn(&[]), fill));
         let padded = self.fresh(&format!("{name}_padded"));

@@ -5,14 +5,14 @@
 //! finite value. Every other elementwise function passes by `Where(mask, x, f(x))`.
 
 use crate::algebra::Slot;
-use crate::facts::Interval;
 use crate::graph::{NodeId, ValueId};
 use crate::plan::options::ActivationForm;
 use crate::residual::emit::Emit;
 use crate::residual::reject::{Reject, RejectCode};
 
 use super::{
-    Context, Form, Found, Pass, Reading, Step, affine::per_channel, allowed, data_inputs, found, prefers_bounds,
+    Arrival, Context, Form, Found, Pass, Reading, Step, affine::per_channel, allowed, data_inputs, found,
+    prefers_bounds,
 };
 
 /// Elementwise functions of one input without constants of a channel's own.
@@ -41,6 +41,8 @@ enum Kind {
     Slope(Vec<f64>),
     /// `min(max(x, lo), hi)`.
     Bounds(f64, f64),
+    /// A function with `f(x) - f(-x) = x`.
+    Odd,
     /// Any other elementwise function.
     Other,
 }
@@ -49,6 +51,8 @@ struct Activation {
     node: NodeId,
     slot: usize,
     kind: Kind,
+    /// True when it has no constants of a channel's own, so that it acts on any number of channels.
+    uniform: bool,
 }
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
@@ -67,6 +71,8 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
         }
         "Clip" => clip(cx, node)?,
         "Max" | "Min" => scalar_bound(cx, node, op)?,
+        "Swish" if cx.view.attr_f(node, "alpha").unwrap_or(1.0) == 1.0 => (Kind::Odd, 0),
+        "HardSwish" | "Gelu" | "Softplus" => (Kind::Odd, 0),
         _ if ELEMENTWISE.contains(&op) => (Kind::Other, 0),
         _ => return None,
     };
@@ -74,7 +80,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     if data_inputs(cx, node) != [input] {
         return None;
     }
-    found(Reading::one(cx, node, slot, Step::Pass(Box::new(Activation { node, slot, kind }))))
+    found(Reading::one(cx, node, slot, Step::Pass(Box::new(Activation { node, slot, kind, uniform: op != "PRelu" }))))
 }
 
 fn clip(cx: Context<'_>, node: NodeId) -> Option<(Kind, usize)> {
@@ -108,25 +114,30 @@ fn scalar_bound(cx: Context<'_>, node: NodeId, op: &str) -> Option<(Kind, usize)
 }
 
 impl Pass for Activation {
-    fn form(&self, cx: Context<'_>, carried: Interval) -> Result<Form, Reject> {
+    fn form(&self, cx: Context<'_>, Arrival { carried, alone, .. }: Arrival) -> Result<Form, Reject> {
         let identity = match &self.kind {
             Kind::Slope(_) => carried.lo >= 0.0,
             Kind::Bounds(lo, hi) => carried.lo >= *lo && carried.hi <= *hi,
-            Kind::Other => false,
+            Kind::Odd | Kind::Other => false,
         };
         if identity {
             // PRelu keeps its slopes a channel, so it needs new ones for the carried channels.
             return Ok(if cx.view.op(self.node) == "PRelu" { Form::Prelu } else { Form::Unchanged });
         }
+        if alone && cx.options.activation == ActivationForm::Pair && self.pair_scale().is_some() {
+            return Ok(Form::Pair);
+        }
         let opset = cx.view.opset();
         let relu = match &self.kind {
             Kind::Slope(_) => true,
             Kind::Bounds(lo, hi) => *lo == 0.0 && *hi == f64::INFINITY,
-            Kind::Other => false,
+            Kind::Odd | Kind::Other => false,
         };
         let steep = matches!(&self.kind, Kind::Slope(s) if s.iter().any(|s| !(0.0..=1.0).contains(s)));
-        let bounds =
-            !matches!(self.kind, Kind::Other) && !steep && opset >= 8 && allowed(cx.options, ActivationForm::Minmax);
+        let bounds = !matches!(self.kind, Kind::Odd | Kind::Other)
+            && !steep
+            && opset >= 8
+            && allowed(cx.options, ActivationForm::Minmax);
         let form = if relu
             && opset >= 7
             && allowed(cx.options, ActivationForm::Prelu)
@@ -147,6 +158,23 @@ impl Pass for Activation {
             .hint("convert the model to a newer opset"));
         };
         Ok(form)
+    }
+
+    fn is_activation(&self) -> bool {
+        true
+    }
+
+    fn pair_scale(&self) -> Option<f64> {
+        match &self.kind {
+            Kind::Bounds(lo, hi) if *lo == 0.0 && *hi == f64::INFINITY => Some(1.0),
+            // max(x, a x) - max(-x, -a x) = (1 + a) x, whatever a is.
+            Kind::Slope(slopes) => {
+                let slope = slopes.first().copied().filter(|s| s.is_finite() && *s > -1.0)?;
+                (self.uniform && slopes.iter().all(|s| *s == slope)).then_some(1.0 + slope)
+            }
+            Kind::Odd => Some(1.0),
+            _ => None,
+        }
     }
 
     fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, form: Form, input: &str, lin: &[Slot], output: &str) {

@@ -3,12 +3,11 @@
 use std::ops::Range;
 
 use crate::algebra::{Layout, Slot};
-use crate::facts::Interval;
 use crate::graph::{NodeId, ValueId};
 use crate::residual::emit::Emit;
 use crate::residual::reject::Reject;
 
-use super::{Context, Form, Found, Pass, Reading, Step, data_inputs, found};
+use super::{Arrival, Context, Form, Found, Pass, Reading, Step, data_inputs, found};
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
     match cx.view.op(node) {
@@ -48,7 +47,7 @@ fn concat(cx: Context<'_>, node: NodeId) -> Found {
 }
 
 impl Pass for Joined {
-    fn form(&self, _: Context<'_>, _: Interval) -> Result<Form, Reject> {
+    fn form(&self, _: Context<'_>, _: Arrival) -> Result<Form, Reject> {
         Ok(Form::Moved)
     }
 
@@ -56,18 +55,18 @@ impl Pass for Joined {
         true
     }
 
-    fn layout(&self, lin: &[Slot]) -> Layout {
+    fn layout(&self, lin: &[Slot]) -> Option<Layout> {
         let mut layout = Layout::new();
         let mut start = 0;
         for (slot, width) in self.widths.iter().enumerate() {
             if slot == self.slot {
-                layout.extend(lin.iter().map(|s| Slot { body: s.body.map(|b| b + start), carried: s.carried }));
+                layout.extend(lin.iter().map(|s| Slot { body: s.body.map(|b| b + start), ..*s }));
             } else {
                 layout.extend((start..start + *width as u32).map(Slot::body));
             }
             start += *width as u32;
         }
-        layout
+        Some(layout)
     }
 
     fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, _: &[Slot], output: &str) {
@@ -123,7 +122,7 @@ impl Part {
 }
 
 impl Pass for Part {
-    fn form(&self, _: Context<'_>, _: Interval) -> Result<Form, Reject> {
+    fn form(&self, _: Context<'_>, _: Arrival) -> Result<Form, Reject> {
         Ok(Form::Moved)
     }
 
@@ -131,12 +130,10 @@ impl Pass for Part {
         true
     }
 
-    fn layout(&self, lin: &[Slot]) -> Layout {
-        let moved = |s: Slot| Slot {
-            body: s.body.filter(|b| self.range.contains(b)).map(|b| b - self.range.start),
-            carried: s.carried,
-        };
-        self.columns(lin).into_iter().map(|i| moved(lin[i])).collect()
+    fn layout(&self, lin: &[Slot]) -> Option<Layout> {
+        let moved =
+            |s: Slot| Slot { body: s.body.filter(|b| self.range.contains(b)).map(|b| b - self.range.start), ..s };
+        Some(self.columns(lin).into_iter().map(|i| moved(lin[i])).collect())
     }
 
     fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, lin: &[Slot], output: &str) {

@@ -11,6 +11,8 @@ pub(crate) mod conv;
 mod crop;
 pub(crate) mod pad;
 mod product;
+mod stack;
+mod written;
 
 use crate::algebra::{Layout, Slot};
 use crate::facts::{Facts, Interval};
@@ -85,8 +87,12 @@ pub enum Form {
     Prelu,
     /// Per-channel `Max` and `Min`.
     Bounds,
+    /// The operator as it is, on the pair `(+x, -x)`.
+    Pair,
     /// A gate (or addend) extended with the neutral element.
     Neutral,
+    /// `x * Max(g(x), m)` with `m = 1` on carried channels.
+    Floor,
     /// `Where(mask, x, f(x))`.
     Select,
     /// Channels are only moved.
@@ -101,24 +107,47 @@ impl Form {
             Self::Unchanged => "operators unchanged",
             Self::Prelu => "PRelu slopes 0 and 1",
             Self::Bounds => "per-channel Max and Min",
+            Self::Pair => "carried as pairs (+x, -x)",
             Self::Neutral => "gates extended with ones",
+            Self::Floor => "gates floored at one",
             Self::Select => "Where per channel",
             Self::Moved => "channels moved",
         }
     }
 }
 
+/// What arrives at a pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Bounds of the carried values.
+    pub carried: Interval,
+    /// The axis of the channels.
+    pub axis: usize,
+    /// True when no other activation stands between the same two convolutions, so that a pair may be carried.
+    pub alone: bool,
+}
+
 /// An operator that carried channels can pass.
 pub trait Pass {
-    /// How it lets values in `carried` through, or why not.
+    /// How it lets the values that arrive through, or why not.
     ///
     /// # Errors
-    /// A [`Reject`] when the form that the user forced is not exact here.
-    fn form(&self, cx: Context<'_>, carried: Interval) -> Result<Form, Reject>;
+    /// A [`Reject`] when there is no exact form here.
+    fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject>;
 
     /// True when it only moves channels, so that it may act on channels that are body and carried at once.
     fn moves_only(&self) -> bool {
         false
+    }
+
+    /// True for an elementwise function, of which at most one may stand on a pair.
+    fn is_activation(&self) -> bool {
+        false
+    }
+
+    /// By how much the two halves of a pair differ behind it, in units of the carried value ([`Form::Pair`]).
+    fn pair_scale(&self) -> Option<f64> {
+        None
     }
 
     /// Entries that it adds at the begin and the end of each spatial axis; empty when it adds none.
@@ -126,9 +155,20 @@ pub trait Pass {
         &[]
     }
 
-    /// The layout behind it.
-    fn layout(&self, lin: &[Slot]) -> Layout {
-        lin.to_vec()
+    /// The axis of the channels behind it; 1 but for tensors that stack several maps.
+    fn axis(&self, axis: usize) -> usize {
+        axis
+    }
+
+    /// The layout behind it; `None` when it cannot act on `lin`.
+    fn layout(&self, lin: &[Slot]) -> Option<Layout> {
+        Some(lin.to_vec())
+    }
+
+    /// Copies of the body's channel range that must stand one behind the other in front of it: 1, or the number of
+    /// maps that a `Reshape` parts.
+    fn segments(&self) -> usize {
+        1
     }
 
     /// Emits the widened operator from `input` in layout `lin`; `output` is the name to write.
@@ -137,9 +177,19 @@ pub trait Pass {
 
 type Reader = fn(Context<'_>, NodeId, ValueId) -> Found;
 
-/// In this order: an operator is read by the first that knows it.
-const READERS: &[Reader] =
-    &[conv::read, affine::read, activation::read, channels::read, pad::read, crop::read, product::read];
+/// In this order: an operator is read by the first that knows it. A written-out activation comes before the
+/// operators it is written in, and a stack of maps before a `Concat` of channels.
+const READERS: &[Reader] = &[
+    conv::read,
+    written::read,
+    affine::read,
+    activation::read,
+    stack::read,
+    channels::read,
+    pad::read,
+    crop::read,
+    product::read,
+];
 
 /// Reads the node that computes `value`.
 ///

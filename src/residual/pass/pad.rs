@@ -2,12 +2,11 @@
 //! them, and the Dirac tap of the convolution behind it stands on the entries between.
 
 use crate::algebra::Slot;
-use crate::facts::Interval;
 use crate::graph::{NodeId, ValueId};
 use crate::residual::emit::Emit;
 use crate::residual::reject::Reject;
 
-use super::{Context, Form, Found, Pass, Reading, Step, found};
+use super::{Arrival, Context, Form, Found, Pass, Reading, Step, found};
 
 /// What a `Pad` adds along each axis, in front and behind (ONNX `Pad`, all opsets).
 pub(crate) struct Padding {
@@ -79,7 +78,7 @@ struct Padded {
 }
 
 impl Pass for Padded {
-    fn form(&self, _: Context<'_>, _: Interval) -> Result<Form, Reject> {
+    fn form(&self, _: Context<'_>, _: Arrival) -> Result<Form, Reject> {
         Ok(Form::Moved)
     }
 

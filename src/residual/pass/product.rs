@@ -3,18 +3,18 @@
 //! channel, 1 for a product and 0 for a sum, so that carried values pass bit for bit.
 
 use crate::algebra::Slot;
-use crate::facts::{Dim, Interval};
+use crate::facts::Dim;
 use crate::graph::{NodeId, ValueId};
 use crate::residual::emit::Emit;
 use crate::residual::reject::{Reject, RejectCode};
 
-use super::{Context, Form, Found, Pass, Reading, Step};
+use super::{Arrival, Context, Form, Found, Pass, Reading, Step};
 
 struct Operand {
     node: NodeId,
     slot: usize,
+    input: ValueId,
     other: ValueId,
-    channels: usize,
     neutral: f64,
 }
 
@@ -31,34 +31,37 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     let readings: Vec<Reading> = [(0, a, b), (1, b, a)]
         .into_iter()
         .filter_map(|(slot, input, other)| {
-            let channels = cx.facts.channels(input)?;
+            let gate = is_flat(cx, other, 2);
             // A sum of two whole tensors is a join: it is removed by itself, or it stays.
-            let gate = is_per_channel(cx, other);
-            if cx.facts.channels(other)? != channels || neutral == 0.0 && !gate || gate && is_per_channel(cx, input) {
+            if cx.facts.rank(input)? != cx.facts.rank(other)?
+                || neutral == 0.0 && !gate
+                || gate && is_flat(cx, input, 2)
+            {
                 return None;
             }
-            let pass = Operand { node, slot, other, channels, neutral };
+            let pass = Operand { node, slot, input, other, neutral };
             Reading::one(cx, node, slot, Step::Pass(Box::new(pass)))
         })
         .collect();
     if readings.is_empty() { None } else { Some(Ok(readings)) }
 }
 
-/// True when every spatial axis is known to have one entry: `[N, C, 1, ...]`.
-fn is_per_channel(cx: Context<'_>, value: ValueId) -> bool {
-    cx.facts.shape(value).is_some_and(|s| s.len() > 2 && s[2..].iter().all(|d| *d == Dim::Known(1)))
+/// True when every axis from `first` on is known to have one entry: a gate is `[N, C, 1, ...]`.
+fn is_flat(cx: Context<'_>, value: ValueId, first: usize) -> bool {
+    cx.facts.shape(value).is_some_and(|s| s.len() > first && s[first..].iter().all(|d| *d == Dim::Known(1)))
 }
 
 impl Pass for Operand {
-    fn form(&self, cx: Context<'_>, _: Interval) -> Result<Form, Reject> {
+    fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
+        let refuse = |code, reason: &str| Reject::at(cx.view, self.node, code, reason);
         if cx.view.opset() < 11 {
-            return Err(Reject::at(
-                cx.view,
-                self.node,
-                RejectCode::Opset,
-                "extending a gate needs opset 11 (Pad with a value)",
-            )
-            .hint("convert the model to a newer opset"));
+            let reason = "extending a gate needs opset 11 (Pad with a value)";
+            return Err(refuse(RejectCode::Opset, reason).hint("convert the model to a newer opset"));
+        }
+        let size = |v: ValueId| cx.facts.shape(v).and_then(|s| s.get(arrival.axis)).and_then(Dim::known);
+        if size(self.input).is_none() || size(self.input) != size(self.other) {
+            let reason = "its operands are not known to have the same channels";
+            return Err(refuse(RejectCode::SizeUnknown, reason));
         }
         Ok(Form::Neutral)
     }
@@ -66,7 +69,7 @@ impl Pass for Operand {
     fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, lin: &[Slot], output: &str) {
         let node = cx.view.node(self.node);
         let name = node.name().to_owned();
-        let gate = emit.spread(&format!("{name}_gate"), cx.view.name(self.other), self.channels, lin, self.neutral);
+        let gate = emit.spread(&format!("{name}_gate"), cx.view.name(self.other), lin, self.neutral);
         let mut inputs = [input, gate.as_str()];
         if self.slot == 1 {
             inputs.swap(0, 1);
