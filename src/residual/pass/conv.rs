@@ -96,7 +96,7 @@ impl BranchConv {
             };
             let free = (*begin, *end) == (0, 0);
             let unit = window.stride.get(axis) == Some(&1);
-            if !free && !(unit && cut(&mut window.pad_begin, *begin) && cut(&mut window.pad_end, *end)) {
+            if !(free || unit && cut(&mut window.pad_begin, *begin) && cut(&mut window.pad_end, *end)) {
                 return false;
             }
         }

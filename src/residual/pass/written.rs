@@ -195,7 +195,7 @@ fn clip_bounds(cx: Context<'_>, node: NodeId) -> Option<(f64, f64)> {
 }
 
 /// Points at which a function is tried: of every sign and size, none of them special.
-const POINTS: [f64; 10] = [-731.3, -17.77, -3.141, -1.0, -0.0123, 0.0317, 1.0, 2.718, 19.31, 997.7];
+const POINTS: [f64; 10] = [-731.3, -17.77, -3.3, -1.0, -0.0123, 0.0317, 1.0, 2.6, 19.31, 997.7];
 
 /// `node` as the place of a floor: the whole is the identity when it stands at its upper bound.
 fn floor(cx: Context<'_>, input: ValueId, nodes: &[NodeId], node: NodeId) -> Option<Floor> {
