@@ -131,7 +131,9 @@ impl<'a> Facts<'a> {
         let view = self.view;
         let op = view.op(node);
         let holds_graph = view.node(node).attribute.iter().any(|a| a.g.is_some() || !a.graphs.is_empty());
-        let reads_data = view.inputs(node).iter().flatten().any(|v| self.is_data(*v));
+        // Only the type of what `CastLike` compares with matters.
+        let read = if op == "CastLike" { 1 } else { usize::MAX };
+        let reads_data = view.inputs(node).iter().take(read).flatten().any(|v| self.is_data(*v));
         let is_data = holds_graph || reads_data && !matches!(op, "Shape" | "Size") || op.starts_with("Random");
         let depth = if holds_graph { None } else { self.constant_depth(node) };
         let found = shape::infer(self, node);
@@ -166,8 +168,9 @@ impl<'a> Facts<'a> {
         if !constants::folds(self.view.op(node)) || self.view.inputs(node).is_empty() {
             return None;
         }
+        let read = if self.view.op(node) == "CastLike" { 1 } else { usize::MAX };
         let mut deepest = 0;
-        for value in self.view.inputs(node).iter().flatten() {
+        for value in self.view.inputs(node).iter().take(read).flatten() {
             deepest = deepest.max(self.table.depth[value.0 as usize]?);
         }
         (deepest < DEEPEST).then_some(deepest + 1)

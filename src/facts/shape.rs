@@ -102,7 +102,7 @@ pub(super) fn infer(facts: &Facts<'_>, node: NodeId) -> Vec<Option<Shape>> {
         "GlobalAveragePool" | "GlobalMaxPool" | "GlobalLpPool" => one(input(0)
             .map(|s| s.iter().enumerate().map(|(i, d)| if i < 2 { d.clone() } else { Dim::Known(1) }).collect())),
         "Constant" => one(constant_shape(facts, node)),
-        "Shape" => one(input(0).map(|s| vec![Dim::Known(s.len() as i64)])),
+        "Shape" => one(sizes(facts, node).map(|s| vec![Dim::Known(s.len() as i64)])),
         "Size" => one(Some(Vec::new())),
         "Concat" => one(concat(facts, node)),
         "Split" => split(facts, node),
