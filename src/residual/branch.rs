@@ -74,6 +74,11 @@ impl Branch {
             let reason = "a Pad stands behind the last convolution of the branch";
             return Err(Reject::at(cx.view, join, RejectCode::CannotPass, reason));
         }
+        let elementwise = |item: &Item| matches!(&item.kind, Kind::Pass(pass) if pass.is_activation());
+        if branch.items.iter().all(|i| elementwise(i) || i.conv().is_some_and(|c| c.node.is_none())) {
+            let reason = "it is an elementwise function of one tensor, x + f(x): there is no convolution to merge into";
+            return Err(Reject::at(cx.view, join, RejectCode::TwoBranches, reason));
+        }
         let merges = branch
             .items
             .last()

@@ -1,5 +1,7 @@
 //! `Conv` on a branch: the operator that reserves, passes and merges.
 
+use ndarray::IxDyn;
+
 use crate::algebra::{Geometry, Kernel, compose};
 use crate::facts::{ConvSpec, Dim, Facts};
 use crate::graph::{NodeId, ValueId};
@@ -35,6 +37,8 @@ enum Source {
     Average,
     /// Constants of the model: weight and bias.
     Given(ValueId, Option<ValueId>),
+    /// Weight and bias of a linear layer: `[in, out]`.
+    PerPixel(ValueId, Option<ValueId>),
 }
 
 impl BranchConv {
@@ -57,6 +61,20 @@ impl BranchConv {
             source,
             affine: Vec::new(),
         }
+    }
+
+    /// A linear layer at every position of `axes` spatial axes.
+    pub(super) fn per_pixel(
+        cx: Context<'_>,
+        node: NodeId,
+        (weight, bias): (ValueId, Option<ValueId>),
+        channels: (usize, usize),
+        axes: usize,
+    ) -> Self {
+        let window = Geometry::pointwise(axes);
+        let source = Source::PerPixel(weight, bias);
+        let layer = Self::depthwise(Some(node), cx.view.node(node).name(), channels.1, window, source);
+        Self { channels, group: 1, weight_name: cx.view.name(weight).to_owned(), ..layer }
     }
 
     /// Counts in a `Pad` in front of it.
@@ -119,11 +137,14 @@ impl BranchConv {
             Source::Identity => Kernel::identity(self.channels.0, self.window.axes()),
             Source::Average => compose::average(self.channels.0, &self.window),
             Source::Given(weight, bias) => {
-                let bias = match bias {
-                    Some(b) => Some(facts.constant(b)?.data.iter().copied().collect()),
-                    None => None,
-                };
-                Kernel { weight: facts.constant(weight)?.data.clone(), bias, group: self.group }
+                Kernel { weight: facts.constant(weight)?.data.clone(), bias: values(facts, bias)?, group: self.group }
+            }
+            Source::PerPixel(weight, bias) => {
+                let mut shape = vec![1; self.window.axes() + 2];
+                (shape[1], shape[0]) = self.channels;
+                let weight = facts.constant(weight)?.data.t().as_standard_layout().into_owned();
+                let weight = weight.into_shape_with_order(IxDyn(&shape)).ok()?;
+                Kernel { weight, bias: values(facts, bias)?, group: 1 }
             }
         };
         Some(self.affine.iter().fold(base, |k, (scale, shift)| k.then_affine(scale, shift)))
@@ -133,6 +154,14 @@ impl BranchConv {
     #[must_use]
     pub fn taps(&self) -> usize {
         self.window.kernel.iter().product()
+    }
+}
+
+/// The entries of an optional bias.
+fn values(facts: &Facts<'_>, bias: Option<ValueId>) -> Option<Option<Vec<f64>>> {
+    match bias {
+        Some(b) => Some(Some(facts.constant(b)?.data.iter().copied().collect())),
+        None => Some(None),
     }
 }
 

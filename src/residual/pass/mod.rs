@@ -10,7 +10,9 @@ pub(crate) mod channels;
 pub(crate) mod conv;
 mod crop;
 pub(crate) mod pad;
+mod per_pixel;
 mod product;
+mod shuffle;
 mod stack;
 mod written;
 
@@ -182,6 +184,8 @@ type Reader = fn(Context<'_>, NodeId, ValueId) -> Found;
 const READERS: &[Reader] = &[
     conv::read,
     written::read,
+    per_pixel::read,
+    shuffle::read,
     affine::read,
     activation::read,
     stack::read,

@@ -31,11 +31,12 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     let readings: Vec<Reading> = [(0, a, b), (1, b, a)]
         .into_iter()
         .filter_map(|(slot, input, other)| {
-            let gate = is_flat(cx, other, 2);
+            let (gate, flat) = (is_flat(cx, other, 2), is_flat(cx, input, 2));
             // A sum of two whole tensors is a join: it is removed by itself, or it stays.
             if cx.facts.rank(input)? != cx.facts.rank(other)?
-                || neutral == 0.0 && !gate
-                || gate && is_flat(cx, input, 2)
+                || neutral == 0.0 && (!gate || flat)
+                // The branch comes in by the map, not by what weights it.
+                || flat && !gate
             {
                 return None;
             }

@@ -35,38 +35,43 @@ struct Floor {
 }
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
-    let (input, nodes) = extent(cx, value)?;
-    if nodes.len() < 2 || cx.view.op(node) == "Identity" {
+    if cx.view.op(node) == "Identity" {
         return None;
     }
+    let extents = extents(cx, value);
+    let gated = extents.iter().find_map(|(input, nodes)| {
+        let floor = nodes.iter().find_map(|n| floor(cx, *input, nodes, *n))?;
+        Some((*input, nodes.clone(), Some(floor)))
+    });
+    let (input, nodes, floor) = gated.or_else(|| extents.into_iter().next().map(|(i, n)| (i, n, None)))?;
     let reads: Vec<Use> = cx.view.uses(input).iter().copied().filter(|u| nodes.contains(&u.node)).collect();
     // What reads its input once is a chain of operators, each of which passes by itself.
-    if reads.len() < 2 {
+    if nodes.len() < 2 || reads.len() < 2 {
         return None;
     }
-    let floor = nodes.iter().find_map(|n| floor(cx, input, &nodes, *n));
     let scale = pair_scale(cx, input, &nodes);
     let written = Written { nodes: nodes.clone(), input, floor, scale };
     found(Some(Reading { step: Step::Pass(Box::new(written)), input, reads, nodes }))
 }
 
-/// The nearest tensor of which `value` is an elementwise function, and the nodes between.
-fn extent(cx: Context<'_>, value: ValueId) -> Option<(ValueId, Vec<NodeId>)> {
+/// Every tensor of which `value` is an elementwise function, the nearest first, with the nodes between.
+fn extents(cx: Context<'_>, value: ValueId) -> Vec<(ValueId, Vec<NodeId>)> {
     let position = |v: &ValueId| cx.view.def(*v).map(|n| cx.view.position(n));
+    let mut found = Vec::new();
     let mut nodes: BTreeMap<usize, NodeId> = BTreeMap::new();
     let mut front: BTreeSet<(Option<usize>, ValueId)> = BTreeSet::from([(position(&value), value)]);
     while nodes.len() < MOST {
-        let (at, latest) = front.pop_last()?;
+        // Everything in front of the latest tensor leads through it when it is the only one left.
+        let Some((at, latest)) = front.pop_last() else { break };
         if front.is_empty() && latest != value {
-            return Some((latest, nodes.into_values().collect()));
+            found.push((latest, nodes.values().copied().collect()));
         }
-        let node = cx.view.def(latest)?;
-        for input in operands(cx, node)? {
-            front.insert((position(&input), input));
-        }
-        nodes.insert(at?, node);
+        let Some((at, node)) = at.zip(cx.view.def(latest)) else { break };
+        let Some(inputs) = operands(cx, node) else { break };
+        front.extend(inputs.into_iter().map(|v| (position(&v), v)));
+        nodes.insert(at, node);
     }
-    None
+    found
 }
 
 /// The data inputs of an elementwise node whose other inputs are single constants.
