@@ -87,10 +87,16 @@ pub fn rewrite_proto(
     let mut sites: Vec<SiteReport> = Vec::new();
     let mut stop = StopReason::RoundLimit;
     let mut kept = Vec::new();
+    let mut through_joins = false;
     for number in 1..=MOST_ROUNDS {
-        let round = plan_round(model, options, number, progress)?;
+        let round = plan_round(model, options, through_joins, number, progress)?;
         kept = round.kept;
         if round.edits.is_empty() {
+            // What is left inside a branch is there to stay: now the join around it may be removed.
+            let blocked = kept.iter().any(|site| is_blocked_by_join(&site.status));
+            if blocked && !std::mem::replace(&mut through_joins, true) {
+                continue;
+            }
             stop = if sites.is_empty() { StopReason::NothingToDo } else { StopReason::FixedPoint };
             break;
         }
@@ -104,11 +110,15 @@ pub fn rewrite_proto(
     Ok(Outcome { sites, before, after, stop })
 }
 
+fn is_blocked_by_join(status: &SiteStatus) -> bool {
+    matches!(status, SiteStatus::Kept(reject) if reject.code == RejectCode::InnerJoin.as_str())
+}
+
 fn priced(model: &ModelProto) -> Result<Price, EngineError> {
     let view = GraphView::new(model)?;
     let facts = Facts::new(&view);
     let options = Options::default();
-    let cx = Context { view: &view, facts: &facts, options: &options };
+    let cx = Context { view: &view, facts: &facts, options: &options, through_joins: false };
     let joins = joins(cx).len();
     Ok(cost::price(model, &view, &facts, joins))
 }
@@ -128,12 +138,13 @@ struct Round {
 fn plan_round(
     model: &ModelProto,
     options: &Options,
+    through_joins: bool,
     number: usize,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Round, EngineError> {
     let view = GraphView::new(model)?;
     let facts = Facts::new(&view);
-    let cx = Context { view: &view, facts: &facts, options };
+    let cx = Context { view: &view, facts: &facts, options, through_joins };
     let mut names = Names::new(model);
     let mut round = fold(cx, &mut names);
     // Folding first: it makes whatever is removed next smaller.

@@ -9,6 +9,8 @@ pub enum RejectCode {
     TwoBranches,
     /// An operator on the branch mixes channels or positions and cannot pass a carried channel.
     CannotPass,
+    /// Another join stands on the branch and stays.
+    InnerJoin,
     /// An operator on the shortcut is not linear.
     ShortcutNotLinear,
     /// A weight is not a constant: computed from data, or an initializer that a caller may override.
@@ -42,6 +44,7 @@ impl RejectCode {
         match self {
             Self::TwoBranches => "two-branches",
             Self::CannotPass => "cannot-pass",
+            Self::InnerJoin => "inner-join",
             Self::ShortcutNotLinear => "shortcut-not-linear",
             Self::WeightNotConstant => "weight-not-constant",
             Self::ShortcutDoesNotFit => "shortcut-does-not-fit",

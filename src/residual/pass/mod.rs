@@ -35,6 +35,8 @@ pub struct Context<'a> {
     pub facts: &'a Facts<'a>,
     /// What the user asked for.
     pub options: &'a Options,
+    /// True when the joins that are left stay, so that a branch may lead through one.
+    pub through_joins: bool,
 }
 
 /// One operator of a branch, normalised.
@@ -218,18 +220,37 @@ pub fn read(cx: Context<'_>, value: ValueId) -> Result<Vec<Reading>, Reject> {
 
 fn refuse(cx: Context<'_>, node: NodeId) -> Reject {
     let op = cx.view.op(node);
+    let mut code = RejectCode::CannotPass;
     let why = match op {
-        "LayerNormalization" | "InstanceNormalization" | "GroupNormalization" | "LpNormalization" | "LRN" => {
-            "its statistics mix channels or positions, so a carried channel would be normalised"
+        "LayerNormalization"
+        | "InstanceNormalization"
+        | "GroupNormalization"
+        | "LpNormalization"
+        | "LRN"
+        | "RMSNormalization" => {
+            "its statistics run over channels or positions, so a carried channel would change them and be normalised"
         }
-        "MaxPool" => "a maximum over a window is not linear, so a carried channel would be changed",
-        "Softmax" | "MatMul" | "Einsum" => "it mixes positions or channels by weights that depend on the data",
-        "Resize" | "Upsample" => "it changes the size of the carried channels",
-        "Add" | "Sum" => "it is another join on the branch, which stays",
-        "GlobalAveragePool" | "ReduceMean" => "it reduces the carried channels to their mean",
+        "BatchNormalization" => "it runs in training mode or its statistics are no constants: it depends on the batch",
+        "MaxPool" | "GlobalMaxPool" | "ReduceMax" => {
+            "a maximum over a window is not linear, so a carried channel would be changed"
+        }
+        "Softmax" | "MatMul" | "Einsum" | "Gemm" => "it mixes positions or channels by weights that depend on the data",
+        "Resize" | "Upsample" | "ConvTranspose" | "DepthToSpace" | "SpaceToDepth" => {
+            "it changes the size of the map, so a carried channel would not fit the shortcut any more"
+        }
+        "Add" | "Sum" => {
+            code = RejectCode::InnerJoin;
+            "it is another join on the branch, which stays"
+        }
+        "GlobalAveragePool" | "ReduceMean" | "ReduceSum" => "it reduces the carried channels to their mean",
+        "AveragePool" => "it leaves padding or an overhang out of its mean, so it is no convolution at the border",
+        "Dropout" => "it drops entries at random in training mode",
+        "Transpose" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => {
+            "it moves the channels to another axis, and what follows there is not known to keep them apart"
+        }
         _ => "no exact way through it is known",
     };
-    Reject::at(cx.view, node, RejectCode::CannotPass, format!("{op} on the branch: {why}"))
+    Reject::at(cx.view, node, code, format!("{op} on the branch: {why}"))
 }
 
 /// The data inputs of a node, each once.

@@ -32,9 +32,10 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
         .into_iter()
         .filter_map(|(slot, input, other)| {
             let (gate, flat) = (is_flat(cx, other, 2), is_flat(cx, input, 2));
-            // A sum of two whole tensors is a join: it is removed by itself, or it stays.
+            // A sum of two whole tensors is a join: it is removed by itself, and only when it stays the branch leads
+            // through it.
             if cx.facts.rank(input)? != cx.facts.rank(other)?
-                || neutral == 0.0 && (!gate || flat)
+                || neutral == 0.0 && !cx.through_joins && (!gate || flat)
                 // The branch comes in by the map, not by what weights it.
                 || flat && !gate
             {
