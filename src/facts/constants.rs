@@ -10,8 +10,9 @@ use crate::onnx::tensor_proto::DataType;
 
 use super::{Constant, Facts, slice::slices, tensor};
 
-/// Most elements of a constant that is computed.
-const MOST: usize = 1 << 28;
+/// Most elements of a constant that is larger than what it is computed from: a few numbers in a file may ask for
+/// any size.
+const MOST: usize = 1 << 22;
 
 /// Operators that are folded.
 const FOLDED: &[&str] = &[
@@ -161,15 +162,16 @@ fn operator(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
                     usize::try_from(if i < 0 { i + size } else { i }).ok().filter(|i| (*i as i64) < size)
                 })
                 .collect::<Option<_>>()?;
-            let picked = source.data.select(Axis(axis), &picks);
             let old = source.data.shape();
             let new = [&old[..axis], index.data.shape(), &old[axis + 1..]].concat();
+            within(&new, source.data.len())?;
+            let picked = source.data.select(Axis(axis), &picks);
             picked.as_standard_layout().into_owned().into_shape_with_order(IxDyn(&new)).ok()
         }
         "ConstantOfShape" => {
             let shape: Vec<usize> =
                 of(0)?.data.iter().map(|v| usize::try_from(*v as i64).ok()).collect::<Option<_>>()?;
-            within(&shape)?;
+            within(&shape, 0)?;
             let fill = match view.attr(node, "value").and_then(|a| a.t.as_ref()) {
                 Some(t) => tensor::read_f64(t).ok()?.iter().copied().next()?,
                 None => 0.0,
@@ -178,8 +180,9 @@ fn operator(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
         }
         "Expand" => {
             let shape = shape()?;
-            within(&shape)?;
-            Some(of(0)?.data.broadcast(IxDyn(&shape))?.to_owned())
+            let source = of(0)?;
+            within(&shape, source.data.len())?;
+            Some(source.data.broadcast(IxDyn(&shape))?.to_owned())
         }
         "Range" => {
             let scalar = |slot: usize| of(slot)?.data.iter().copied().next();
@@ -209,7 +212,7 @@ fn operator(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
         "Where" => {
             let (mask, a, b) = (of(0)?, of(1)?, of(2)?);
             let shape = shape()?;
-            within(&shape)?;
+            within(&shape, mask.data.len().max(a.data.len()).max(b.data.len()))?;
             let (m, a, b) = (
                 mask.data.broadcast(IxDyn(&shape))?,
                 a.data.broadcast(IxDyn(&shape))?,
@@ -229,9 +232,10 @@ fn operator(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
     }
 }
 
-fn within(shape: &[usize]) -> Option<()> {
+/// Whether a constant of `shape` may be computed from constants of which the largest has `source` elements.
+fn within(shape: &[usize], source: usize) -> Option<()> {
     let n = shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d))?;
-    (n <= MOST).then_some(())
+    (n <= MOST.max(source)).then_some(())
 }
 
 fn axis(axis: i64, rank: usize) -> Option<usize> {
@@ -255,7 +259,7 @@ fn fold(facts: &Facts<'_>, node: NodeId, f: fn(f64, f64) -> f64) -> Option<Array
                         (a, b) => (a == b).then_some(a),
                     })
                     .collect::<Option<_>>()?;
-                within(&shape)?;
+                within(&shape, so_far.len().max(next.data.len()))?;
                 let mut out = so_far.broadcast(IxDyn(&shape))?.to_owned();
                 out.zip_mut_with(&next.data.broadcast(IxDyn(&shape))?, |a, b| *a = f(*a, *b));
                 out

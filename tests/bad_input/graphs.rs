@@ -201,3 +201,30 @@ fn text_that_is_no_text() {
     bytes[at] = 0xff;
     Case::new(&bytes).is_refused(&["UTF-8"]);
 }
+
+/// A few numbers ask for gigabytes of a constant.
+#[test]
+fn a_constant_as_large_as_one_likes_is_not_computed() {
+    let ints = |name: &str, dims: &[i64], values: &[i64]| TensorProto {
+        name: Some(name.into()),
+        dims: dims.to_vec(),
+        data_type: Some(7),
+        int64_data: values.to_vec(),
+        ..TensorProto::default()
+    };
+    let cases: &[(&str, &[&str])] =
+        &[("ConstantOfShape", &["size"]), ("Expand", &["one", "size"]), ("Range", &["zero", "many", "one"])];
+    for (op, inputs) in cases {
+        let mut model = good();
+        let numbers = [ints("size", &[1], &[1 << 24]), ints("many", &[], &[1 << 24])];
+        graph(&mut model).initializer.extend(numbers);
+        graph(&mut model).initializer.extend([ints("one", &[], &[1]), ints("zero", &[], &[0])]);
+        let inputs = inputs.iter().map(|i| (*i).to_owned()).collect();
+        let made = NodeProto { input: inputs, output: vec!["made".into()], ..empty("made", op) };
+        graph(&mut model).node.insert(0, made);
+        node(&mut model, "conv_1").input[2] = "made".into();
+        let file = super::survive::scratch("bomb.onnx");
+        fs::write(&file, model.encode_to_vec()).unwrap();
+        super::survive::survives(&file, op);
+    }
+}
