@@ -99,7 +99,10 @@ fn modulo(call: &mut Call) -> Outcome<Vec<Value>> {
         let r = a.wrapping_rem(b);
         if r != 0 && (r < 0) != (b < 0) { r + b } else { r }
     };
-    let floored_float = |a: f64, b: f64| a - b * (a / b).floor();
+    let floored_float = |a: f64, b: f64| {
+        let r = a % b;
+        if r != 0.0 && (r < 0.0) != (b < 0.0) { r + b } else { r }
+    };
     Ok(vec![if as_in_c {
         apply(a, &b, |a, b| a % b, i64::wrapping_rem)?
     } else {

@@ -173,6 +173,11 @@ fn space_to_depth(call: &mut Call) -> Outcome<Vec<Value>> {
     if h % b != 0 || w % b != 0 {
         return fault!("{h} by {w} elements in blocks of {b} by {b}");
     }
-    let (split, order) = ([n, c, h / b, b, w / b, b], [0, 3, 5, 1, 2, 4]);
+    let split = [n, c, h / b, b, w / b, b];
+    let order = match call.string("mode", "DCR")? {
+        "DCR" => [0, 3, 5, 1, 2, 4],
+        "CRD" => [0, 1, 3, 5, 2, 4],
+        other => return fault!("mode '{other}' is not known"),
+    };
     Ok(vec![any!(call.take(0)?, a => rearranged(a, &split, &order, &[n, c * b * b, h / b, w / b])?)])
 }
