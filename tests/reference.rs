@@ -7,6 +7,7 @@ mod python;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use ndarray::ArrayD;
 use onnx_rm::onnx::tensor_proto::DataType;
 use onnx_rm::onnx::{ModelProto, TensorProto, ValueInfoProto, type_proto};
 use onnx_rm::verify::reference::{self, EvalError, Value};
@@ -28,6 +29,9 @@ const SKIPPED: &[(&str, &str)] = &[
 /// Tests that were compared when this was written. It may only grow.
 const COMPARED: usize = 1300;
 
+/// Ways in which each test is spoilt.
+const SPOILT: usize = 27;
+
 /// One backend test.
 struct Case {
     name: String,
@@ -36,9 +40,13 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("backend_tests");
-    python::run("node_tests.py", &[folder.to_str().unwrap()]);
-    let mut cases: Vec<Case> = std::fs::read_dir(&folder)
+    static WRITTEN: std::sync::LazyLock<PathBuf> = std::sync::LazyLock::new(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("backend_tests");
+        python::run("node_tests.py", &[folder.to_str().unwrap()]);
+        folder
+    });
+    let folder = &*WRITTEN;
+    let mut cases: Vec<Case> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| {
             let folder = entry.unwrap().path();
@@ -110,6 +118,76 @@ fn apart(have: &Value, want: &Value, tolerance: f64) -> Option<String> {
         }
         _ => (have != want).then(|| format!("{have:?}, not {want:?}")),
     }
+}
+
+/// Spoils one thing in `model` or its inputs, chosen by `seed`: an attribute, the version, or an input.
+fn spoil(model: &mut ModelProto, inputs: &mut BTreeMap<String, Value>, seed: usize) {
+    const INTS: [i64; 9] = [0, -1, 1, 2, 7, -7, 1 << 40, i64::MIN, i64::MAX];
+    const FLOATS: [f32; 4] = [f32::NAN, 0.0, -1.0, f32::INFINITY];
+    let any = INTS[seed / 3 % INTS.len()];
+    let which = seed / 3 % inputs.len().max(1);
+    let graph = model.graph.as_mut().unwrap();
+    let mut attributes: Vec<_> = graph.node.iter_mut().flat_map(|n| n.attribute.iter_mut()).collect();
+    let n = attributes.len();
+    if seed % 3 == 0 && n > 0 {
+        let a = &mut attributes[seed / 27 % n];
+        a.i = a.i.map(|_| any);
+        a.f = a.f.map(|_| FLOATS[seed / 3 % FLOATS.len()]);
+        a.s = a.s.as_ref().map(|_| b"odd".to_vec());
+        match a.ints.len() {
+            0 => {}
+            k if seed / 9 % 2 == 0 => a.ints[seed % k] = any,
+            _ => a.ints.push(any),
+        }
+    } else if seed % 3 == 1 {
+        model.opset_import.iter_mut().for_each(|o| o.version = Some(INTS[seed / 3 % 5] * 4));
+        graph.node.iter_mut().for_each(|n| n.output.push("more".into()));
+    } else if let Some((_, value)) = inputs.iter_mut().nth(which) {
+        *value = odd_value(value, seed / 9, any);
+    }
+}
+
+/// Another value in place of `value`: other rank, other size, none at all, or numbers out of range.
+fn odd_value(value: &Value, seed: usize, any: i64) -> Value {
+    let shape = value.shape();
+    let shape = match seed % 6 {
+        0 => vec![],
+        1 => vec![0],
+        2 => shape.iter().map(|d| d + 1).collect(),
+        3 => [&[2], shape].concat(),
+        4 => shape.iter().skip(1).copied().collect(),
+        _ => shape.to_vec(),
+    };
+    match value {
+        Value::I(_) => Value::I(ArrayD::from_elem(shape, any)),
+        Value::F(_) if seed % 5 == 4 => Value::I(ArrayD::from_elem(shape, any)),
+        Value::F(_) => Value::F(ArrayD::from_elem(shape, any as f64)),
+        Value::B(_) => Value::B(ArrayD::from_elem(shape, true)),
+    }
+}
+
+#[test]
+fn nothing_panics_on_spoilt_models() {
+    let mut panicked = Vec::new();
+    let mut refused = 0;
+    for case in cases() {
+        let graph = case.model.graph.as_ref().unwrap();
+        if reference::supports(&case.model).is_err() || graph.input.iter().any(|i| numeric(i).is_none()) {
+            continue;
+        }
+        let values = inputs(&case);
+        for seed in 0..SPOILT {
+            let (mut model, mut values) = (case.model.clone(), values.clone());
+            spoil(&mut model, &mut values, seed);
+            match std::panic::catch_unwind(|| reference::run(&model, &values)) {
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) => refused += 1,
+                Err(_) => panicked.push(format!("{} {seed}", case.name)),
+            }
+        }
+    }
+    assert!(panicked.is_empty(), "{} panicked: {panicked:?}", panicked.len());
+    assert!(refused > 5_000, "only {refused} were refused: they are not spoilt enough");
 }
 
 #[test]

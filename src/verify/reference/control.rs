@@ -14,7 +14,7 @@ use super::value::any;
 pub(super) const OPERATORS: Table = &[("If", branch), ("Loop", repeat), ("Scan", scan)];
 
 /// Most turns of a loop, for one that never ends to be an error.
-const MOST_TURNS: i64 = 1 << 20;
+const MOST_TURNS: i64 = 1 << 16;
 
 fn truth(value: &Value) -> Outcome<bool> {
     match value {

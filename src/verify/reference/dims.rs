@@ -4,8 +4,8 @@ use ndarray::{ArrayD, IxDyn};
 
 use super::error::{Outcome, fault};
 
-/// Most elements of one tensor (4 GiB of float64), so that a made-up shape is an error and not an abort.
-const MOST_ELEMENTS: usize = 1 << 29;
+/// Most elements of one tensor (2 GiB of float64), so that a made-up shape is an error and not an abort.
+const MOST_ELEMENTS: usize = 1 << 28;
 
 /// Number of elements of `shape`.
 pub(super) fn count(shape: &[usize]) -> Outcome<usize> {

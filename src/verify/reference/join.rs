@@ -16,6 +16,9 @@ fn concat(call: &mut Call) -> Outcome<Vec<Value>> {
     // An older version had a default axis.
     let axis = Axis(dims::axis(call.int("axis", 1), rank)?);
     let parts = (0..call.inputs()).map(|i| call.value(i)).collect::<Outcome<Vec<_>>>()?;
+    if let Some(other) = parts.iter().find(|v| v.shape().len() != rank) {
+        return fault!("shape {:?} among others of rank {rank}", other.shape());
+    }
     let total: usize = parts.iter().map(|v| v.shape().iter().product::<usize>()).sum();
     dims::count(&[total])?;
     macro_rules! join {

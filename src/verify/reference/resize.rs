@@ -114,6 +114,12 @@ fn finish(call: &mut Call, axes: &[(usize, Axis)], method: &Method, outside: f64
     if axes.iter().any(|(_, a)| a.input == 0 && a.output > 0) {
         return fault!("an empty axis cannot be resized");
     }
+    let mut shape = call.value(0)?.shape().to_vec();
+    for (axis, a) in axes {
+        shape[*axis] = a.output;
+        // On the way too: a later axis may become small again.
+        dims::count(&shape)?;
+    }
     let value = call.take(0)?;
     let is_integer = matches!(value, Value::I(_));
     let mut x = value.to_floats();
