@@ -1,5 +1,5 @@
 //! The float64 evaluator against the backend tests of the `onnx` package: what each operator should compute.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
 #[path = "common/python.rs"]
 mod python;
@@ -129,14 +129,14 @@ fn spoil(model: &mut ModelProto, inputs: &mut BTreeMap<String, Value>, seed: usi
     let graph = model.graph.as_mut().unwrap();
     let mut attributes: Vec<_> = graph.node.iter_mut().flat_map(|n| n.attribute.iter_mut()).collect();
     let n = attributes.len();
-    if seed % 3 == 0 && n > 0 {
+    if seed.is_multiple_of(3) && n > 0 {
         let a = &mut attributes[seed / 27 % n];
         a.i = a.i.map(|_| any);
         a.f = a.f.map(|_| FLOATS[seed / 3 % FLOATS.len()]);
         a.s = a.s.as_ref().map(|_| b"odd".to_vec());
         match a.ints.len() {
             0 => {}
-            k if seed / 9 % 2 == 0 => a.ints[seed % k] = any,
+            k if (seed / 9).is_multiple_of(2) => a.ints[seed % k] = any,
             _ => a.ints.push(any),
         }
     } else if seed % 3 == 1 {

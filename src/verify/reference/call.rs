@@ -155,7 +155,7 @@ impl<'c, 'm> Call<'c, 'm> {
 
     pub(super) fn string(&self, name: &str, default: &'m str) -> Outcome<&'m str> {
         let Some(bytes) = self.attribute(name).and_then(|a| a.s.as_deref()) else { return Ok(default) };
-        std::str::from_utf8(bytes).or_else(|_| fault!("attribute {name} is no text"))
+        std::str::from_utf8(bytes).map_err(|_| format!("attribute {name} is no text").into())
     }
 
     pub(super) fn tensor(&self, name: &str) -> Option<&'m TensorProto> {

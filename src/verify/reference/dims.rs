@@ -48,7 +48,7 @@ pub(super) fn reshape<T: Clone>(a: ArrayD<T>, shape: &[usize]) -> Outcome<ArrayD
 
 /// A dimension from the file.
 pub(super) fn dim(d: i64) -> Outcome<usize> {
-    usize::try_from(d).or_else(|_| fault!("{d} is no dimension"))
+    usize::try_from(d).map_err(|_| format!("{d} is no dimension").into())
 }
 
 /// Dimensions from the file.

@@ -20,9 +20,12 @@ pub(super) const OPERATORS: Table = &[
     ("NonZero", non_zero),
 ];
 
+/// How floats and integers are combined with what is there.
+type Reduction = (fn(f64, f64) -> f64, fn(i64, i64) -> i64);
+
 /// `i`, counted from the end when negative, below `n`.
 fn at(i: i64, n: usize) -> Outcome<usize> {
-    dims::axis(i, n).or_else(|_| fault!("index {i} in an axis of {n}"))
+    dims::axis(i, n).map_err(|_| format!("index {i} in an axis of {n}").into())
 }
 
 fn gather(call: &mut Call) -> Outcome<Vec<Value>> {
@@ -115,7 +118,7 @@ fn write(call: &Call, x: Value, updates: &Value, offsets: &[usize]) -> Outcome<V
     if reduction == "none" {
         return Ok(both!(x, updates, x, u => each(x, u, offsets, |_, u| u)?));
     }
-    let (f, g): (fn(f64, f64) -> f64, fn(i64, i64) -> i64) = match reduction {
+    let (f, g): Reduction = match reduction {
         "add" => (|a, b| a + b, i64::wrapping_add),
         "mul" => (|a, b| a * b, i64::wrapping_mul),
         "max" => (larger, i64::max),

@@ -139,7 +139,7 @@ fn cubic(d: f64, a: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
     const NEAREST: Method = Method {
