@@ -152,6 +152,7 @@ impl<'a> Facts<'a> {
             self.table.dtype[i] = shape::dtype(self, node, slot);
             if slot == 0
                 && let Some(sizes) = &sizes
+                && self.rank(*value).is_none_or(|rank| rank <= 1)
             {
                 self.table.sizes[i] = Some(sizes.clone());
                 let known = sizes.iter().all(|d| d.known().is_some());

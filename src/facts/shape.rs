@@ -154,7 +154,12 @@ pub(super) fn dtype(facts: &Facts<'_>, node: NodeId, slot: usize) -> Option<Data
 /// Contents of a small integer vector made from shapes, entry by entry.
 pub(super) fn sizes(facts: &Facts<'_>, node: NodeId) -> Option<Vec<Dim>> {
     let view = facts.view();
-    let of = |slot: usize| facts.sizes(view.input(node, slot)?);
+    // A table of sizes is no list of sizes: only scalars and vectors are followed entry by entry.
+    let of = |slot: usize| {
+        let value = view.input(node, slot)?;
+        facts.rank(value).filter(|rank| *rank <= 1)?;
+        facts.sizes(value)
+    };
     let integer = |slot: usize| {
         view.input(node, slot)
             .and_then(|v| facts.dtype(v))
