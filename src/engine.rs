@@ -7,7 +7,7 @@ use crate::graph::{self, EditList, GraphView, Names, NodeId};
 use crate::io::Model;
 use crate::onnx::ModelProto;
 use crate::plan::options::{Family, Options};
-use crate::plan::{cost, folds, layouts};
+use crate::plan::{cost, folds, layouts, surplus};
 use crate::report::{Change, Exactness, Outcome, Price, RejectReport, SiteReport, SiteStatus, StopReason};
 use crate::residual::check::{self, Proof, Recipe};
 use crate::residual::emit::MERGE_KEY;
@@ -148,14 +148,29 @@ fn plan_round(
     let mut names = Names::new(model);
     let mut round = fold(cx, &mut names);
     // Folding first: it makes whatever is removed next smaller.
-    if !round.edits.is_empty() || !options.families.has(Family::Residual) {
-        return Ok(round);
+    if round.edits.is_empty() && options.families.has(Family::Residual) {
+        remove_joins(cx, number, progress, &mut names, &mut round);
     }
+    // Dead weight last: what is left may be narrowed.
+    if round.edits.is_empty() && options.families.has(Family::Dead) {
+        drop_surplus(cx, &mut names, &mut round);
+    }
+    Ok(round)
+}
+
+fn remove_joins(
+    cx: Context<'_>,
+    number: usize,
+    progress: &mut dyn FnMut(Progress),
+    names: &mut Names,
+    round: &mut Round,
+) {
     let mut claimed: BTreeSet<NodeId> = BTreeSet::new();
     let joins = joins(cx);
     for (done, join) in joins.iter().enumerate() {
-        progress(Progress { round: number, done, total: joins.len(), message: view.node(*join).name().to_owned() });
-        match plan_join(cx, *join, &claimed, &mut names) {
+        let message = cx.view.node(*join).name().to_owned();
+        progress(Progress { round: number, done, total: joins.len(), message });
+        match plan_join(cx, *join, &claimed, names) {
             Ok(Planned { edits, report, proof }) => {
                 claimed.extend(&proof.branch().removed);
                 round.edits.push(edits);
@@ -164,7 +179,21 @@ fn plan_round(
             Err(reject) => round.kept.push(report(cx, Family::Residual, *join, SiteStatus::Kept(refusal(&reject)))),
         }
     }
-    Ok(round)
+}
+
+fn drop_surplus(cx: Context<'_>, names: &mut Names, round: &mut Round) {
+    let surplus = surplus::plan(cx, names);
+    round.edits = surplus.edits;
+    round.removed = surplus
+        .dropped
+        .into_iter()
+        .map(|dropped| SiteReport {
+            join: dropped.node.map(|n| cx.view.node(n).name().to_owned()).unwrap_or_default(),
+            tensor: dropped.tensor,
+            kind: Family::Dead.name().to_owned(),
+            status: SiteStatus::Removed(dropped.change),
+        })
+        .collect();
 }
 
 /// The linear folds of one round.

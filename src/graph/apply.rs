@@ -56,7 +56,7 @@ pub fn apply(model: &mut ModelProto, edits: &[EditList]) -> Result<BTreeSet<Stri
         let slot = inserted.entry(place).or_default();
         slot.extend(edit.add_nodes.iter().map(|n| with_provenance(n.clone(), &edit.provenance)));
     }
-    let mut touched = BTreeSet::new();
+    let mut touched: BTreeSet<String> = edits.iter().flat_map(|e| e.unread.iter().cloned()).collect();
     let mut nodes = Vec::with_capacity(graph.node.len());
     for (index, node) in graph.node.iter().enumerate() {
         nodes.extend(inserted.remove(&index).unwrap_or_default());

@@ -17,6 +17,8 @@ pub struct EditList {
     pub add_nodes: Vec<NodeProto>,
     /// Initializers that come.
     pub add_initializers: Vec<TensorProto>,
+    /// Initializers that nothing reads; they go.
+    pub unread: Vec<String>,
     /// Written into the metadata of every new node.
     pub provenance: String,
 }

@@ -5,12 +5,14 @@
 //! tensor, its origin, so that its root is one linear map of the origin. [`parallel`] finds the regions under a
 //! sum (RepVGG and its kin), [`sequence`] those along a chain (`Conv` + `BatchNormalization`, `Pad` + `Conv`,
 //! `Conv` + `Conv`). [`fold`] proves that a region is one convolution, border by border, and builds it.
-//! [`behind`] scales the weights of what is no `Conv` (`ConvTranspose`, `Gemm`).
+//! [`behind`] scales the weights of what is no `Conv` (`ConvTranspose`, `Gemm`), and [`dead`] takes away what
+//! provably contributes nothing.
 //!
 //! Nothing here decides what is worth it: that is `plan`'s part. How single operators are read is shared with the
 //! shortcuts of residual joins, `residual::shortcut`, which are chains of the same operators.
 
 pub mod behind;
+pub mod dead;
 pub mod fold;
 pub mod map;
 pub mod op;

@@ -4,3 +4,4 @@ pub mod cost;
 pub mod folds;
 pub mod layouts;
 pub mod options;
+pub mod surplus;

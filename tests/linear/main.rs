@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod dead;
 mod parallel;
 mod pointwise;
 mod sequence;
