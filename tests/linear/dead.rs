@@ -150,6 +150,17 @@ fn whatever_else_reads_the_channels_keeps_them() {
 }
 
 #[test]
+fn a_row_of_zeros_in_one_group_of_several_stays() {
+    let mut b = Build::new(67);
+    let x = b.input("x", &[1, 4, 5, 5]);
+    let w = holes(&mut b, [6, 2, 3, 3], &[1], &[]);
+    let m = b.conv_with(&[&x, &w], &conv(4, 6, 3).group(2));
+    let m = b.relu(&m);
+    let y = b.conv(&m, &conv(6, 2, 1));
+    unchanged(&finish(b, &y), &dead());
+}
+
+#[test]
 fn initializers_that_are_unused_or_stand_twice() {
     let mut b = Build::new(66);
     let x = b.input("x", &[1, 4, 5, 5]);

@@ -86,7 +86,10 @@ fn batch_norm_behind_a_convolution() {
         let s = layer_scale(&mut b, &n, 4);
         let shift = b.random(&[4, 1, 1], 1.0);
         let y = b.node("Add", &[&shift, &s], vec![]);
-        becomes(&finish(b, &y), &["Conv"]);
+        let model = finish(b, &y);
+        becomes(&model, &["Conv"]);
+        let (_, outcome) = rewrite(&model, &linear());
+        assert_eq!(outcome.removed().count(), 1, "the whole chain at once, so that weights are rounded once");
     }
 }
 
