@@ -559,6 +559,7 @@ fn what_cannot_be_removed_says_why_and_stays_as_it_is() {
         let codes: Vec<&str> = outcome
             .sites
             .iter()
+            .filter(|s| s.is_residual())
             .filter_map(|s| match &s.status {
                 SiteStatus::Kept(r) => Some(r.code.as_str()),
                 _ => None,
