@@ -127,7 +127,7 @@ fn padded(pads: &[i64], mode: &str, value: f64, next: &Free) -> ModelProto {
     let attribute = onnx_rm::onnx::AttributeProto {
         name: Some("mode".into()),
         r#type: Some(3),
-        s: Some(mode.as_bytes().to_vec().into()),
+        s: Some(mode.as_bytes().to_vec()),
         ..Default::default()
     };
     let m = b.node("Pad", &[&x, &pads, &fill], vec![attribute]);
