@@ -31,21 +31,47 @@ pub enum Coverage {
     },
 }
 
-/// One output, over all inputs.
+/// One output under one kind of input. Distances are over the largest value, so they are relative.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Measure {
+    /// The kind of input.
+    pub input: String,
+    /// Largest absolute value in float64.
+    pub largest: f64,
+    /// Distance of the original from float64.
+    pub original_error: f64,
+    /// Distance of the rewritten model from float64 (of the original).
+    pub rewritten_error: f64,
+    /// What is allowed.
+    pub limit: f64,
+    /// Why this kind of input says nothing of the output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_evidence: Option<String>,
+    /// What is wrong, when something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// One output, over all kinds of input.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OutputReport {
     /// Its name.
     pub name: String,
-    /// Largest distance of the original from float64.
-    pub original_error: f64,
-    /// Largest distance of the rewritten model from float64.
-    pub rewritten_error: f64,
-    /// What was allowed where the rewritten model came closest to it.
-    pub limit: f64,
-    /// Largest value.
-    pub largest: f64,
-    /// True when some input made it vary.
-    pub has_evidence: bool,
+    /// Why no kind of input says anything, when none does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_evidence: Option<String>,
+    /// Each kind of input.
+    pub measures: Vec<Measure>,
+}
+
+/// What the models were run in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Arithmetic {
+    /// The narrowest float type of the original, which sets what is allowed.
+    pub element_type: String,
+    /// Why both were evaluated in float64 instead, when they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub float64_because: Option<String>,
 }
 
 /// A graph input as it was fed.
@@ -84,7 +110,9 @@ pub struct VerifyReport {
     /// What was compared.
     #[serde(flatten)]
     pub coverage: Coverage,
-    /// Each output.
+    /// What the models were run in.
+    pub arithmetic: Arithmetic,
+    /// Each output, or each tensor at which a region ends.
     pub outputs: Vec<OutputReport>,
     /// The inputs that were fed.
     pub inputs: Vec<InputReport>,
@@ -108,14 +136,14 @@ impl fmt::Display for VerifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.status {
             Status::Equal => {
-                let ratio = |f: fn(&OutputReport) -> f64| {
-                    self.outputs.iter().map(|o| f(o) / o.largest.max(f64::MIN_POSITIVE)).fold(0.0, f64::max)
+                let worst = |error: fn(&Measure) -> f64| {
+                    self.outputs.iter().flat_map(|o| &o.measures).map(error).fold(0.0, f64::max)
                 };
                 write!(
                     f,
                     "equal; distance from float64 over the largest value: original {:.1e}, rewritten {:.1e}; inputs: {}",
-                    ratio(|o| o.original_error),
-                    ratio(|o| o.rewritten_error),
+                    worst(|m| m.original_error),
+                    worst(|m| m.rewritten_error),
                     self.kinds.join(", ")
                 )?;
             }
@@ -126,7 +154,11 @@ impl fmt::Display for VerifyReport {
             write!(f, "\n  input '{}' was taken as {:?}", input.name, input.shape)?;
         }
         if let Coverage::Regions { tensors, reason } = &self.coverage {
-            write!(f, "\n  only the rewritten regions were run ({}), because {reason}", tensors.join(", "))?;
+            let tensors = tensors.join(", ");
+            write!(f, "\n  only the rewritten regions were run, up to {tensors}, because {reason}")?;
+        }
+        if let Some(reason) = &self.arithmetic.float64_because {
+            write!(f, "\n  both were evaluated in float64, not in {}, because {reason}", self.arithmetic.element_type)?;
         }
         if let Some(d) = &self.first_difference {
             write!(

@@ -1,0 +1,72 @@
+//! Inputs that the user gives: one array a graph input in an .npz archive.
+
+use std::fs::File;
+use std::path::Path;
+
+use ndarray::{ArrayD, IxDyn, OwnedRepr};
+use ndarray_npy::{NpzReader, ReadNpzError, ReadableElement};
+
+use super::error::VerifyError;
+use super::inputs::Feed;
+use super::precision::Precision;
+use super::reference::Value;
+use super::signature::Port;
+
+/// Reads `path`: every port must have an array that it can hold, and nothing else may be there.
+///
+/// # Errors
+/// [`VerifyError::Inputs`] names the file and the array.
+pub(super) fn read(path: &Path, ports: &[Port]) -> Result<Feed, VerifyError> {
+    let fail = |reason: String| VerifyError::Inputs { path: path.to_owned(), reason };
+    let file = File::open(path).map_err(|e| fail(e.to_string()))?;
+    let mut archive = NpzReader::new(file).map_err(|e| fail(e.to_string()))?;
+    let names = archive.names().map_err(|e| fail(e.to_string()))?;
+    let mut feed = Feed::new();
+    for name in &names {
+        let Some(port) = ports.iter().find(|p| p.name == *name) else {
+            let known: Vec<&str> = ports.iter().map(|p| p.name.as_str()).collect();
+            return Err(fail(format!("array '{name}' is no input of the model; its inputs are {}", known.join(", "))));
+        };
+        let value = array(&mut archive, name).map_err(|e| fail(format!("array '{name}': {e}")))?;
+        let value = fit(value, port).ok_or_else(|| fail(format!("array '{name}' has another type than input {port}")))?;
+        feed.insert(name.clone(), value);
+    }
+    match ports.iter().find(|p| !feed.contains_key(&p.name)) {
+        Some(missing) => Err(fail(format!("there is no array for input {missing}"))),
+        None => Ok(feed),
+    }
+}
+
+/// Array `name`, whatever its element type: each is tried.
+fn array(archive: &mut NpzReader<File>, name: &str) -> Result<Value, ReadNpzError> {
+    fn read<T: ReadableElement>(archive: &mut NpzReader<File>, name: &str) -> Result<ArrayD<T>, ReadNpzError> {
+        archive.by_name::<OwnedRepr<T>, IxDyn>(name)
+    }
+    macro_rules! attempt {
+        ($($t:ty => $wrap:expr),*) => { $( if let Ok(a) = read::<$t>(archive, name) { return Ok($wrap(a)); } )* };
+    }
+    attempt!(
+        f32 => |a: ArrayD<f32>| Value::F(a.mapv(f64::from)),
+        i64 => Value::I,
+        u8 => |a: ArrayD<u8>| Value::I(a.mapv(i64::from)),
+        i32 => |a: ArrayD<i32>| Value::I(a.mapv(i64::from)),
+        bool => Value::B,
+        i8 => |a: ArrayD<i8>| Value::I(a.mapv(i64::from)),
+        i16 => |a: ArrayD<i16>| Value::I(a.mapv(i64::from)),
+        u16 => |a: ArrayD<u16>| Value::I(a.mapv(i64::from)),
+        u32 => |a: ArrayD<u32>| Value::I(a.mapv(i64::from))
+    );
+    read::<f64>(archive, name).map(Value::F)
+}
+
+/// `value` in the type of `port`. Floats are rounded; integers are taken for floats when the model wants these.
+fn fit(value: Value, port: &Port) -> Option<Value> {
+    let dtype = port.dtype?;
+    match (value, Precision::of(dtype)) {
+        (Value::F(a), Some(precision)) => Some(Value::F(a.mapv(|v| precision.round(v)))),
+        (Value::I(a), Some(precision)) => Some(Value::F(a.mapv(|v| precision.round(v as f64)))),
+        (Value::I(a), None) if dtype != crate::onnx::tensor_proto::DataType::Bool => Some(Value::I(a)),
+        (Value::B(a), None) if dtype == crate::onnx::tensor_proto::DataType::Bool => Some(Value::B(a)),
+        _ => None,
+    }
+}

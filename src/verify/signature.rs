@@ -1,0 +1,100 @@
+//! What a model asks for and gives: its graph inputs and outputs.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use crate::onnx::tensor_proto::DataType;
+use crate::onnx::tensor_shape_proto::dimension;
+use crate::onnx::{GraphProto, ValueInfoProto, type_proto};
+
+/// A dimension of a graph input or output.
+#[derive(Clone, Debug)]
+pub(super) enum Dim {
+    Fixed(usize),
+    /// Equal names are equal sizes.
+    Symbol(String),
+    Free,
+}
+
+impl PartialEq for Dim {
+    /// Free sizes agree whatever they are called.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Fixed(a), Self::Fixed(b)) => a == b,
+            (Self::Fixed(_), _) | (_, Self::Fixed(_)) => false,
+            _ => true,
+        }
+    }
+}
+
+/// A graph input or output.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Port {
+    pub(super) name: String,
+    /// `None` for what is no tensor, or says nothing.
+    pub(super) dtype: Option<DataType>,
+    pub(super) dims: Option<Vec<Dim>>,
+}
+
+impl Port {
+    pub(super) fn new(info: &ValueInfoProto) -> Self {
+        let tensor = match info.r#type.as_ref().and_then(|t| t.value.as_ref()) {
+            Some(type_proto::Value::TensorType(t)) => Some(t),
+            _ => None,
+        };
+        let dims = tensor.and_then(|t| t.shape.as_ref()).map(|s| {
+            let dim = |d: &crate::onnx::tensor_shape_proto::Dimension| match &d.value {
+                // Some exporters write 0 or -1 for a size that is free.
+                Some(dimension::Value::DimValue(n)) if *n > 0 => usize::try_from(*n).map_or(Dim::Free, Dim::Fixed),
+                Some(dimension::Value::DimParam(s)) if !s.is_empty() => Dim::Symbol(s.clone()),
+                _ => Dim::Free,
+            };
+            s.dim.iter().map(dim).collect()
+        });
+        let dtype = tensor.and_then(|t| DataType::try_from(t.elem_type()).ok()).filter(|t| *t != DataType::Undefined);
+        Self { name: info.name().to_owned(), dtype, dims }
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dtype = self.dtype.map_or("no tensor", |t| t.as_str_name()).to_lowercase();
+        write!(f, "'{}' {dtype}", self.name)?;
+        let Some(dims) = &self.dims else { return f.write_str(" of unknown shape") };
+        let dims: Vec<String> = dims
+            .iter()
+            .map(|d| match d {
+                Dim::Fixed(n) => n.to_string(),
+                Dim::Symbol(s) => s.clone(),
+                Dim::Free => "?".to_owned(),
+            })
+            .collect();
+        write!(f, " [{}]", dims.join(", "))
+    }
+}
+
+/// The graph inputs that a caller must give: those without a default.
+pub(super) fn inputs(graph: &GraphProto) -> Vec<Port> {
+    let defaults: HashSet<&str> = graph
+        .initializer
+        .iter()
+        .map(|t| t.name())
+        .chain(graph.sparse_initializer.iter().filter_map(|s| s.values.as_ref()).map(|t| t.name()))
+        .collect();
+    graph.input.iter().filter(|i| !defaults.contains(i.name())).map(Port::new).collect()
+}
+
+/// How the second signature differs from the first, in words. Defaults that a caller may override count too.
+pub(super) fn difference(original: &GraphProto, rewritten: &GraphProto) -> Option<String> {
+    let sides = [("input", &original.input, &rewritten.input), ("output", &original.output, &rewritten.output)];
+    for (what, a, b) in sides {
+        if a.len() != b.len() {
+            return Some(format!("{} graph {what}s became {}", a.len(), b.len()));
+        }
+        let changed = a.iter().zip(b).map(|(a, b)| (Port::new(a), Port::new(b))).find(|(a, b)| a != b);
+        if let Some((a, b)) = changed {
+            return Some(format!("graph {what} {a} became {b}"));
+        }
+    }
+    None
+}
