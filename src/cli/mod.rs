@@ -219,18 +219,15 @@ impl Bar {
     }
 
     fn show(&self, progress: &Progress) {
-        if let Some(bar) = &self.0 {
-            bar.set_prefix(format!("round {}", progress.round));
-            bar.set_length(progress.total as u64);
-            bar.set_position(progress.done as u64);
-            bar.set_message(progress.message.clone());
-        }
+        self.count(&format!("round {}", progress.round), &progress.message, progress.done, progress.total);
     }
 
-    fn note(&self, what: &str) {
+    fn count(&self, prefix: &str, message: &str, done: usize, total: usize) {
         if let Some(bar) = &self.0 {
-            bar.set_message(what.to_owned());
-            bar.tick();
+            bar.set_prefix(prefix.to_owned());
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+            bar.set_message(message.to_owned());
         }
     }
 }

@@ -98,8 +98,7 @@ fn write(arguments: &Arguments, model: &crate::io::Model, report: &mut Report, b
     } else if arguments.no_verify {
         Verification::Off
     } else {
-        bar.note("verifying");
-        let verified = super::verify::compare(&arguments.input, &staged.path(), &arguments.feeding)?;
+        let verified = super::verify::compare(&arguments.input, &staged.path(), &arguments.feeding, bar)?;
         if verified.is_equal() { Verification::Passed(verified) } else { Verification::Failed(verified) }
     };
     let fails = matches!(verification, Verification::Failed(_));

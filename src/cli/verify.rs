@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::verify::VerifyReport;
 
-use super::{Failure, Feeding, Talking, Verdict, print, say};
+use super::{Bar, Failure, Feeding, Talking, Verdict, print, say};
 
 pub(super) const EXAMPLES: &str = "Examples:
   onnx-rm verify model.onnx chain.onnx
@@ -29,7 +29,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
-    let report = compare(&arguments.original, &arguments.rewritten, &arguments.feeding)?;
+    let bar = Bar::new(arguments.talking.quiet || arguments.talking.json);
+    let report = compare(&arguments.original, &arguments.rewritten, &arguments.feeding, &bar)?;
+    drop(bar);
     if arguments.talking.json {
         print(&serde_json::to_string_pretty(&report).unwrap_or_default());
     } else if !arguments.talking.quiet {
@@ -39,18 +41,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
 }
 
 #[cfg(feature = "verify")]
-pub(super) fn compare(original: &Path, rewritten: &Path, feeding: &Feeding) -> Result<VerifyReport, Failure> {
+pub(super) fn compare(
+    original: &Path,
+    rewritten: &Path,
+    feeding: &Feeding,
+    bar: &Bar,
+) -> Result<VerifyReport, Failure> {
     let options = crate::verify::VerifyOptions {
         inputs: feeding.inputs.clone(),
         shapes: feeding.input_shape.clone(),
         seed: feeding.seed,
     };
-    crate::verify::verify(original, rewritten, &options)
+    crate::verify::verify_watched(original, rewritten, &options, &|p| bar.count("verify", p.stage, p.done, p.total))
         .map_err(|e| Failure { message: e.to_string(), hint: e.hint().map(str::to_owned) })
 }
 
 #[cfg(not(feature = "verify"))]
-pub(super) fn compare(original: &Path, _: &Path, feeding: &Feeding) -> Result<VerifyReport, Failure> {
+pub(super) fn compare(original: &Path, _: &Path, feeding: &Feeding, _: &Bar) -> Result<VerifyReport, Failure> {
     let _ = (&feeding.inputs, &feeding.input_shape, feeding.seed);
     Err(Failure::new(original, "this build cannot verify: it was built without the feature 'verify'"))
 }

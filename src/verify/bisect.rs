@@ -47,7 +47,7 @@ pub(super) fn first_difference(
                 node: node.name().to_owned(),
                 op: node.op_type().to_owned(),
                 difference,
-                input: case.kind.clone(),
+                input: case.name.clone(),
             });
         }
     }

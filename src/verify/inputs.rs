@@ -157,7 +157,8 @@ fn rows(name: &str, graph: &GraphProto) -> Option<i64> {
 /// [`VerifyError::Input`] for an element type that is no number.
 pub(super) fn cases(slots: &[Slot], graph: &GraphProto, seed: u64) -> Result<Vec<Case>, VerifyError> {
     let case = |kind: Kind| {
-        let feed = slots.iter().map(|s| Ok((s.name.clone(), kind.values(s, graph, seed)?))).collect::<Result<_, _>>()?;
+        let value = |s: &Slot| Ok((s.name.clone(), kind.values(s, graph, seed)?));
+        let feed = slots.iter().map(value).collect::<Result<Feed, VerifyError>>()?;
         Ok(Case { name: kind.name().to_owned(), kind, feed })
     };
     Kind::ALL.into_iter().map(case).collect()
