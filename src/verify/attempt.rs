@@ -15,7 +15,7 @@ use super::session::{self, Runs, Trouble};
 use super::shapes;
 use super::signature::{self, Port};
 use super::support::Support;
-use super::verify::{Observer, VerifyOptions};
+use super::verification::{Observer, VerifyOptions};
 use super::{narrow, regions};
 
 /// What is to be verified.
@@ -76,7 +76,8 @@ fn whole<'a>(job: &Job<'a>, side: usize) -> Result<Pair<'a>, VerifyError> {
 }
 
 fn slot(port: &Port, input: &InputReport) -> Result<Slot, VerifyError> {
-    let untyped = || VerifyError::Input { name: port.name.clone(), reason: "it is no tensor of a known type".to_owned() };
+    let untyped =
+        || VerifyError::Input { name: port.name.clone(), reason: "it is no tensor of a known type".to_owned() };
     Ok(Slot { name: port.name.clone(), dtype: port.dtype.ok_or_else(untyped)?, shape: input.shape.clone() })
 }
 
@@ -140,10 +141,10 @@ fn smallest<'a>(job: &Job<'a>, pair: &Pair<'a>, side: usize) -> Result<Option<Pa
 /// The type of a tensor of which only the value is known.
 pub(super) fn declared(graph: &GraphProto, name: &str) -> Port {
     let infos = graph.value_info.iter().chain(&graph.output);
-    infos.clone().find(|v| v.name() == name).map_or_else(
-        || Port { name: name.to_owned(), dtype: None, dims: None },
-        Port::new,
-    )
+    infos
+        .clone()
+        .find(|v| v.name() == name)
+        .map_or_else(|| Port { name: name.to_owned(), dtype: None, dims: None }, Port::new)
 }
 
 /// The element type of floats that nothing declares.

@@ -22,7 +22,14 @@ pub(super) fn first_difference(
     precision: Precision,
 ) -> Option<FirstDifference> {
     let defined = |side: &Side<'_>| -> HashSet<String> {
-        side.model.graph.iter().flat_map(|g| &g.node).flat_map(|n| &n.output).filter(|o| !o.is_empty()).cloned().collect()
+        side.model
+            .graph
+            .iter()
+            .flat_map(|g| &g.node)
+            .flat_map(|n| &n.output)
+            .filter(|o| !o.is_empty())
+            .cloned()
+            .collect()
     };
     let (a, b) = (defined(original), defined(rewritten));
     let common: Vec<&str> = a.intersection(&b).map(String::as_str).collect();
@@ -41,7 +48,8 @@ pub(super) fn first_difference(
             false => f64::INFINITY,
         };
         if difference > limit {
-            let node = original.model.graph.iter().flat_map(|g| &g.node).find(|n| n.output.iter().any(|o| o == tensor))?;
+            let node =
+                original.model.graph.iter().flat_map(|g| &g.node).find(|n| n.output.iter().any(|o| o == tensor))?;
             return Some(FirstDifference {
                 tensor: tensor.to_owned(),
                 node: node.name().to_owned(),

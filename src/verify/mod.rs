@@ -40,10 +40,10 @@ mod signature;
 #[cfg(feature = "verify")]
 mod support;
 #[cfg(feature = "verify")]
-mod verify;
+mod verification;
 
 #[cfg(feature = "verify")]
 pub use error::VerifyError;
 pub use report::{Arithmetic, Coverage, FirstDifference, InputReport, Measure, OutputReport, Status, VerifyReport};
 #[cfg(feature = "verify")]
-pub use verify::{Observer, Progress, VerifyOptions, verify, verify_models, verify_watched};
+pub use verification::{Observer, Progress, VerifyOptions, verify, verify_models, verify_watched};

@@ -28,7 +28,8 @@ pub(super) fn read(path: &Path, ports: &[Port]) -> Result<Feed, VerifyError> {
             return Err(fail(format!("array '{name}' is no input of the model; its inputs are {}", known.join(", "))));
         };
         let value = array(&mut archive, name).map_err(|e| fail(format!("array '{name}': {e}")))?;
-        let value = fit(value, port).ok_or_else(|| fail(format!("array '{name}' has another type than input {port}")))?;
+        let value =
+            fit(value, port).ok_or_else(|| fail(format!("array '{name}' has another type than input {port}")))?;
         feed.insert(name.clone(), value);
     }
     match ports.iter().find(|p| !feed.contains_key(&p.name)) {

@@ -7,7 +7,8 @@ impl Random {
     /// A stream of its own for every `seed` and `name`.
     pub(super) fn new(seed: u64, name: &str) -> Self {
         // FNV-1a keeps the streams of two inputs apart.
-        let hash = name.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3));
+        let hash =
+            name.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01B3));
         Self(hash ^ seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
     }
 

@@ -48,7 +48,8 @@ pub(super) fn cut<'a>(
     let mut opaque: HashSet<&str> = HashSet::new();
     for node in changed_a.iter().map(|n| a.view.node(*n)).filter(|n| barrier(n)) {
         let twin = b.twin(node).filter(|twin| same_operation(node, twin) && node.input.len() == twin.input.len());
-        let twin = twin.ok_or_else(|| format!("node '{}' ({}) is changed, and cannot be run", node.name(), node.op_type()))?;
+        let twin =
+            twin.ok_or_else(|| format!("node '{}' ({}) is changed, and cannot be run", node.name(), node.op_type()))?;
         for (x, y) in node.input.iter().zip(&twin.input) {
             match (a.constants.get(x.as_str()), b.constants.get(y.as_str())) {
                 (Some(x), Some(y)) if same_content(x, y) => {}
@@ -150,7 +151,12 @@ impl<'m> Half<'m> {
     }
 
     /// The part of the model that `outputs` need, back to nodes where `stop` holds. Adds what it reads to `inputs`.
-    fn part(&self, outputs: Vec<String>, stop: &dyn Fn(NodeId) -> bool, inputs: &mut BTreeSet<String>) -> Side<'static> {
+    fn part(
+        &self,
+        outputs: Vec<String>,
+        stop: &dyn Fn(NodeId) -> bool,
+        inputs: &mut BTreeSet<String>,
+    ) -> Side<'static> {
         let mut kept: HashSet<NodeId> = HashSet::new();
         let mut fed: BTreeSet<String> = BTreeSet::new();
         let mut constants: BTreeSet<&str> = BTreeSet::new();
@@ -200,7 +206,11 @@ fn reads(node: &NodeProto) -> BTreeSet<String> {
 }
 
 fn same_operation(a: &NodeProto, b: &NodeProto) -> bool {
-    a.op_type == b.op_type && a.domain == b.domain && a.overload == b.overload && a.attribute == b.attribute && a.output == b.output
+    a.op_type == b.op_type
+        && a.domain == b.domain
+        && a.overload == b.overload
+        && a.attribute == b.attribute
+        && a.output == b.output
 }
 
 /// The same type, shape and bytes, wherever the bytes came from.

@@ -7,7 +7,7 @@ use super::inputs::Case;
 use super::pair::{Pair, Side};
 use super::reference::{self, Value};
 use super::runner::Runner;
-use super::verify::{Observer, Progress};
+use super::verification::{Observer, Progress};
 
 /// The compared tensors, by case.
 pub(super) type Values = Vec<Vec<Value>>;

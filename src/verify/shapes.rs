@@ -19,14 +19,17 @@ const MOST_ELEMENTS: usize = 1 << 28;
 /// first convolution reads, and `side`.
 ///
 /// # Errors
-/// [`VerifyError::Input`] for a statement that contradicts the model or names no input, and for an unknown rank.
+/// [`VerifyError::Input`] for a statement that contradicts the model or names no tensor of it, and for an unknown rank.
 pub(super) fn choose(
     ports: &[Port],
     graph: &GraphProto,
     stated: &HashMap<String, Vec<usize>>,
     side: usize,
 ) -> Result<Vec<InputReport>, VerifyError> {
-    if let Some(name) = stated.keys().find(|n| ports.iter().all(|p| p.name != **n)) {
+    // A tensor inside may become the input of a region.
+    let is_known =
+        |n: &String| ports.iter().any(|p| p.name == *n) || graph.node.iter().any(|node| node.output.contains(n));
+    if let Some(name) = stated.keys().find(|n| !is_known(n)) {
         return Err(VerifyError::Input { name: name.clone(), reason: "the model has no such input".to_owned() });
     }
     let mut symbols: HashMap<&str, usize> = HashMap::new();

@@ -12,7 +12,7 @@ use super::error::VerifyError;
 use super::pair::{Pair, Side, dependents};
 use super::precision::Precision;
 use super::report::{Arithmetic, Coverage, OutputReport, Status, VerifyReport};
-use super::session::Runs;
+use super::session::{self, Runs};
 use super::{bisect, npz, signature};
 
 /// What to verify on.
@@ -120,12 +120,18 @@ fn report(status: Status, message: String, precision: Precision, options: &Verif
 }
 
 fn judge(ran: Ran<'_>, job: &Job<'_>) -> VerifyReport {
-    let Ran { pair, runs, regions_because, float64_because } = ran;
+    let Ran { pair, runs, regions_because, mut float64_because } = ran;
     let tolerance = match float64_because {
         Some(_) => Tolerance::rounding(job.precision),
         None => Tolerance::run(job.precision),
     };
-    let outputs = runs.map_or_else(Vec::new, |runs| measure(&pair, &runs, tolerance));
+    let mut outputs = runs.map_or_else(Vec::new, |runs| measure(&pair, &runs, tolerance));
+    if let Some(reason) = amplifies(&outputs, tolerance)
+        && let Ok(runs) = session::float64(&pair, job.observer)
+    {
+        outputs = measure(&pair, &runs, Tolerance::rounding(job.precision));
+        float64_because = Some(reason);
+    }
     let (status, message) = verdict(&outputs);
     let mut report = report(status, message, job.precision, job.options);
     if status == Status::Mismatch {
@@ -141,6 +147,13 @@ fn judge(ran: Ran<'_>, job: &Job<'_>) -> VerifyReport {
     report.kinds = pair.cases.iter().map(|c| c.name.clone()).collect();
     report.inputs = pair.inputs;
     report
+}
+
+/// Why the models' own arithmetic shows nothing, when the original amplifies its rounding for every input.
+fn amplifies(outputs: &[OutputReport], tolerance: Tolerance) -> Option<String> {
+    let silent = outputs.iter().filter(|o| o.no_evidence.is_some());
+    let measure = silent.flat_map(|o| &o.measures).find(|m| tolerance.is_chaotic(m))?;
+    Some(format!("the original amplifies its own rounding to {:.0e} of its largest value", measure.original_error))
 }
 
 fn measure(pair: &Pair<'_>, runs: &Runs, tolerance: Tolerance) -> Vec<OutputReport> {
