@@ -58,6 +58,9 @@ pub struct Constant {
 /// Longest chain of operators that is folded into a constant.
 const DEEPEST: u16 = 256;
 
+/// Most elements of an initializer that is kept in float64 once it was read.
+const MOST_KEPT: usize = 1 << 12;
+
 /// Facts about every tensor of a view.
 pub struct Facts<'a> {
     view: &'a GraphView<'a>,
@@ -191,8 +194,23 @@ impl<'a> Facts<'a> {
             sizes.eq(found.data.shape().iter().map(|n| Some(*n)))
         };
         let found = constants::evaluate(self, value).filter(is_expected).map(Rc::new);
-        self.constants.borrow_mut().insert(value, found.clone());
+        // The weights of a whole model in float64 are twice the model: what is read from the file is read again.
+        let large = self.view.initializer(value).is_some() && found.as_ref().is_some_and(|c| c.data.len() > MOST_KEPT);
+        if !large {
+            self.constants.borrow_mut().insert(value, found.clone());
+        }
         found
+    }
+
+    /// True when [`Facts::constant`] gives a value; a weight of the file is not read to find out.
+    #[must_use]
+    pub fn is_constant(&self, value: ValueId) -> bool {
+        let known = self.table.depth.get(value.0 as usize).copied().flatten().is_some();
+        known
+            && match self.view.initializer(value) {
+                Some(tensor) => tensor::is_readable(tensor),
+                None => self.constant(value).is_some(),
+            }
     }
 
     /// The shape of a constant, without reading it.

@@ -129,11 +129,11 @@ fn from_fields(tensor: &TensorProto, dtype: DataType) -> Option<Vec<f64>> {
 /// A tensor of `values` in `raw_data`, each rounded once to the nearest value of the type, ties to even.
 #[must_use]
 pub fn write(name: &str, values: &ArrayD<f64>, dtype: DataType) -> TensorProto {
-    let raw: Vec<u8> = match dtype {
-        DataType::Double => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        DataType::Float16 => values.iter().flat_map(|v| f16::from_f64(*v).to_le_bytes()).collect(),
-        DataType::Bfloat16 => values.iter().flat_map(|v| bf16::from_f64(*v).to_le_bytes()).collect(),
-        _ => values.iter().flat_map(|v| (*v as f32).to_le_bytes()).collect(),
+    let raw = match dtype {
+        DataType::Double => bytes(values, f64::to_le_bytes),
+        DataType::Float16 => bytes(values, |v| f16::from_f64(v).to_le_bytes()),
+        DataType::Bfloat16 => bytes(values, |v| bf16::from_f64(v).to_le_bytes()),
+        _ => bytes(values, |v| (v as f32).to_le_bytes()),
     };
     let dtype = if matches!(dtype, DataType::Double | DataType::Float16 | DataType::Bfloat16) {
         dtype
@@ -146,6 +146,31 @@ pub fn write(name: &str, values: &ArrayD<f64>, dtype: DataType) -> TensorProto {
         data_type: Some(dtype as i32),
         raw_data: Some(raw.into()),
         ..TensorProto::default()
+    }
+}
+
+fn bytes<const N: usize>(values: &ArrayD<f64>, convert: fn(f64) -> [u8; N]) -> Vec<u8> {
+    let mut raw = Vec::with_capacity(values.len() * N);
+    for value in values {
+        raw.extend_from_slice(&convert(*value));
+    }
+    raw
+}
+
+/// True when [`read_f64`] would succeed; found out without reading.
+#[must_use]
+pub fn is_readable(tensor: &TensorProto) -> bool {
+    let (Ok(want), Some(dtype)) = (count(tensor), dtype(tensor)) else { return false };
+    let width = match dtype {
+        DataType::Float | DataType::Int32 | DataType::Uint32 => 4,
+        DataType::Double | DataType::Int64 | DataType::Uint64 => 8,
+        DataType::Float16 | DataType::Bfloat16 | DataType::Int16 | DataType::Uint16 => 2,
+        DataType::Int8 | DataType::Uint8 | DataType::Bool => 1,
+        _ => return false,
+    };
+    match &tensor.raw_data {
+        Some(raw) if !raw.is_empty() || want == 0 => Some(raw.len()) == want.checked_mul(width),
+        _ => read_f64(tensor).is_ok(),
     }
 }
 

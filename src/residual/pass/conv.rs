@@ -196,7 +196,7 @@ pub(crate) fn branch_conv(cx: Context<'_>, node: NodeId) -> Result<BranchConv, R
     let spec = ConvSpec::new(cx.view, cx.facts, node)
         .map_err(|e| Reject::at(cx.view, node, RejectCode::BadConvolution, e.to_string()))?;
     for value in std::iter::once(spec.weight).chain(spec.bias) {
-        if cx.facts.constant(value).is_none() {
+        if !cx.facts.is_constant(value) {
             let reason = "the weight is not a constant: it depends on data, or a caller may override it";
             return Err(Reject::tensor(cx.view, value, RejectCode::WeightNotConstant, reason)
                 .hint("take the initializer out of the graph inputs"));

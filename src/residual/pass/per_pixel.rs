@@ -37,7 +37,9 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     }
     let shape = cx.facts.constant_shape(weight)?;
     let [inputs, outputs] = shape.as_slice() else { return None };
-    cx.facts.constant(weight)?;
+    if !cx.facts.is_constant(weight) {
+        return None;
+    }
     if let Some(bias) = bias
         && (cx.facts.constant(bias)?.data.len() != *outputs || cx.facts.constant_shape(bias)?.last() != Some(outputs))
     {
