@@ -245,7 +245,7 @@ fn plan_join(cx: Context<'_>, join: NodeId, claimed: &BTreeSet<NodeId>, names: &
             cx.view,
             join,
             RejectCode::WeightNotConstant,
-            "a weight or an element type on the branch could not be read",
+            "a weight or an element type on the branch could not be read, or a folded weight is too large for it",
         )
     })?;
     let change = Change {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::algebra::{Layout, Slot, widen::widen};
-use crate::facts::Facts;
+use crate::facts::{Facts, tensor};
 use crate::graph::{EditList, Names, ValueId};
 use crate::onnx::tensor_proto::DataType;
 
@@ -20,7 +20,7 @@ pub struct Choice<'p> {
     pub layouts: Vec<Layout>,
 }
 
-/// Builds the plain chain. `None` when a weight could not be read after all.
+/// Builds the plain chain. `None` when a weight could not be read after all, or does not fit its type once folded.
 #[must_use]
 pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Names) -> Option<EditList> {
     let view = cx.view;
@@ -28,6 +28,7 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
     let join = view.node(proof.join).name();
     let site = if join.is_empty() { view.name(proof.output) } else { join };
     let mut emit = Emit::new(names, dtype, proof.axes, format!("residual: {site}"));
+    emit.opset = view.opset();
     emit.edits.remove = proof.branch().removed.iter().copied().collect();
     let mut input = view.name(proof.fork).to_owned();
     let last = proof.branch().items.len().checked_sub(1)?;
@@ -39,6 +40,9 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
                 let window = choice.host.window(i)?;
                 let body = conv.kernel(cx.facts)?.placed_in(&conv.window, window)?;
                 let kernel = widen(&body, choice.host.carry(i)?, lin, lout, choice.host.pair_scale(i))?;
+                if !tensor::fits(dtype, kernel.weight.iter().chain(kernel.bias.iter().flatten())) {
+                    return None;
+                }
                 emit.conv(&conv.name, &conv.weight_name, &kernel, &conv.own_window(window)?, &input, &output);
             }
             Kind::Pass(pass) => pass.emit(cx, &mut emit, choice.host.form(i)?, &input, lin, &output),
@@ -92,7 +96,10 @@ fn provide(
     wide: &str,
     layout: &[Slot],
 ) -> Option<()> {
-    let needed: Vec<ValueId> = item.values.iter().copied().filter(|v| proof.branch().is_needed(cx, *v)).collect();
+    // A node that stays, a `Split` with another reader say, goes on computing its tensors itself.
+    let branch = proof.branch();
+    let goes = |v: ValueId| cx.view.def(v).is_some_and(|n| branch.removed.contains(&n));
+    let needed: Vec<ValueId> = item.values.iter().copied().filter(|v| goes(*v) && branch.is_needed(cx, *v)).collect();
     if needed.is_empty() {
         return Some(());
     }

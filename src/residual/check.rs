@@ -238,6 +238,8 @@ impl Placing<'_> {
         let mut along = vec![1; axes];
         let mut beside = vec![1; axes];
         let mut before: Vec<&LinearMap> = Vec::new();
+        // A Pad stands in front, and no convolution yet that takes its entries away again.
+        let mut padded = false;
         for (i, entry) in self.branch.items.iter().enumerate() {
             match &entry.kind {
                 Kind::Conv(conv) => {
@@ -248,7 +250,7 @@ impl Placing<'_> {
                     let piece = items.iter().position(|item| *item == i).and_then(|p| pieces.get(p));
                     let (carry, window) = match piece {
                         Some(map) => {
-                            self.fits(conv, map, &before, (&along, &beside))?;
+                            self.fits(conv, map, &before, (&along, &beside), padded)?;
                             carried = (image(carried.0, map), map.kernel.outputs());
                             beside.iter_mut().zip(&map.window.stride).for_each(|(b, s)| *b *= s);
                             before.push(map);
@@ -256,12 +258,14 @@ impl Placing<'_> {
                         }
                         None => self.dirac(conv)?,
                     };
+                    padded &= !conv.is_padded_before();
                     along.iter_mut().zip(&conv.window.stride).for_each(|(b, s)| *b *= s);
                     host.carries.push(Some(carry));
                     host.windows.push(Some(window));
                     host.forms.push(None);
                 }
                 Kind::Pass(pass) => {
+                    padded |= pass.padding().iter().any(|p| *p != (0, 0));
                     let alone = self.activations_around(i) == 1;
                     host.forms.push(Some(pass.form(self.cx, Arrival { carried: carried.0, axis, alone })?));
                     host.carries.push(None);
@@ -313,12 +317,13 @@ impl Placing<'_> {
         map: &LinearMap,
         before: &[&LinearMap],
         (along, beside): (&[usize], &[usize]),
+        padded: bool,
     ) -> Result<(), Reject> {
         let refuse = |reason| Err(self.blame(conv, RejectCode::ShortcutDoesNotFit, reason));
         if map.is_pointwise() {
             return Ok(());
         }
-        if conv.is_padded_before() {
+        if padded {
             return refuse(
                 "the shortcut's window is wider than one entry, and a Pad stands in front of this convolution",
             );

@@ -24,13 +24,15 @@ pub struct Emit<'a> {
     pub axes: usize,
     /// The axis of the channels of the tensor in hand: 1, or 2 where several maps are stacked.
     pub axis: usize,
+    /// Opset of the model, where it is known: what older ones lack is not used.
+    pub opset: i64,
 }
 
 impl<'a> Emit<'a> {
     /// Starts an edit whose new nodes say `provenance`.
     pub fn new(names: &'a mut Names, dtype: DataType, axes: usize, provenance: String) -> Self {
         let edits = EditList { provenance, ..EditList::default() };
-        Self { names, edits, dtype, axes, axis: 1 }
+        Self { names, edits, dtype, axes, axis: 1, opset: 0 }
     }
 
     /// A name that nothing in the model has.
@@ -96,12 +98,13 @@ impl<'a> Emit<'a> {
         name
     }
 
-    /// Adds a boolean mask shaped `[C, 1, ...]`.
-    pub fn mask(&mut self, hint: &str, values: &[bool]) -> String {
+    /// Adds a boolean mask shaped `[C, 1, ...]` that is true where `layout` has nothing of the body. Channels of zeros
+    /// are among them: a function that is infinite at 0 would make NaNs of the weights 0 that read them.
+    pub fn mask(&mut self, hint: &str, layout: &[Slot]) -> String {
         let name = self.fresh(hint);
         let mut dims = vec![1; self.axes + 1];
-        dims[0] = values.len() as i64;
-        let raw: Vec<u8> = values.iter().map(|b| u8::from(*b)).collect();
+        dims[0] = layout.len() as i64;
+        let raw: Vec<u8> = layout.iter().map(|s| u8::from(s.body.is_none())).collect();
         self.edits.add_initializers.push(TensorProto {
             name: Some(name.clone()),
             dims,
@@ -134,7 +137,7 @@ impl<'a> Emit<'a> {
     }
 
     /// Takes the channels at `columns`, in that order: nothing when that is all of them, a `Slice` when they
-    /// are neighbours, a `Gather` otherwise. Returns the name that holds the result.
+    /// are neighbours (bounds are inputs since opset 10), a `Gather` otherwise. Returns the name that holds the result.
     pub fn take(&mut self, name: &str, input: &str, width: usize, columns: &[usize], output: Option<&str>) -> String {
         let run = columns.windows(2).all(|w| w[1] == w[0] + 1);
         let all = run && columns.len() == width;
@@ -144,7 +147,7 @@ impl<'a> Emit<'a> {
         let output = output.map_or_else(|| self.fresh(&format!("{name}_out")), str::to_owned);
         if all {
             self.node("Identity", name, &[input], &output, Vec::new());
-        } else if run && !columns.is_empty() {
+        } else if run && !columns.is_empty() && self.opset >= 10 {
             let start = columns[0] as i64;
             let starts = self.int64s(&format!("{name}_starts"), &[start]);
             let ends = self.int64s(&format!("{name}_ends"), &[start + columns.len() as i64]);

@@ -5,6 +5,7 @@
 //! finite value. Every other elementwise function passes by `Where(mask, x, f(x))`.
 
 use crate::algebra::Slot;
+use crate::facts::Interval;
 use crate::graph::{NodeId, ValueId};
 use crate::plan::options::ActivationForm;
 use crate::residual::emit::Emit;
@@ -63,7 +64,8 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
             let channels = cx.facts.channels(cx.view.input(node, 0)?)?;
             (Kind::Slope(vec![f64::from(cx.view.attr_f(node, "alpha").unwrap_or(0.01)); channels]), 0)
         }
-        "PRelu" => {
+        // Before opset 7 a slope did not broadcast.
+        "PRelu" if cx.view.opset() >= 7 => {
             let x = cx.view.input(node, 0)?;
             let slope = cx.facts.constant(cx.view.input(node, 1)?)?;
             let channels = cx.facts.channels(x)?;
@@ -95,7 +97,7 @@ fn clip(cx: Context<'_>, node: NodeId) -> Option<(Kind, usize)> {
     };
     let lo = bound(1, "min", f64::NEG_INFINITY)?;
     let hi = bound(2, "max", f64::INFINITY)?;
-    (lo <= hi).then_some((Kind::Bounds(lo, hi), 0))
+    bounded(lo, hi).map(|kind| (kind, 0))
 }
 
 fn scalar_bound(cx: Context<'_>, node: NodeId, op: &str) -> Option<(Kind, usize)> {
@@ -109,12 +111,23 @@ fn scalar_bound(cx: Context<'_>, node: NodeId, op: &str) -> Option<(Kind, usize)
         return None;
     }
     let bound = constant.data.iter().copied().next()?;
-    let kind = if op == "Max" { Kind::Bounds(bound, f64::INFINITY) } else { Kind::Bounds(f64::NEG_INFINITY, bound) };
-    Some((kind, slot))
+    let kind = if op == "Max" { bounded(bound, f64::INFINITY) } else { bounded(f64::NEG_INFINITY, bound) };
+    Some((kind?, slot))
+}
+
+/// Bounds that leave something between them.
+fn bounded(lo: f64, hi: f64) -> Option<Kind> {
+    (lo <= hi && lo < f64::INFINITY && hi > f64::NEG_INFINITY).then_some(Kind::Bounds(lo, hi))
 }
 
 impl Pass for Activation {
-    fn form(&self, cx: Context<'_>, Arrival { carried, alone, .. }: Arrival) -> Result<Form, Reject> {
+    fn form(&self, cx: Context<'_>, Arrival { carried, axis, alone }: Arrival) -> Result<Form, Reject> {
+        if axis != 1 && matches!(self.kind, Kind::Slope(_)) {
+            let reason = "its slopes would have to differ between maps that are stacked";
+            return Err(Reject::at(cx.view, self.node, RejectCode::CannotPass, reason));
+        }
+        // Maps that are stacked hold zeros beside what one of them carries.
+        let carried = if axis == 1 { carried } else { carried.hull(Interval::new(0.0, 0.0)) };
         let identity = match &self.kind {
             Kind::Slope(_) => carried.lo >= 0.0,
             Kind::Bounds(lo, hi) => carried.lo >= *lo && carried.hi <= *hi,
@@ -146,6 +159,9 @@ impl Pass for Activation {
             Form::Prelu
         } else if bounds {
             Form::Bounds
+        } else if !self.uniform {
+            // A `PRelu` with a slope a channel needs more slopes in any case.
+            Form::Prelu
         } else if opset >= 9 {
             Form::Select
         } else {
@@ -202,8 +218,7 @@ impl Pass for Activation {
             (Form::Select, _) => {
                 let computed = emit.fresh(&format!("{name}_computed"));
                 self.copy(cx, emit, input, &computed);
-                let mask: Vec<bool> = lin.iter().map(|s| s.is_carried()).collect();
-                let mask = emit.mask(&format!("{name}_mask"), &mask);
+                let mask = emit.mask(&format!("{name}_mask"), lin);
                 emit.node("Where", &format!("{name}_select"), &[&mask, input, &computed], output, Vec::new());
             }
             _ => self.copy(cx, emit, input, output),

@@ -7,7 +7,7 @@ use crate::graph::{NodeId, ValueId};
 use crate::residual::emit::Emit;
 use crate::residual::reject::Reject;
 
-use super::{Arrival, Context, Form, Found, Pass, Reading, Step, data_inputs, found};
+use super::{Arrival, Context, Form, Found, Pass, Reading, Step, data_inputs, found, moved};
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
     match cx.view.op(node) {
@@ -47,8 +47,8 @@ fn concat(cx: Context<'_>, node: NodeId) -> Found {
 }
 
 impl Pass for Joined {
-    fn form(&self, _: Context<'_>, _: Arrival) -> Result<Form, Reject> {
-        Ok(Form::Moved)
+    fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
+        moved(cx, self.node, arrival)
     }
 
     fn moves_only(&self) -> bool {
@@ -122,8 +122,8 @@ impl Part {
 }
 
 impl Pass for Part {
-    fn form(&self, _: Context<'_>, _: Arrival) -> Result<Form, Reject> {
-        Ok(Form::Moved)
+    fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
+        moved(cx, self.node, arrival)
     }
 
     fn moves_only(&self) -> bool {

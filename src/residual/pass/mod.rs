@@ -262,6 +262,15 @@ pub(crate) fn data_inputs(cx: Context<'_>, node: NodeId) -> Vec<ValueId> {
     inputs
 }
 
+/// [`Form::Moved`] for what acts on axis 1, as long as the channels stand there.
+fn moved(cx: Context<'_>, node: NodeId, arrival: Arrival) -> Result<Form, Reject> {
+    if arrival.axis == 1 {
+        return Ok(Form::Moved);
+    }
+    let reason = "it acts on maps that are stacked, not on their channels";
+    Err(Reject::at(cx.view, node, RejectCode::CannotPass, reason))
+}
+
 /// True when the user lets the tool choose `form`.
 fn allowed(options: &Options, form: ActivationForm) -> bool {
     options.activation == ActivationForm::Auto || options.activation == form

@@ -6,7 +6,7 @@ use crate::graph::{NodeId, ValueId};
 use crate::residual::emit::Emit;
 use crate::residual::reject::Reject;
 
-use super::{Arrival, Context, Form, Found, Pass, Reading, Step, found};
+use super::{Arrival, Context, Form, Found, Pass, Reading, Step, found, moved};
 
 /// What a `Pad` adds along each axis, in front and behind (ONNX `Pad`, all opsets).
 pub(crate) struct Padding {
@@ -78,8 +78,8 @@ struct Padded {
 }
 
 impl Pass for Padded {
-    fn form(&self, _: Context<'_>, _: Arrival) -> Result<Form, Reject> {
-        Ok(Form::Moved)
+    fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
+        moved(cx, self.node, arrival)
     }
 
     fn moves_only(&self) -> bool {

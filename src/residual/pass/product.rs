@@ -60,7 +60,13 @@ impl Pass for Operand {
             let reason = "extending a gate needs opset 11 (Pad with a value)";
             return Err(refuse(RejectCode::Opset, reason).hint("convert the model to a newer opset"));
         }
-        let size = |v: ValueId| cx.facts.shape(v).and_then(|s| s.get(arrival.axis)).and_then(Dim::known);
+        let at = |v: ValueId, axis: usize| cx.facts.shape(v).and_then(|s| s.get(axis)).and_then(Dim::known);
+        let size = |v: ValueId| at(v, arrival.axis);
+        let (maps, weights) = (at(self.input, 1), at(self.other, 1));
+        if arrival.axis != 1 && weights != Some(1) && (weights.is_none() || weights != maps) {
+            let reason = "it weights one map in several ways, so carried channels would be summed up";
+            return Err(refuse(RejectCode::CannotPass, reason));
+        }
         if size(self.input).is_none() || size(self.input) != size(self.other) {
             let reason = "its operands are not known to have the same channels";
             return Err(refuse(RejectCode::SizeUnknown, reason));

@@ -7,7 +7,7 @@ use crate::graph::{NodeId, Use, ValueId};
 use crate::residual::emit::Emit;
 use crate::residual::reject::Reject;
 
-use super::{Arrival, Context, Form, Found, Pass, Reading, Step, found};
+use super::{Arrival, Context, Form, Found, Pass, Reading, Step, found, moved};
 
 struct Shuffle {
     node: NodeId,
@@ -43,8 +43,8 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
 }
 
 impl Pass for Shuffle {
-    fn form(&self, _: Context<'_>, _: Arrival) -> Result<Form, Reject> {
-        Ok(Form::Moved)
+    fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
+        moved(cx, self.node, arrival)
     }
 
     fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, lin: &[Slot], output: &str) {

@@ -46,7 +46,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
     let (input, nodes, floor) = gated.or_else(|| extents.into_iter().next().map(|(i, n)| (i, n, None)))?;
     let reads: Vec<Use> = cx.view.uses(input).iter().copied().filter(|u| nodes.contains(&u.node)).collect();
     // What reads its input once is a chain of operators, each of which passes by itself.
-    if nodes.len() < 2 || reads.len() < 2 {
+    if reads.len() < 2 {
         return None;
     }
     let scale = pair_scale(cx, input, &nodes);
@@ -152,6 +152,10 @@ fn at(cx: Context<'_>, input: ValueId, nodes: &[NodeId], x: f64, fixed: Option<(
 
 fn scalar(cx: Context<'_>, node: NodeId, of: impl Fn(usize) -> Option<f64>) -> Option<f64> {
     let x = of(0)?;
+    // `Max` and `Min` take any number of inputs.
+    if cx.view.inputs(node).len() > 2 && cx.view.op(node) != "Clip" {
+        return None;
+    }
     let attribute = |name: &str, default: f64| cx.view.attr_f(node, name).map_or(default, f64::from);
     Some(match cx.view.op(node) {
         "Add" => x + of(1)?,
@@ -210,9 +214,12 @@ fn floor(cx: Context<'_>, input: ValueId, nodes: &[NodeId], node: NodeId) -> Opt
         "Clip" => clip_bounds(cx, node).filter(|(lo, hi)| lo < hi && lo.is_finite() && hi.is_finite())?,
         _ => return None,
     };
+    let up_to = nodes.iter().position(|n| *n == node)? + 1;
     let identity = POINTS.iter().all(|x| {
         let x = f64::from(*x as f32);
-        at(cx, input, nodes, x, Some((node, bounds.1))) == Some(x)
+        // A gate that is no number there would spoil what it should let through.
+        at(cx, input, &nodes[..up_to], x, None).is_some_and(|gate| !gate.is_nan())
+            && at(cx, input, nodes, x, Some((node, bounds.1))) == Some(x)
     });
     identity.then_some(Floor { node, bounds })
 }
@@ -275,8 +282,7 @@ impl Pass for Written {
         }
         if let (Form::Select, Some(value)) = (form, last.and_then(|n| cx.view.output(n))) {
             let site = cx.view.name(value).to_owned();
-            let mask: Vec<bool> = lin.iter().map(|s| s.is_carried()).collect();
-            let mask = emit.mask(&format!("{site}_mask"), &mask);
+            let mask = emit.mask(&format!("{site}_mask"), lin);
             let computed = names.get(&value).cloned().unwrap_or_default();
             emit.node("Where", &format!("{site}_select"), &[&mask, input, &computed], output, Vec::new());
         }
