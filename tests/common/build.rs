@@ -1,6 +1,7 @@
 //! Builds small ONNX models in memory.
 #![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+use onnx_rm::facts::tensor::read_f64;
 use onnx_rm::onnx::attribute_proto::AttributeType;
 use onnx_rm::onnx::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
@@ -48,11 +49,25 @@ pub struct ConvArgs {
     pub dilation: usize,
     pub group: usize,
     pub bias: bool,
+    /// Begins, then ends, instead of `pad` everywhere.
+    pub pads: Option<Vec<i64>>,
+    pub auto_pad: Option<&'static str>,
 }
 
 /// A convolution over two axes that keeps the size.
 pub fn conv(inputs: usize, outputs: usize, kernel: usize) -> ConvArgs {
-    ConvArgs { inputs, outputs, kernel: vec![kernel; 2], stride: 1, pad: kernel / 2, dilation: 1, group: 1, bias: true }
+    ConvArgs {
+        inputs,
+        outputs,
+        kernel: vec![kernel; 2],
+        stride: 1,
+        pad: kernel / 2,
+        dilation: 1,
+        group: 1,
+        bias: true,
+        pads: None,
+        auto_pad: None,
+    }
 }
 
 impl ConvArgs {
@@ -75,6 +90,18 @@ impl ConvArgs {
     }
     pub fn pad(mut self, pad: usize) -> Self {
         self.pad = pad;
+        self
+    }
+    pub fn pads(mut self, pads: &[i64]) -> Self {
+        self.pads = Some(pads.to_vec());
+        self
+    }
+    pub fn auto_pad(mut self, auto_pad: &'static str) -> Self {
+        self.auto_pad = Some(auto_pad);
+        self
+    }
+    pub fn unbiased(mut self) -> Self {
+        self.bias = false;
         self
     }
 }
@@ -172,6 +199,10 @@ impl Build {
     /// A convolution whose weights are there already.
     pub fn conv_with(&mut self, inputs: &[&str], a: &ConvArgs) -> String {
         let axes = a.kernel.len();
+        let padding = match a.auto_pad {
+            Some(how) => string("auto_pad", how),
+            None => ints("pads", &a.pads.clone().unwrap_or_else(|| vec![a.pad as i64; 2 * axes])),
+        };
         self.node(
             "Conv",
             inputs,
@@ -179,10 +210,31 @@ impl Build {
                 ints("dilations", &vec![a.dilation as i64; axes]),
                 int("group", a.group as i64),
                 ints("kernel_shape", &a.kernel.iter().map(|k| *k as i64).collect::<Vec<_>>()),
-                ints("pads", &vec![a.pad as i64; 2 * axes]),
+                padding,
                 ints("strides", &vec![a.stride as i64; axes]),
             ],
         )
+    }
+
+    /// One float of no axis.
+    pub fn scalar(&mut self, value: f64) -> String {
+        self.floats(&[], vec![value])
+    }
+
+    /// Channels `from..to` of `x`.
+    pub fn slice(&mut self, x: &str, from: i64, to: i64) -> String {
+        let (starts, ends, axes) = (self.ints(&[from]), self.ints(&[to]), self.ints(&[1]));
+        self.node("Slice", &[x, &starts, &ends, &axes], vec![])
+    }
+
+    /// `x` parted into as many channels each as `parts` says.
+    pub fn split(&mut self, x: &str, parts: &[i64]) -> Vec<String> {
+        let sizes = self.ints(parts);
+        self.nodes("Split", &[x, &sizes], parts.len(), vec![int("axis", 1)])
+    }
+
+    pub fn concat(&mut self, parts: &[&str]) -> String {
+        self.node("Concat", parts, vec![int("axis", 1)])
     }
 
     pub fn relu(&mut self, x: &str) -> String {
@@ -240,6 +292,15 @@ pub fn ints(name: &str, value: &[i64]) -> AttributeProto {
     }
 }
 
+pub fn string(name: &str, value: &str) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.into()),
+        r#type: Some(AttributeType::String as i32),
+        s: Some(value.as_bytes().to_vec().into()),
+        ..AttributeProto::default()
+    }
+}
+
 pub fn float_type(shape: Option<&[i64]>) -> TypeProto {
     let shape = shape.map(|s| TensorShapeProto {
         dim: s
@@ -265,6 +326,20 @@ pub fn float_type(shape: Option<&[i64]>) -> TypeProto {
 
 pub fn value_info(name: &str, shape: &[i64]) -> ValueInfoProto {
     ValueInfoProto { name: Some(name.into()), r#type: Some(float_type(Some(shape))), ..ValueInfoProto::default() }
+}
+
+/// `model` with every float32 as `dtype`: constants rounded, inputs and outputs declared anew.
+pub fn retyped(mut model: ModelProto, dtype: DataType) -> ModelProto {
+    let graph = model.graph.as_mut().unwrap();
+    for tensor in graph.initializer.iter_mut().filter(|t| t.data_type == Some(DataType::Float as i32)) {
+        *tensor = onnx_rm::facts::tensor::write(tensor.name(), &read_f64(tensor).unwrap(), dtype);
+    }
+    for info in graph.input.iter_mut().chain(&mut graph.output) {
+        if let Some(type_proto::Value::TensorType(t)) = info.r#type.as_mut().and_then(|t| t.value.as_mut()) {
+            t.elem_type = Some(dtype as i32);
+        }
+    }
+    model
 }
 
 /// The article's residual block: `relu(x)`, then `x + conv(relu(conv(x)))` with `channels` throughout.

@@ -59,19 +59,42 @@ pub fn evaluate(model: &ModelProto, seed: u64) -> Vec<ArrayD<f64>> {
         .collect()
 }
 
-/// Largest difference of any output over the largest value of that output.
-pub fn distance(a: &ModelProto, b: &ModelProto) -> f64 {
-    let mut worst: f64 = 0.0;
-    for seed in [1, 2] {
-        for (x, y) in evaluate(a, seed).iter().zip(&evaluate(b, seed)) {
-            assert_eq!(x.shape(), y.shape());
-            let largest = x.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+/// What a model computes in float64 for two seeded inputs.
+pub struct Expected(Vec<Vec<ArrayD<f64>>>);
+
+impl Expected {
+    const SEEDS: [u64; 2] = [1, 2];
+
+    pub fn of(model: &ModelProto) -> Self {
+        let expected = Self(Self::SEEDS.iter().map(|seed| evaluate(model, *seed)).collect());
+        for output in expected.0.iter().flatten() {
+            let largest = largest(output);
             assert!(largest > 1e-3 && largest.is_finite(), "an output without evidence");
-            let diff = (x - y).iter().fold(0.0_f64, |m, v| if v.is_nan() { f64::INFINITY } else { m.max(v.abs()) });
-            worst = worst.max(diff / largest);
         }
+        expected
     }
-    worst
+
+    /// Largest difference of any output of `model` over the largest value of that output.
+    pub fn distance(&self, model: &ModelProto) -> f64 {
+        let mut worst: f64 = 0.0;
+        for (seed, outputs) in Self::SEEDS.iter().zip(&self.0) {
+            for (x, y) in outputs.iter().zip(&evaluate(model, *seed)) {
+                assert_eq!(x.shape(), y.shape());
+                worst = worst.max(largest(&(x - y)) / largest(x));
+            }
+        }
+        worst
+    }
+}
+
+/// The largest absolute value; a NaN is larger than every number.
+fn largest(values: &ArrayD<f64>) -> f64 {
+    values.iter().fold(0.0_f64, |m, v| if v.is_nan() { f64::INFINITY } else { m.max(v.abs()) })
+}
+
+/// [`Expected::distance`] of `b` from `a`.
+pub fn distance(a: &ModelProto, b: &ModelProto) -> f64 {
+    Expected::of(a).distance(b)
 }
 
 pub fn rewrite(model: &ModelProto, options: &Options) -> (ModelProto, Outcome) {

@@ -1,0 +1,116 @@
+//! Branches whose channels are parted, moved and joined.
+
+use super::{Block, C};
+use crate::common::*;
+
+pub(super) const BLOCKS: &[(&str, Block)] = &[
+    ("concat that holds the fork", |b, x| {
+        let y = b.conv(x, &conv(C, 4, 3));
+        let y = b.relu(&y);
+        let c = b.node("Concat", &[x, &y], vec![int("axis", 1)]);
+        let y = b.conv(&c, &conv(C + 4, C, 3));
+        b.add(&y, x)
+    }),
+    ("split and concat", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 1));
+        let y = b.relu(&y);
+        let parts = b.ints(&[4, 4]);
+        let p = b.nodes("Split", &[&y, &parts], 2, vec![int("axis", 1)]);
+        let z = b.conv(&p[0], &conv(4, 4, 3));
+        let z = b.relu(&z);
+        let c = b.node("Concat", &[&z, &p[1]], vec![int("axis", -3)]);
+        let y = b.conv(&c, &conv(8, C, 1));
+        b.add(&y, x)
+    }),
+    ("channel shuffle", |b, x| {
+        let y = b.conv(x, &conv(C, 12, 1).group(3));
+        let y = b.relu(&y);
+        let (parted, whole) = (b.ints(&[0, 3, 4, 8, 8]), b.ints(&[0, 12, 8, 8]));
+        let y = b.node("Reshape", &[&y, &parted], vec![]);
+        let y = b.node("Transpose", &[&y], vec![ints("perm", &[0, 2, 1, 3, 4])]);
+        let y = b.node("Reshape", &[&y, &whole], vec![]);
+        let y = b.conv(&y, &conv(12, 12, 3).group(12));
+        let y = b.conv(&y, &conv(12, C, 1).group(3));
+        b.add(&y, x)
+    }),
+    ("res2net", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 1));
+        let y = b.relu(&y);
+        let p = b.split(&y, &[2, 2, 2, 2]);
+        let first = b.conv(&p[0], &conv(2, 2, 3));
+        let first = b.relu(&first);
+        let second = b.add(&first, &p[1]);
+        let second = b.conv(&second, &conv(2, 2, 3));
+        let second = b.relu(&second);
+        let third = b.add(&second, &p[2]);
+        let third = b.conv(&third, &conv(2, 2, 3));
+        let third = b.relu(&third);
+        let y = b.concat(&[&first, &second, &third, &p[3]]);
+        let y = b.conv(&y, &conv(8, C, 1));
+        b.add(&y, x)
+    }),
+    ("sum of a part of the channels", |b, x| {
+        // A dual path network: four channels are summed up, the others are new.
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 7, 3));
+        let (kept, own) = (b.slice(x, 0, 4), b.slice(&y, 0, 4));
+        let new = b.slice(&y, 4, i64::MAX);
+        let sum = b.add(&kept, &own);
+        b.concat(&[&sum, &new])
+    }),
+    ("ghost module", |b, x| {
+        let ghost = |b: &mut Build, y: &str, inputs: usize, half: usize, active: bool| {
+            let p = b.conv(y, &conv(inputs, half, 1));
+            let p = if active { b.relu(&p) } else { p };
+            let q = b.conv(&p, &conv(half, half, 3).group(half));
+            let q = if active { b.relu(&q) } else { q };
+            b.concat(&[&p, &q])
+        };
+        let y = ghost(b, x, C, 4, true);
+        let y = ghost(b, &y, 8, C / 2, false);
+        b.add(&y, x)
+    }),
+    ("cross stage partial", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 1));
+        let y = b.node("HardSwish", &[&y], vec![]);
+        let p = b.split(&y, &[4, 4]);
+        let z = b.conv(&p[1], &conv(4, 4, 3));
+        let z = b.node("HardSwish", &[&z], vec![]);
+        let c = b.concat(&[&p[0], &p[1], &z]);
+        let y = b.conv(&c, &conv(12, C, 1));
+        b.add(&y, x)
+    }),
+    ("fork sliced at once", |b, x| {
+        let p = b.slice(x, 2, 6);
+        let y = b.conv(&p, &conv(4, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 3));
+        b.add(&y, x)
+    }),
+    ("concat behind the last convolution", |b, x| {
+        let y = b.conv(x, &conv(C, 4, 1));
+        let y = b.relu(&y);
+        let (p, q) = (b.conv(&y, &conv(4, 2, 1)), b.conv(&y, &conv(4, 4, 3)));
+        let y = b.concat(&[&p, &q]);
+        b.add(&y, x)
+    }),
+    ("the same part twice", |b, x| {
+        let y = b.conv(x, &conv(C, 4, 1));
+        let y = b.relu(&y);
+        let c = b.concat(&[&y, &y]);
+        let y = b.conv(&c, &conv(8, C, 3));
+        b.add(&y, x)
+    }),
+    ("mixed kernel sizes", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 1));
+        let y = b.relu(&y);
+        let p = b.split(&y, &[3, 5]);
+        let q = b.conv(&p[0], &conv(3, 3, 3).group(3));
+        let r = b.conv(&p[1], &conv(5, 5, 5).group(5));
+        let y = b.concat(&[&q, &r]);
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 1));
+        b.add(&y, x)
+    }),
+];

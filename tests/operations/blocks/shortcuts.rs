@@ -1,0 +1,166 @@
+//! Shortcuts that compute something.
+
+use super::{Block, C};
+use crate::common::*;
+
+/// The mean over two by two entries, every second one along both axes.
+fn halved(b: &mut Build, x: &str) -> String {
+    b.node("AveragePool", &[x], vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])])
+}
+
+/// Two convolutions to ten channels; the first steps by two.
+fn strided(b: &mut Build, x: &str) -> String {
+    let y = b.conv(x, &conv(C, 8, 3).stride(2));
+    let y = b.relu(&y);
+    b.conv(&y, &conv(8, 10, 3))
+}
+
+pub(super) const BLOCKS: &[(&str, Block)] = &[
+    ("projection with stride", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3).stride(2));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 10, 3));
+        let s = b.conv(x, &conv(C, 10, 1).stride(2));
+        b.add(&y, &s)
+    }),
+    ("projection with stride in the second convolution", |b, x| {
+        let y = b.conv(x, &conv(C, 4, 1));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(4, 4, 3).stride(2));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(4, 10, 1));
+        let s = b.conv(x, &conv(C, 10, 1).stride(2));
+        let s = b.batch_norm(&s, 10);
+        b.add(&y, &s)
+    }),
+    ("wide projection", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3).stride(2));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 10, 3));
+        let s = b.conv(x, &conv(C, 10, 3).stride(2));
+        b.add(&y, &s)
+    }),
+    ("grouped projection", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 10, 3));
+        let s = b.conv(x, &conv(C, 10, 1).group(2));
+        b.add(&y, &s)
+    }),
+    ("option A", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3).stride(2));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 10, 3));
+        let (starts, ends) = (b.ints(&[0, 0]), b.ints(&[i64::MAX, i64::MAX]));
+        let (axes, steps) = (b.ints(&[2, 3]), b.ints(&[2, 2]));
+        let s = b.node("Slice", &[x, &starts, &ends, &axes, &steps], vec![]);
+        let pads = b.ints(&[0, 2, 0, 0, 0, 2, 0, 0]);
+        let s = b.node("Pad", &[&s, &pads], vec![]);
+        b.add(&y, &s)
+    }),
+    ("average pool shortcut", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3).stride(2));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 10, 3));
+        let s = b.node(
+            "AveragePool",
+            &[x],
+            vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2]), int("ceil_mode", 1)],
+        );
+        let s = b.conv(&s, &conv(C, 10, 1));
+        b.add(&y, &s)
+    }),
+    ("channel slice shortcut", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 4, 3));
+        let (starts, ends, axes) = (b.ints(&[1]), b.ints(&[5]), b.ints(&[1]));
+        let s = b.node("Slice", &[x, &starts, &ends, &axes], vec![]);
+        b.add(&y, &s)
+    }),
+    ("average pool and 1x1 beside a late stride", |b, x| {
+        let y = b.conv(x, &conv(C, 4, 1));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(4, 4, 3).stride(2));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(4, 10, 1));
+        let s = halved(b, x);
+        let s = b.conv(&s, &conv(C, 10, 1));
+        let s = b.batch_norm(&s, 10);
+        b.add(&y, &s)
+    }),
+    ("average pool on both sides", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = halved(b, &y);
+        let y = b.conv(&y, &conv(8, C, 1));
+        let s = halved(b, x);
+        b.add(&y, &s)
+    }),
+    ("average pool that counts its padding", |b, x| {
+        let y = b.conv(x, &conv(C, C, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(C, C, 1));
+        let pool = vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1; 4]), int("count_include_pad", 1)];
+        let s = b.node("AveragePool", &[x], pool);
+        b.add(&y, &s)
+    }),
+    ("depthwise and 1x1 wider than the branch", |b, x| {
+        let y = strided(b, x);
+        let s = b.conv(x, &conv(C, C, 5).group(C).stride(2));
+        let s = b.conv(&s, &conv(C, 10, 1));
+        b.add(&y, &s)
+    }),
+    ("dilated shortcut", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 10, 3));
+        let s = b.conv(x, &conv(C, 10, 3).dilation(2));
+        b.add(&y, &s)
+    }),
+    ("positive shortcut", |b, x| {
+        let y = strided(b, x);
+        let w = b.random(&[10, C, 1, 1], 0.5);
+        let tensor = b.graph.initializer.iter_mut().find(|t| t.name() == w).unwrap();
+        let values = onnx_rm::facts::tensor::read_f64(tensor).unwrap().mapv(f64::abs);
+        *tensor = onnx_rm::facts::tensor::write(&w, &values, onnx_rm::onnx::tensor_proto::DataType::Float);
+        let s = b.conv_with(&[x, &w], &conv(C, 10, 1).stride(2));
+        b.add(&y, &s)
+    }),
+    ("scaled shortcut", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 3));
+        let k = b.random(&[1, C, 1, 1], 1.0);
+        let s = b.node("Mul", &[x, &k], vec![]);
+        b.add(&s, &y)
+    }),
+    ("batch norm as shortcut", |b, x| {
+        let y = b.conv(x, &conv(C, C, 3));
+        let s = b.batch_norm(x, C);
+        b.add(&s, &y)
+    }),
+    ("part of a split as shortcut", |b, x| {
+        let p = b.split(x, &[2, 4]);
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 4, 3));
+        b.add(&y, &p[1])
+    }),
+    ("every second pixel", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3).stride(2));
+        let y = b.node("LeakyRelu", &[&y], vec![]);
+        let y = b.conv(&y, &conv(8, C, 3));
+        let one = vec![ints("kernel_shape", &[1, 1]), ints("strides", &[2, 2])];
+        let s = b.node("AveragePool", &[x], one);
+        b.add(&y, &s)
+    }),
+    ("wide shortcut beside a branch that is activated first", |b, x| {
+        let y = b.relu(x);
+        let y = b.conv(&y, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 3));
+        let s = b.conv(x, &conv(C, C, 3));
+        b.add(&y, &s)
+    }),
+];

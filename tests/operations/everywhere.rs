@@ -1,0 +1,164 @@
+//! What holds for every block: it computes the same in every form, whoever else reads its tensors.
+
+use onnx_rm::onnx::attribute_proto::AttributeType;
+use onnx_rm::onnx::{AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
+use onnx_rm::plan::options::{ActivationForm, Downsample, Options, Target};
+
+use crate::blocks::{all, model_of, named, stays};
+use crate::common::*;
+use crate::{assert_none, assert_removed, complaint, options};
+
+#[test]
+fn every_block_computes_the_same_in_every_form() {
+    use ActivationForm::{Auto, Minmax, Pair, Prelu, Select};
+    let mut complaints = Vec::new();
+    for (name, block) in all() {
+        for signed in [false, true] {
+            let model = model_of(block, 7, signed).model();
+            let expected = Expected::of(&model);
+            let forms = [Auto, Prelu, Minmax, Pair, Select].map(|activation| Options { activation, ..options() });
+            let target = Options { target: Target::Onnxruntime, ..options() };
+            complaints.extend(forms.iter().chain([&target]).filter_map(|o| complaint(name, &model, &expected, o)));
+        }
+    }
+    assert_none(complaints);
+}
+
+#[test]
+fn both_recipes_of_a_projection_compute_the_same() {
+    for name in
+        ["projection with stride", "projection with stride in the second convolution", "grouped projection", "option A"]
+    {
+        let block = named(name);
+        for downsample in [Downsample::V1, Downsample::V2] {
+            assert_removed(name, &model_of(block, 11, true).model(), &Options { downsample, ..options() });
+        }
+    }
+}
+
+/// Joins that are left at most where every tensor is read elsewhere too.
+fn stay_read(name: &str) -> usize {
+    match name {
+        // Only a convolution that nothing else reads is cropped.
+        "causal convolution" | "causal and dilated" => 1,
+        // A function that is read elsewhere stays beside its copy, with the sum in it.
+        _ => 2 * stays(name),
+    }
+}
+
+#[test]
+fn tensors_read_twice_or_given_out_stay_right() {
+    for (name, block) in all() {
+        let base = model_of(block, 13, true).model();
+        let tensors: Vec<String> = base.graph.as_ref().unwrap().node.iter().flat_map(|n| n.output.clone()).collect();
+        // Every tensor of the block is read by a node of its own, and the even ones are graph outputs too.
+        let mut b = model_of(block, 13, true);
+        for (i, t) in tensors.iter().enumerate() {
+            let n = b.node("Neg", &[t], vec![]);
+            b.output(&n);
+            if i % 2 == 0 {
+                b.output(t);
+            }
+        }
+        let model = b.model();
+        let (after, outcome) = rewrite(&model, &options());
+        let d = distance(&model, &after);
+        assert!(d < ROUNDING, "{name}: differs by {d}\n{}", onnx_rm::graph::dump(&after));
+        let names =
+            |m: &ModelProto| m.graph.as_ref().unwrap().output.iter().map(|o| o.name().to_owned()).collect::<Vec<_>>();
+        assert_eq!(names(&model), names(&after), "{name}");
+        assert!(joins(&outcome) <= stay_read(name), "{name}: a second reader is no reason to keep a join");
+    }
+}
+
+/// `If(true) { Neg(captured) } else { Identity(captured) }`.
+fn capture(b: &mut Build, tensor: &str) -> String {
+    let branch = |op: &str| GraphProto {
+        name: Some(format!("{op}_body")),
+        node: vec![NodeProto {
+            name: Some(format!("{op}_inner")),
+            op_type: Some(op.into()),
+            input: vec![tensor.into()],
+            output: vec![format!("{op}_inner_out")],
+            ..NodeProto::default()
+        }],
+        output: vec![ValueInfoProto { name: Some(format!("{op}_inner_out")), ..ValueInfoProto::default() }],
+        ..GraphProto::default()
+    };
+    let graph = |name: &str, g: GraphProto| AttributeProto {
+        name: Some(name.into()),
+        r#type: Some(AttributeType::Graph as i32),
+        g: Some(Box::new(g).as_ref().clone().into()),
+        ..AttributeProto::default()
+    };
+    let zero = b.floats(&[], vec![0.0]);
+    let one = b.floats(&[], vec![1.0]);
+    let condition = b.node("Less", &[&zero, &one], vec![]);
+    b.node("If", &[&condition], vec![graph("then_branch", branch("Neg")), graph("else_branch", branch("Identity"))])
+}
+
+#[test]
+fn tensors_captured_by_a_subgraph_stay_right() {
+    for (name, block) in all() {
+        let base = model_of(block, 17, true).model();
+        let tensors: Vec<String> = base.graph.as_ref().unwrap().node.iter().map(|n| n.output[0].clone()).collect();
+        let mut b = model_of(block, 17, true);
+        for t in &tensors {
+            let out = capture(&mut b, t);
+            b.output(&out);
+        }
+        let model = b.model();
+        let (after, outcome) = rewrite(&model, &options());
+        let d = distance(&model, &after);
+        assert!(d < ROUNDING, "{name}: differs by {d}\n{}", onnx_rm::graph::dump(&after));
+        assert!(joins(&outcome) <= stay_read(name), "{name}");
+    }
+}
+
+#[test]
+fn an_initializer_that_another_node_reads_keeps_its_bytes() {
+    for (name, block) in all() {
+        let mut b = model_of(block, 19, true);
+        let weights: Vec<(String, usize)> = b
+            .graph
+            .initializer
+            .iter()
+            .filter(|t| t.data_type == Some(1))
+            .map(|t| (t.name().to_owned(), t.dims.len()))
+            .collect();
+        for (weight, _) in &weights {
+            let out = b.node("Cos", &[weight], vec![]);
+            b.output(&out);
+        }
+        let model = b.model();
+        let (after, _) = rewrite(&model, &options());
+        for (weight, _) in &weights {
+            let find =
+                |m: &ModelProto| m.graph.as_ref().unwrap().initializer.iter().find(|t| t.name() == weight).cloned();
+            assert_eq!(find(&model), find(&after), "{name}: {weight}");
+        }
+        let d = distance(&model, &after);
+        assert!(d < ROUNDING, "{name}: differs by {d}");
+    }
+}
+
+#[test]
+fn an_initializer_that_is_also_an_input_is_never_baked_in() {
+    for (name, block) in all() {
+        let plain = model_of(block, 23, true).model();
+        let mut model = plain.clone();
+        let graph = model.graph.as_mut().unwrap();
+        // Every float initializer can be overridden by the caller.
+        for t in graph.initializer.clone() {
+            if t.data_type == Some(1) {
+                let mut info = graph.input[0].clone();
+                info.name = t.name.clone();
+                graph.input.push(info);
+            }
+        }
+        let (after, outcome) = rewrite(&model, &options());
+        let removed: Vec<_> = outcome.removed().collect();
+        assert!(removed.is_empty(), "{name}: {removed:?}");
+        assert_eq!(model, after, "{name}: nothing was to be done, so nothing may change");
+    }
+}

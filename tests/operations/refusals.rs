@@ -1,0 +1,317 @@
+//! What cannot be removed: it stays as it is, and the reason names the operator to blame.
+
+use onnx_rm::onnx::NodeProto;
+use onnx_rm::plan::options::{Downsample, Families, Options, Selector};
+
+use crate::blocks::{Block, C, basic_with, model_of};
+use crate::common::*;
+use crate::{options, refusals};
+
+/// What it is, the code of the refusal, the operator that it blames, and the block.
+type Case = (&'static str, &'static str, &'static str, Block);
+
+const ON_THE_BRANCH: &[Case] = &[
+    ("max pool", "cannot-pass", "MaxPool", |b, x| {
+        basic_with(b, x, |b, y| {
+            b.node("MaxPool", &[y], vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1, 1, 1, 1])])
+        })
+    }),
+    ("instance norm", "cannot-pass", "InstanceNormalization", |b, x| {
+        basic_with(b, x, |b, y| {
+            let (s, t) = (b.random(&[8], 1.0), b.random(&[8], 1.0));
+            b.node("InstanceNormalization", &[y, &s, &t], vec![])
+        })
+    }),
+    ("layer norm", "cannot-pass", "LayerNormalization", |b, x| {
+        basic_with(b, x, |b, y| {
+            let s = b.random(&[8, 8, 8], 1.0);
+            b.node("LayerNormalization", &[y, &s], vec![int("axis", 1)])
+        })
+    }),
+    ("group norm", "cannot-pass", "GroupNormalization", |b, x| {
+        b.opset = 21;
+        basic_with(b, x, |b, y| {
+            let (s, t) = (b.random(&[8], 1.0), b.random(&[8], 1.0));
+            b.node("GroupNormalization", &[y, &s, &t], vec![int("num_groups", 2)])
+        })
+    }),
+    ("a softmax over channels", "cannot-pass", "Softmax", |b, x| {
+        basic_with(b, x, |b, y| b.node("Softmax", &[y], vec![int("axis", 1)]))
+    }),
+    ("a pool that leaves out its padding", "cannot-pass", "AveragePool", |b, x| {
+        basic_with(b, x, |b, y| {
+            b.node("AveragePool", &[y], vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1, 1, 1, 1])])
+        })
+    }),
+    ("a global mean", "cannot-pass", "GlobalAveragePool", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.node("GlobalAveragePool", &[&y], vec![]);
+        let y = b.conv(&y, &conv(8, C, 1));
+        b.add(&y, x)
+    }),
+    ("a larger map in between", "cannot-pass", "Resize", |b, x| {
+        basic_with(b, x, |b, y| {
+            let scales = b.floats(&[4], vec![1.0, 1.0, 2.0, 2.0]);
+            let y = b.node("Resize", &[y, "", &scales], vec![]);
+            b.conv(&y, &conv(8, 8, 3).stride(2))
+        })
+    }),
+    ("batch norm in training mode", "cannot-pass", "BatchNormalization", |b, x| {
+        basic_with(b, x, |b, y| {
+            let y = b.batch_norm(y, 8);
+            b.graph.node.last_mut().unwrap().attribute.push(int("training_mode", 1));
+            y
+        })
+    }),
+    ("a weight that is computed", "weight-not-constant", "Concat", |b, x| {
+        let y = b.conv(x, &conv(C, C, 3));
+        let first = b.split(x, &[1, 5]);
+        let mean = b.node("ReduceMean", &[&first[0]], vec![ints("axes", &[0, 1, 2, 3]), int("keepdims", 1)]);
+        let row = b.node("Concat", &[mean.as_str(); C], vec![int("axis", 1)]);
+        let w = b.node("Concat", &[row.as_str(); C], vec![int("axis", 0)]);
+        let y = b.conv_with(&[&y, &w], &conv(C, C, 1));
+        b.add(&y, x)
+    }),
+    ("a crop of what was there", "cannot-pass", "Slice", |b, x| {
+        basic_with(b, x, |b, y| {
+            let y = b.conv(y, &conv(8, 8, 1));
+            let (start, end, axis) = (b.ints(&[1]), b.ints(&[i64::MAX]), b.ints(&[2]));
+            let y = b.node("Slice", &[&y, &start, &end, &axis], vec![]);
+            b.conv(&y, &conv(8, 8, 1).pads(&[1, 0, 0, 0]))
+        })
+    }),
+    ("borders behind the last convolution", "cannot-pass", "Add", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 3).pad(0));
+        let pads = b.ints(&[0, 0, 1, 1, 0, 0, 1, 1]);
+        let y = b.node("Pad", &[&y, &pads], vec![]);
+        b.add(&y, x)
+    }),
+    ("a gate of one channel", "size-unknown", "Mul", |b, x| {
+        basic_with(b, x, |b, y| {
+            let g = b.conv(y, &conv(8, 1, 1));
+            let g = b.node("Sigmoid", &[&g], vec![]);
+            b.node("Mul", &[y, &g], vec![])
+        })
+    }),
+    ("one map weighted in two ways", "cannot-pass", "Mul", |b, x| {
+        // The product has as many maps as there are weights: what it carries would be summed up.
+        basic_with(b, x, |b, y| {
+            let axes = b.ints(&[1]);
+            let u = b.node("Unsqueeze", &[y, &axes], vec![]);
+            let g = b.node("GlobalAveragePool", &[y], vec![]);
+            let g = b.conv(&g, &conv(8, 24, 1));
+            let shape = b.ints(&[0, 3, 8, 1, 1]);
+            let g = b.node("Reshape", &[&g, &shape], vec![]);
+            let y = b.node("Mul", &[&u, &g], vec![]);
+            b.node("ReduceSum", &[&y, &axes], vec![int("keepdims", 0)])
+        })
+    }),
+    ("maps that are told apart by a slope", "cannot-pass", "PRelu", |b, x| {
+        stacked(b, x, |b, y| {
+            let slope = b.random(&[1, 2, 1, 1, 1], 0.5);
+            b.node("PRelu", &[y, &slope], vec![])
+        })
+    }),
+    ("maps under a leaky relu", "cannot-pass", "LeakyRelu", |b, x| {
+        stacked(b, x, |b, y| b.node("LeakyRelu", &[y], vec![]))
+    }),
+    ("maps of which one is dropped", "cannot-pass", "Slice", |b, x| {
+        // One of the maps, of which there are as many as channels.
+        stacked(b, x, |b, y| b.slice(y, 0, 1))
+    }),
+    ("a maximum of three", "cannot-pass", "Max", |b, x| {
+        // The first two alone would be a SiLU.
+        basic_with(b, x, |b, y| {
+            let (low, lower) = (b.scalar(-0.125), b.scalar(-1e9));
+            let t = b.node("Sigmoid", &[y], vec![]);
+            let t = b.node("Mul", &[y, &t], vec![]);
+            b.node("Max", &[&t, &lower, &low], vec![])
+        })
+    }),
+    ("x + f(x)", "two-branches", "Add", |b, x| {
+        let y = b.node("Tanh", &[x], vec![]);
+        b.add(&y, x)
+    }),
+    ("a convolution that steps while the shortcut does not", "size-unknown", "Add", |b, x| {
+        let y = b.conv(x, &conv(C, C, 8).stride(8).pad(0));
+        b.add(&y, x)
+    }),
+    ("a branch that ends with fewer entries", "size-unknown", "Add", |b, x| {
+        // `Add` broadcasts the single row.
+        let y = b.conv(x, &ConvArgs { kernel: vec![8, 1], ..conv(C, C, 1) });
+        b.add(&y, x)
+    }),
+    ("an entry moved by one", "size-unknown", "Add", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 2).pad(0));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &ConvArgs { pad: 1, ..conv(8, C, 2) });
+        b.add(&y, x)
+    }),
+];
+
+/// Two convolutions of which the results are stacked, changed by `between`, and summed.
+fn stacked(b: &mut Build, x: &str, between: fn(&mut Build, &str) -> String) -> String {
+    let y = b.conv(x, &conv(C, 2, 1));
+    let (p, q) = (b.conv(&y, &conv(2, 2, 3)), b.conv(&y, &conv(2, 2, 1)));
+    let axes = b.ints(&[1]);
+    let (u, v) = (b.node("Unsqueeze", &[&p, &axes], vec![]), b.node("Unsqueeze", &[&q, &axes], vec![]));
+    let stack = b.concat(&[&u, &v]);
+    let y = between(b, &stack);
+    let y = b.node("ReduceSum", &[&y, &axes], vec![int("keepdims", 0)]);
+    let y = b.conv(&y, &conv(2, C, 1));
+    b.add(&y, x)
+}
+
+const ON_THE_SHORTCUT: &[Case] = &[
+    ("max pool", "shortcut-not-linear", "MaxPool", |b, x| {
+        let y = b.conv(x, &conv(C, C, 3).stride(2));
+        let s = b.node("MaxPool", &[x], vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])]);
+        b.add(&y, &s)
+    }),
+    ("average pool that leaves out its padding", "shortcut-not-linear", "AveragePool", |b, x| {
+        let y = b.conv(x, &conv(C, C, 3));
+        let s = b.node("AveragePool", &[x], vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1, 1, 1, 1])]);
+        b.add(&y, &s)
+    }),
+    ("average pool with an overhang", "shortcut-not-linear", "AveragePool", |b, x| {
+        let y = b.conv(x, &conv(C, C, 3).stride(3));
+        let pool = vec![ints("kernel_shape", &[3, 3]), ints("strides", &[3, 3]), int("ceil_mode", 1)];
+        let s = b.node("AveragePool", &[x], pool);
+        b.add(&y, &s)
+    }),
+    ("channels repeated at the border", "shortcut-not-linear", "Pad", |b, x| {
+        let y = b.conv(x, &conv(C, C + 2, 3));
+        let pads = b.ints(&[0, 1, 0, 0, 0, 1, 0, 0]);
+        let s = b.node("Pad", &[x, &pads], vec![string("mode", "edge")]);
+        b.add(&y, &s)
+    }),
+    ("channels of ones", "shortcut-not-linear", "Pad", |b, x| {
+        let y = b.conv(x, &conv(C, C + 2, 3));
+        let (pads, one) = (b.ints(&[0, 1, 0, 0, 0, 1, 0, 0]), b.scalar(1.0));
+        let s = b.node("Pad", &[x, &pads, &one], vec![]);
+        b.add(&y, &s)
+    }),
+    ("wide, beside borders of the branch's own", "shortcut-does-not-fit", "Conv", |b, x| {
+        let pads = b.ints(&[0, 0, 1, 1, 0, 0, 1, 1]);
+        let y = b.node("Pad", &[x, &pads], vec![string("mode", "reflect")]);
+        let y = b.conv(&y, &conv(C, C, 3).pad(0));
+        let s = b.conv(x, &conv(C, C, 3));
+        b.add(&y, &s)
+    }),
+    ("wide, beside borders in front of an activation", "shortcut-does-not-fit", "Add", |b, x| {
+        let pads = b.ints(&[0, 0, 1, 1, 0, 0, 1, 1]);
+        let y = b.node("Pad", &[x, &pads], vec![string("mode", "reflect")]);
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(C, C, 3).pad(0));
+        let s = b.conv(x, &conv(C, C, 3));
+        b.add(&y, &s)
+    }),
+    ("wide, beside borders in front of a batch norm", "shortcut-does-not-fit", "Add", |b, x| {
+        let pads = b.ints(&[0, 0, 1, 1, 0, 0, 1, 1]);
+        let y = b.node("Pad", &[x, &pads], vec![string("mode", "edge")]);
+        let y = b.batch_norm(&y, C);
+        let y = b.conv(&y, &conv(C, C, 3).pad(0));
+        let s = b.conv(x, &conv(C, C, 3));
+        b.add(&y, &s)
+    }),
+];
+
+/// Code and blamed operator of the refusal of the one join of a model, which must be left as it is.
+fn refused(block: Block, opset: Option<i64>, options: &Options) -> Result<(String, String), String> {
+    let mut b = model_of(block, 29, true);
+    b.opset = opset.unwrap_or(b.opset);
+    let model = b.model();
+    let options = Options { families: Families::new(&[Selector::Residual], &[]), ..*options };
+    let (after, outcome) = rewrite(&model, &options);
+    if model != after {
+        let removed: Vec<_> = outcome.removed().collect();
+        return Err(format!("it was rewritten, and differs by {}: {removed:?}", distance(&model, &after)));
+    }
+    let kept = refusals(&outcome);
+    let [reject] = kept.as_slice() else { return Err(format!("{kept:?}")) };
+    let nodes = &model.graph.as_ref().unwrap().node;
+    let blamed = nodes.iter().find(|n| n.name() == reject.node);
+    let has = |n: &NodeProto| n.output.iter().chain(&n.input).any(|t| *t == reject.tensor);
+    if !blamed.is_some_and(has) || reject.reason.is_empty() {
+        return Err(format!("no reason, or a tensor that is none of the node's: {reject:?}"));
+    }
+    Ok((reject.code.clone(), blamed.map_or("", |n| n.op_type()).to_owned()))
+}
+
+fn assert_refused(cases: &[Case]) {
+    let wrong = cases.iter().filter_map(|(name, code, op, block)| {
+        let found = refused(*block, None, &options());
+        (found != Ok(((*code).to_owned(), (*op).to_owned()))).then(|| format!("{name}: {found:?}"))
+    });
+    crate::assert_none(wrong);
+}
+
+#[test]
+fn what_the_branch_cannot_pass_stays_and_is_named() {
+    assert_refused(ON_THE_BRANCH);
+}
+
+#[test]
+fn what_no_shortcut_may_be_stays_and_is_named() {
+    assert_refused(ON_THE_SHORTCUT);
+}
+
+#[test]
+fn an_opset_that_lacks_the_operator_is_named() {
+    let cases: &[(&str, i64, &str, Block)] = &[
+        ("a signed relu", 6, "Relu", |b, x| basic_with(b, x, |b, y| b.relu(y))),
+        ("a clip", 7, "Clip", |b, x| {
+            basic_with(b, x, |b, y| b.node("Clip", &[y], vec![float("min", 0.0), float("max", 1.0)]))
+        }),
+        ("any other function", 8, "Elu", |b, x| basic_with(b, x, |b, y| b.node("Elu", &[y], vec![]))),
+        ("a function written out", 8, "Mul", |b, x| {
+            basic_with(b, x, |b, y| {
+                let t = b.node("Exp", &[y], vec![]);
+                b.node("Mul", &[&t, y], vec![])
+            })
+        }),
+        ("a gate", 10, "Mul", |b, x| {
+            basic_with(b, x, |b, y| {
+                let g = b.node("GlobalAveragePool", &[y], vec![]);
+                let g = b.node("Sigmoid", &[&g], vec![]);
+                b.node("Mul", &[y, &g], vec![])
+            })
+        }),
+    ];
+    for (name, opset, op, block) in cases {
+        let found = refused(*block, Some(*opset), &options());
+        assert_eq!(found, Ok(("opset".to_owned(), (*op).to_owned())), "{name}");
+    }
+}
+
+#[test]
+fn a_recipe_that_does_not_fit_is_refused() {
+    // A window wider than one entry behind a step: only the first convolution can apply it.
+    let block: Block = |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3).stride(2));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 10, 3));
+        let s = b.conv(x, &conv(C, 10, 3).stride(2));
+        b.add(&y, &s)
+    };
+    let found = refused(block, None, &Options { downsample: Downsample::V2, ..options() });
+    assert_eq!(found, Ok(("shortcut-does-not-fit".to_owned(), "Conv".to_owned())));
+}
+
+#[test]
+fn an_unknown_size_is_no_proof() {
+    let mut b = Build::new(43);
+    let x = b.input("x", &[1, C as i64, -1, -1]);
+    // Whether an even kernel over an unknown size gives as much as the shortcut depends on the size.
+    let y = b.conv(&x, &conv(C, C, 2).stride(2).pad(0));
+    let s = b.conv(&x, &conv(C, C, 1).stride(2));
+    let y = b.add(&y, &s);
+    b.output(&y);
+    let model = b.model();
+    let (after, outcome) = rewrite(&model, &options());
+    assert_eq!(model, after);
+    assert_eq!(refusals(&outcome)[0].code, "size-unknown");
+    assert!(refusals(&outcome)[0].hint.contains("fixed input size"));
+}
