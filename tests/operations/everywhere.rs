@@ -88,7 +88,7 @@ fn capture(b: &mut Build, tensor: &str) -> String {
     let graph = |name: &str, g: GraphProto| AttributeProto {
         name: Some(name.into()),
         r#type: Some(AttributeType::Graph as i32),
-        g: Some(Box::new(g).as_ref().clone().into()),
+        g: Some(g),
         ..AttributeProto::default()
     };
     let zero = b.floats(&[], vec![0.0]);
