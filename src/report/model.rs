@@ -57,8 +57,10 @@ pub struct RejectReport {
     /// In words.
     pub reason: String,
     /// The node to blame.
+    #[serde(rename = "blame_node")]
     pub node: String,
-    /// The tensor to blame.
+    /// The tensor to blame. A site's own tensor stands beside it in the JSON.
+    #[serde(rename = "blame_tensor")]
     pub tensor: String,
     /// What would make it pass; may be empty.
     pub hint: String,
@@ -143,7 +145,7 @@ impl Outcome {
 
 /// What verification said.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "verification", rename_all = "kebab-case")]
+#[serde(tag = "result", rename_all = "kebab-case")]
 pub enum Verification {
     /// Both files were run and agree.
     Passed(crate::verify::VerifyReport),

@@ -25,8 +25,6 @@ pub enum RejectCode {
     LongSkip,
     /// A convolution on the branch is malformed.
     BadConvolution,
-    /// The activation form that the user forced is not exact here.
-    FormForced,
     /// The rewrite needs an operator that the model's opset lacks.
     Opset,
     /// Two linear maps are one map inside of the image, but not at a border that is padded.
@@ -52,7 +50,6 @@ impl RejectCode {
             Self::SizeUnknown => "size-unknown",
             Self::LongSkip => "long-skip",
             Self::BadConvolution => "bad-convolution",
-            Self::FormForced => "form-forced",
             Self::Opset => "opset",
             Self::Border => "border",
             Self::Dearer => "dearer",

@@ -1,0 +1,129 @@
+//! Layers, file sizes, file access, unsafe code.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::tables::rows;
+use super::{assert_same, files, quoted, read};
+
+/// Most lines of a file.
+const MOST_LINES: usize = 500;
+
+/// Files that are longer, and how long they may be. A file that has become short enough must leave this list.
+const LONGER: &[(&str, usize)] = &[("src/facts/shape.rs", 654)];
+
+/// Files besides those of `io` that open files, and why.
+const FILE_ACCESS: &[(&str, &str)] = &[("src/verify/npz.rs", "reads the inputs that the user gives")];
+
+/// The lines that are code, or at least no whole-line comments, with their numbers.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().map(|(n, l)| (n + 1, l.trim())).filter(|(_, l)| !l.starts_with("//"))
+}
+
+/// The folder or file of `src` that `path` belongs to.
+fn layer(path: &str) -> &str {
+    let path = path.trim_start_matches("src/");
+    path.split('/').next().unwrap().trim_end_matches(".rs")
+}
+
+/// The module paths in `line` that begin at the crate's root, `depth` being the number of modules around it.
+fn paths(line: &str, depth: usize) -> Vec<String> {
+    let from_root = line.match_indices("crate::").map(|(at, found)| at + found.len());
+    let supers = "super::".repeat(depth);
+    let from_super = line.match_indices(&supers).map(|(at, found)| at + found.len());
+    let word =
+        |at: usize| line[at..].chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ':' | '{')).collect();
+    from_root.chain(from_super).map(word).collect()
+}
+
+#[test]
+fn layers_use_what_their_row_allows() {
+    let table: BTreeMap<String, Vec<String>> = rows(&read("docs/ARCHITECTURE.md"), "layer")
+        .iter()
+        .map(|r| (quoted(&r[0])[0].to_owned(), quoted(&r[1]).into_iter().map(str::to_owned).collect()))
+        .collect();
+    let all: BTreeSet<String> = files("src", "rs").iter().map(|f| layer(f).to_owned()).collect();
+    let listed: BTreeSet<String> = table.keys().cloned().chain(["lib", "main"].map(str::to_owned)).collect();
+    assert_same("the layers of docs/ARCHITECTURE.md", &all, &listed);
+    // These do not move with the table.
+    assert!(table["algebra"].is_empty(), "algebra knows no ONNX");
+    for below in ["onnx", "io", "graph", "facts", "residual", "linear"] {
+        let above = ["engine", "cli", "api", "verify", "report", "plan"];
+        assert!(!table[below].iter().any(|u| above.contains(&u.as_str())), "{below} must know nothing of {above:?}");
+    }
+    let mut wrong = Vec::new();
+    for file in files("src", "rs") {
+        let own = layer(&file);
+        let Some(allowed) = table.get(own) else { continue };
+        let depth = file.matches('/').count() - usize::from(file.ends_with("/mod.rs"));
+        for (number, line) in code(&read(&file)) {
+            assert!(!line.contains("crate::{"), "{file}:{number}: one `use` a module, so that layers can be read");
+            for path in paths(line, depth) {
+                let target = path.split("::").next().unwrap_or_default();
+                let is_allowed = allowed.iter().any(|a| path == *a || path.starts_with(&format!("{a}::")));
+                if all.contains(target) && target != own && !is_allowed {
+                    wrong.push(format!("{file}:{number}: {own} uses {path}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn paths_are_read() {
+    assert_eq!(paths("use crate::plan::options::{A, B};", 2), ["plan::options::{A"]);
+    assert_eq!(paths("fn f(a: &crate::io::Model) -> crate::cli::X", 2), ["io::Model", "cli::X"]);
+    assert_eq!(paths("use super::super::engine::rewrite;", 2), ["engine::rewrite"]);
+    assert_eq!(paths("use super::engine::rewrite;", 2), Vec::<String>::new());
+    assert_eq!(layer("src/residual/pass/mod.rs"), "residual");
+    assert_eq!(layer("src/engine.rs"), "engine");
+}
+
+#[test]
+fn files_are_short() {
+    let mut wrong = Vec::new();
+    for file in files("src", "rs") {
+        let lines = read(&file).lines().count();
+        let most = LONGER.iter().find(|(f, _)| *f == file).map(|(_, n)| *n);
+        if most.is_some() && lines <= MOST_LINES {
+            wrong.push(format!("{file} is short enough: it can leave the list"));
+        } else if lines > most.unwrap_or(MOST_LINES) {
+            wrong.push(format!("{file} has {lines} lines"));
+        }
+    }
+    assert!(wrong.is_empty(), "at most {MOST_LINES}: {wrong:#?}");
+}
+
+#[test]
+fn only_io_touches_files() {
+    let access = ["std::fs", "File::", "fs::", "OpenOptions", "tempfile::"];
+    for file in files("src", "rs").iter().filter(|f| layer(f) != "io") {
+        if FILE_ACCESS.iter().any(|(f, _)| f == file) {
+            continue;
+        }
+        for (number, line) in code(&read(file)) {
+            assert!(!access.iter().any(|a| line.contains(a)), "{file}:{number}: {line}");
+        }
+    }
+}
+
+#[test]
+fn only_two_files_are_unsafe() {
+    let is_unsafe = |text: &str| {
+        let word = |l: &str| l.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|w| w == "unsafe");
+        code(text).any(|(_, l)| word(l) || l.contains("allow(unsafe_code)"))
+    };
+    let found: Vec<String> = files("src", "rs").into_iter().filter(|f| is_unsafe(&read(f))).collect();
+    assert_eq!(found, ["src/io/mmap.rs", "src/io/rope.rs"]);
+    assert!(read("Cargo.toml").contains("unsafe_code = \"deny\""));
+}
+
+#[test]
+fn the_minimum_rust_version_is_stated_once() {
+    let manifest = read("Cargo.toml");
+    let version = manifest.lines().find_map(|l| l.strip_prefix("rust-version = \"")).unwrap().trim_end_matches('"');
+    for page in ["README.md", "CONTRIBUTING.md"] {
+        assert!(read(page).contains(&format!("Rust {version}")), "{page} does not say Rust {version}");
+    }
+    assert!(read("docs/DEPENDENCIES.md").contains(&format!("minimum Rust version ({version})")));
+}
