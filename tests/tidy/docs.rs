@@ -87,9 +87,10 @@ fn every_invariant_has_its_test() {
         let mut found = 0;
         for word in quoted(point) {
             if word.starts_with("tests/") {
-                sources = match word.ends_with(".rs") {
-                    true => read(word),
-                    false => files(word, "rs").iter().map(|f| read(f)).collect(),
+                // `tests/operations` is a folder, or a file of that name.
+                sources = match root().join(word).is_dir() {
+                    true => files(word, "rs").iter().map(|f| read(f)).collect(),
+                    false => read(&format!("{}.rs", word.trim_end_matches(".rs"))),
                 };
             } else if !sources.is_empty()
                 && word.contains('_')

@@ -1,0 +1,74 @@
+//! Small integer vectors that are made from shapes.
+
+use crate::facts::{Dim, Facts, slices};
+use crate::graph::NodeId;
+use crate::onnx::tensor_proto::DataType;
+
+/// Contents of a small integer vector made from shapes, entry by entry.
+pub(in crate::facts) fn sizes(facts: &Facts<'_>, node: NodeId) -> Option<Vec<Dim>> {
+    let view = facts.view();
+    // A table of sizes is no list of sizes: only scalars and vectors are followed entry by entry.
+    let of = |slot: usize| {
+        let value = view.input(node, slot)?;
+        facts.rank(value).filter(|rank| *rank <= 1)?;
+        facts.sizes(value)
+    };
+    let integer = |slot: usize| {
+        view.input(node, slot)
+            .and_then(|v| facts.dtype(v))
+            .is_some_and(|t| matches!(t, DataType::Int64 | DataType::Int32))
+    };
+    match view.op(node) {
+        "Shape" => {
+            let shape = facts.shape(view.input(node, 0)?)?;
+            let at = |name: &str, default: i64| {
+                let v = view.attr_i(node, name).unwrap_or(default);
+                (if v < 0 { v.saturating_add(shape.len() as i64) } else { v }).clamp(0, shape.len() as i64) as usize
+            };
+            shape.get(at("start", 0)..at("end", shape.len() as i64)).map(<[Dim]>::to_vec)
+        }
+        "Identity" | "Cast" | "Unsqueeze" | "Squeeze" if integer(0) => of(0),
+        "Gather" if integer(0) => {
+            let (data, index) = (of(0)?, of(1)?);
+            index
+                .iter()
+                .map(|i| {
+                    let i = i.known()?;
+                    let i = if i < 0 { i.checked_add(data.len() as i64)? } else { i };
+                    data.get(usize::try_from(i).ok()?).cloned()
+                })
+                .collect()
+        }
+        "Concat" if integer(0) => {
+            let parts: Vec<Vec<Dim>> = (0..view.inputs(node).len()).map(of).collect::<Option<_>>()?;
+            Some(parts.concat())
+        }
+        "Slice" if integer(0) => {
+            let data = of(0)?;
+            let [cut] = slices(view, facts, node)?.try_into().ok()?;
+            let (start, count) = cut.resolve(data.len() as i64)?;
+            Some((0..count).filter_map(|i| data.get((start + i * cut.step) as usize).cloned()).collect())
+        }
+        "Add" | "Sub" | "Mul" | "Div" if integer(0) => {
+            let (a, b) = (of(0)?, of(1)?);
+            let n = a.len().max(b.len());
+            if a.is_empty() || b.is_empty() || (a.len() != n && a.len() != 1) || (b.len() != n && b.len() != 1) {
+                return None;
+            }
+            let op = view.op(node);
+            Some((0..n).map(|i| arithmetic(op, &a[i % a.len()], &b[i % b.len()])).collect())
+        }
+        _ => None,
+    }
+}
+
+fn arithmetic(op: &str, a: &Dim, b: &Dim) -> Dim {
+    let (Some(x), Some(y)) = (a.known(), b.known()) else { return Dim::Unknown };
+    let found = match op {
+        "Add" => x.checked_add(y),
+        "Sub" => x.checked_sub(y),
+        "Mul" => x.checked_mul(y),
+        _ => x.checked_div(y),
+    };
+    found.map_or(Dim::Unknown, Dim::Known)
+}
