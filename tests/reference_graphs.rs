@@ -309,16 +309,18 @@ fn a_loop_carries_and_collects() {
             node("Identity", &["go"], &["go_on"]),
             node("Mul", &["b", "b"], &["square"]),
         ],
-        output: vec![named("go_on"), named("b"), named("square")],
+        // `a` is an input that the body reads and gives out as it is.
+        output: vec![named("go_on"), named("b"), named("square"), named("a")],
         ..GraphProto::default()
     };
     let mut b = Build::new(4);
     b.input("x", &[]);
     let turns = b.ints(&[3]);
-    let out = b.nodes("Loop", &[&turns, "", "x"], 2, vec![graph_attribute("body", body)]);
+    let out = b.nodes("Loop", &[&turns, "", "x"], 3, vec![graph_attribute("body", body)]);
     let trace = run(&b.model(), &BTreeMap::from([("x".to_owned(), floats(&[], &[1.0]))])).unwrap();
     assert_eq!(trace.get(&out[0]), Some(&floats(&[], &[4.0])));
     assert_eq!(trace.get(&out[1]), Some(&floats(&[3], &[4.0, 9.0, 16.0])));
+    assert_eq!(trace.get(&out[2]), Some(&floats(&[3], &[1.0, 2.0, 3.0])));
 }
 
 /// `scaled(x, slope)`, a leaky ReLU whose slope is an attribute of the call, plus an input that may be left out.
