@@ -66,7 +66,9 @@ pub fn find(cx: Context<'_>, join: NodeId) -> Result<Vec<Site>, Reject> {
         match read_branch(cx, join, branch, Shortcut::walk(cx, shortcut)) {
             Ok(site) => sites.push(site),
             Err(reject) => {
-                if nearest.as_ref().is_none_or(|n| n.depth < reject.depth) {
+                // The side that came further says more; an operator that is named, more than two sides that do not meet.
+                let said = |r: &Reject| (r.depth, r.code != RejectCode::ShortcutNotLinear);
+                if nearest.as_ref().is_none_or(|n| said(n) < said(&reject)) {
                     nearest = Some(reject);
                 }
             }

@@ -218,7 +218,32 @@ pub fn read(cx: Context<'_>, value: ValueId) -> Result<Vec<Reading>, Reject> {
     Err(refuse(cx, node))
 }
 
+/// Longest way behind an operator that moves channels, to find why they are moved.
+const MOST_BEHIND: usize = 24;
+
+/// The operator to blame for `node`: itself, or the one for whose sake it moves the channels to another axis.
+fn culprit(cx: Context<'_>, node: NodeId) -> NodeId {
+    let moves = |op: &str| matches!(op, "Transpose" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze");
+    if !moves(cx.view.op(node)) {
+        return node;
+    }
+    let mut at = node;
+    for _ in 0..MOST_BEHIND {
+        let Some(before) = data_inputs(cx, at).first().and_then(|v| cx.view.def(*v)) else { break };
+        let op = cx.view.op(before);
+        if op.ends_with("Normalization") || op == "Softmax" || op == "MatMul" && data_inputs(cx, before).len() > 1 {
+            return before;
+        }
+        at = before;
+        if op == "Conv" {
+            break;
+        }
+    }
+    node
+}
+
 fn refuse(cx: Context<'_>, node: NodeId) -> Reject {
+    let node = culprit(cx, node);
     let op = cx.view.op(node);
     let mut code = RejectCode::CannotPass;
     let why = match op {
