@@ -166,13 +166,16 @@ impl Branch {
         Ok(())
     }
 
-    /// True when something besides the branch itself reads `value`, so that the rewritten graph must still have it.
+    /// True when something besides the branch itself reads `value`, and the node that computes it is replaced: the
+    /// rewritten graph must then compute it anew.
     #[must_use]
     pub fn is_needed(&self, cx: Context<'_>, value: ValueId) -> bool {
         let view = cx.view;
-        view.is_output(value)
-            || view.is_captured(value)
-            || view.uses(value).iter().any(|u| !self.removed.contains(&u.node) || !self.edges.contains(u))
+        let replaced = view.def(value).is_some_and(|node| self.removed.contains(&node));
+        replaced
+            && (view.is_output(value)
+                || view.is_captured(value)
+                || view.uses(value).iter().any(|u| !self.removed.contains(&u.node) || !self.edges.contains(u)))
     }
 
     /// The convolutions with their places among the items.

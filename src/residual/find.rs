@@ -1,6 +1,6 @@
 //! Reading a join: which tensor is the fork, which operators stand on the branch and on the shortcut.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{NodeId, ValueId};
 
@@ -61,23 +61,39 @@ pub fn find(cx: Context<'_>, join: NodeId) -> Result<Vec<Site>, Reject> {
         ));
     }
     let mut sites = Vec::new();
-    let mut nearest: Option<Reject> = None;
+    let mut nearest: Option<((usize, bool), Reject)> = None;
     for (branch, shortcut) in [(a, b), (b, a)] {
         match read_branch(cx, join, branch, Shortcut::walk(cx, shortcut)) {
             Ok(site) => sites.push(site),
             Err(reject) => {
-                // The side that came further says more; an operator that is named, more than two sides that do not meet.
-                let said = |r: &Reject| (r.depth, r.code != RejectCode::ShortcutNotLinear);
-                if nearest.as_ref().is_none_or(|n| said(n) < said(&reject)) {
-                    nearest = Some(reject);
+                // The side that came further says more; and a side computed from the other one is the branch.
+                let said = (reject.depth, leads(cx, shortcut, branch));
+                if nearest.as_ref().is_none_or(|(so_far, _)| *so_far < said) {
+                    nearest = Some((said, reject));
                 }
             }
         }
     }
     match nearest {
-        Some(reject) if sites.is_empty() => Err(reject),
+        Some((_, reject)) if sites.is_empty() => Err(reject),
         _ => Ok(sites),
     }
+}
+
+/// True when `to` is computed from `from`.
+fn leads(cx: Context<'_>, from: ValueId, to: ValueId) -> bool {
+    let position = |v: ValueId| cx.view.def(v).map_or(0, |n| cx.view.position(n));
+    let mut seen = BTreeSet::new();
+    let mut stack = vec![to];
+    while let Some(value) = stack.pop() {
+        if value == from {
+            return true;
+        }
+        if position(value) > position(from) && seen.insert(value) {
+            stack.extend(cx.view.def(value).iter().flat_map(|n| cx.view.inputs(*n)).flatten());
+        }
+    }
+    false
 }
 
 fn read_branch(cx: Context<'_>, join: NodeId, branch: ValueId, shortcut: Shortcut) -> Result<Site, Reject> {

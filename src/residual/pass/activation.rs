@@ -197,11 +197,7 @@ impl Pass for Activation {
         let node = cx.view.node(self.node);
         let name = node.name().to_owned();
         match (form, &self.kind) {
-            (Form::Prelu, Kind::Slope(slopes)) => {
-                let values = lin.iter().map(|s| s.body.map_or(1.0, |b| slopes[b as usize])).collect();
-                let slope = emit.per_channel(&format!("{name}_slope"), values);
-                emit.node("PRelu", &name, &[input, &slope], output, Vec::new());
-            }
+            (Form::Prelu, Kind::Slope(slopes)) => sloped(emit, &name, slopes, input, lin, output),
             (Form::Prelu, _) => {
                 let values = lin.iter().map(|s| f64::from(u8::from(s.is_carried()))).collect();
                 let slope = emit.per_channel(&format!("{name}_slope"), values);
@@ -217,7 +213,10 @@ impl Pass for Activation {
             (Form::Bounds, Kind::Bounds(lo, hi)) => bounds(emit, &name, (*lo, *hi), input, lin, output),
             (Form::Select, _) => {
                 let computed = emit.fresh(&format!("{name}_computed"));
-                self.copy(cx, emit, input, &computed);
+                match &self.kind {
+                    Kind::Slope(slopes) if !self.uniform => sloped(emit, &name, slopes, input, lin, &computed),
+                    _ => self.copy(cx, emit, input, &computed),
+                }
                 let mask = emit.mask(&format!("{name}_mask"), lin);
                 emit.node("Where", &format!("{name}_select"), &[&mask, input, &computed], output, Vec::new());
             }
@@ -233,6 +232,13 @@ impl Activation {
         inputs[self.slot] = input;
         emit.copy(node, &inputs, output);
     }
+}
+
+/// `PRelu` with the body's own slopes, and 1 on carried channels.
+fn sloped(emit: &mut Emit<'_>, name: &str, slopes: &[f64], input: &str, lin: &[Slot], output: &str) {
+    let values = lin.iter().map(|s| s.body.map_or(1.0, |b| slopes[b as usize])).collect();
+    let slope = emit.per_channel(&format!("{name}_slope"), values);
+    emit.node("PRelu", name, &[input, &slope], output, Vec::new());
 }
 
 /// `Max` with the lower bounds, then `Min` with the upper ones; carried channels get the extreme finite values.
