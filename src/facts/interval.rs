@@ -111,7 +111,11 @@ fn whole(facts: &Facts<'_>, node: NodeId) -> Interval {
         "Softplus" | "Exp" | "Abs" | "Sqrt" => POSITIVE,
         // Minima: HardSwish -3/8, SiLU -0.2785, GELU -0.17, Mish -0.309; Elu and Celu -alpha, Selu -1.7581.
         "HardSwish" => Interval::new(-0.376, f64::INFINITY),
-        "Swish" => Interval::new(-0.279, f64::INFINITY),
+        // x * sigmoid(a x) is SiLU(a x) / a.
+        "Swish" => match f64::from(view.attr_f(node, "alpha").unwrap_or(1.0)) {
+            alpha if alpha > 0.0 => Interval::new(-0.279 / alpha, f64::INFINITY),
+            _ => Interval::ANY,
+        },
         "Gelu" => Interval::new(-0.171, f64::INFINITY),
         "Mish" => Interval::new(-0.310, f64::INFINITY),
         "Identity" | "Dropout" | "Reshape" | "Flatten" | "Transpose" | "Squeeze" | "Unsqueeze" | "Slice" | "Split"
