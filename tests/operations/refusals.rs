@@ -193,6 +193,14 @@ const ON_THE_SHORTCUT: &[Case] = &[
         let s = b.node("Pad", &[x, &pads, &one], vec![]);
         b.add(&y, &s)
     }),
+    ("two windows, the first of which drops the border", "shortcut-does-not-fit", "Conv", |b, x| {
+        let y = b.conv(x, &conv(C, C, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(C, C, 3));
+        let s = b.conv(x, &conv(C, C, 3).pad(0));
+        let s = b.conv(&s, &conv(C, C, 3).pad(2));
+        b.add(&y, &s)
+    }),
     ("wide, beside borders of the branch's own", "shortcut-does-not-fit", "Conv", |b, x| {
         let pads = b.ints(&[0, 0, 1, 1, 0, 0, 1, 1]);
         let y = b.node("Pad", &[x, &pads], vec![string("mode", "reflect")]);

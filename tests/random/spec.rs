@@ -65,6 +65,8 @@ pub enum Step {
     /// Padding in front alone, by a crop.
     Causal(usize),
     Pool,
+    /// A convolution that drops what is at the border, and one that pads as much.
+    Dip(usize),
     /// Two maps weighted by a softmax.
     Weighted,
     Inner(Vec<Step>),
@@ -83,6 +85,7 @@ pub enum Shortcut {
     Scaled,
     Norm,
     Mean,
+    Dip(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -169,6 +172,7 @@ fn step(depth: u32) -> BoxedStrategy<Step> {
         1 => (mode, 1_usize..3).prop_map(|(m, n)| Step::Pad(m, n)),
         1 => (1_usize..4).prop_map(Step::Causal),
         1 => Just(Step::Pool),
+        1 => (1_usize..4).prop_map(Step::Dip),
         1 => Just(Step::Weighted),
         1 => Just(Step::Pair),
     ];
@@ -189,6 +193,7 @@ fn shortcut() -> impl Strategy<Value = Shortcut> {
         1 => Just(Shortcut::Scaled),
         1 => Just(Shortcut::Norm),
         1 => Just(Shortcut::Mean),
+        1 => (1_usize..3).prop_map(Shortcut::Dip),
     ]
 }
 

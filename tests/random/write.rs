@@ -67,8 +67,10 @@ impl Writer {
         for step in block.first.iter().chain(&block.steps) {
             y = self.step(y, step);
         }
-        let identity =
-            matches!(block.shortcut, Shortcut::Identity | Shortcut::Scaled | Shortcut::Norm | Shortcut::Mean);
+        let identity = matches!(
+            block.shortcut,
+            Shortcut::Identity | Shortcut::Scaled | Shortcut::Norm | Shortcut::Mean | Shortcut::Dip(_)
+        );
         let wanted = if identity { x.channels } else { x.channels.max(block.last.width) };
         let stride = if identity { 1 } else { block.stride };
         y = self.conv(&y, &Conv { width: wanted, ..block.last.clone() }, stride);
@@ -127,6 +129,7 @@ impl Writer {
             }
             Shortcut::Norm => self.norm(x),
             Shortcut::Mean => self.pool(x),
+            Shortcut::Dip(by) => self.dip(x, *by),
         }
     }
 
@@ -151,6 +154,7 @@ impl Writer {
             Step::Pad(mode, by) => self.padded(&x, mode, (*by).min(self.size - 1)),
             Step::Causal(by) => self.causal(&x, *by),
             Step::Pool => self.pool(&x),
+            Step::Dip(by) => self.dip(&x, *by),
             Step::Weighted => self.weighted(&x),
             Step::Inner(steps) => {
                 let y = steps.iter().fold(x.clone(), |y, s| self.step(y, s));
@@ -351,6 +355,13 @@ impl Writer {
         let (starts, ends) = (self.b.ints(&vec![0; self.axes]), self.b.ints(&vec![-(by as i64); self.axes]));
         let axes = self.b.ints(&axes);
         self.map("Slice", &[&y, &starts, &ends, &axes], x.channels)
+    }
+
+    fn dip(&mut self, x: &Tensor, by: usize) -> Tensor {
+        let by = by.min(self.size - 1);
+        let args = ConvArgs { kernel: vec![by + 1; self.axes], ..crate::common::conv(x.channels, x.channels, 1) };
+        let y = self.b.conv(&x.name, &args.clone().pad(0));
+        Tensor { name: self.b.conv(&y, &args.pad(by)), ..x.clone() }
     }
 
     fn pool(&mut self, x: &Tensor) -> Tensor {
