@@ -178,7 +178,7 @@ impl Writer {
         let (width, group) = match c.group {
             Group::One => (c.width, 1),
             Group::Some => (c.width, gcd(x.channels, c.width)),
-            Group::Depthwise if c.width % x.channels == 0 => (c.width, x.channels),
+            Group::Depthwise if c.width.is_multiple_of(x.channels) => (c.width, x.channels),
             Group::Depthwise => (c.width, gcd(x.channels, c.width)),
         };
         let reach = c.dilation * (c.kernel - 1);
@@ -322,7 +322,7 @@ impl Writer {
     }
 
     fn shuffle(&mut self, x: &Tensor) -> Tensor {
-        let Some(groups) = [3, 2].into_iter().find(|g| x.channels % g == 0 && x.channels > *g) else {
+        let Some(groups) = [3, 2].into_iter().find(|g| x.channels.is_multiple_of(*g) && x.channels > *g) else {
             return x.clone();
         };
         let spatial = vec![self.size as i64; self.axes];
