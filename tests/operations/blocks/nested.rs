@@ -33,6 +33,13 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
             b.relu(&y)
         })
     }),
+    ("two branches inside, of which none is linear", |b, x| {
+        basic_with(b, x, |b, y| {
+            let (p, q) = (b.conv(y, &conv(8, 8, 3)), b.conv(y, &conv(8, 8, 1)));
+            let (p, q) = (b.relu(&p), b.node("Tanh", &[&q], vec![]));
+            b.add(&q, &p)
+        })
+    }),
     ("a block that shares its convolution", |b, x| {
         let (w, c) = (b.random(&[C, C, 3, 3], 0.2), b.random(&[C], 0.5));
         let y = b.conv_with(&[x, &w, &c], &conv(C, C, 3));
