@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use super::{files, read, root};
+use serde_json::Value;
+
+use super::{files, quoted, read, root};
 
 fn run(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_onnx-rm")).args(arguments).current_dir(root()).output().unwrap();
@@ -64,4 +66,35 @@ fn the_first_command_prints_what_the_readme_shows() {
     let (_, shown) = readme.split_once("The first command prints:\n\n```text\n").unwrap();
     let (shown, _) = shown.split_once("verified: ").unwrap();
     assert_eq!(run(&["inspect", "models/digits_resnet.onnx"]).trim(), shown.trim().replace("removed", "removable"));
+}
+
+/// Each example of docs/REJECTS.md stays for the reason whose section it stands in.
+#[test]
+fn the_examples_of_refusals_are_refused_so() {
+    let page = read("docs/REJECTS.md");
+    let mut examples = 0;
+    for section in page.split("\n## `").skip(1) {
+        let (code, text) = section.split_once('`').unwrap();
+        for model in quoted(text).into_iter().filter(|w| w.starts_with("models/")) {
+            let report: Value = serde_json::from_str(&run(&["inspect", model, "--json"])).unwrap();
+            let codes: Vec<&str> =
+                report["sites"].as_array().unwrap().iter().filter_map(|s| s["code"].as_str()).collect();
+            assert!(codes.contains(&code), "{model} is no example of {code}: {codes:?}");
+            examples += 1;
+        }
+    }
+    assert!(examples > 5, "{examples}");
+}
+
+/// The criterion of verification, in numbers.
+#[test]
+fn the_readme_states_the_tolerance() {
+    let source = read("src/verify/compare.rs");
+    let constant = |name: &str| {
+        let line = source.lines().find(|l| l.contains(&format!("const {name}: f64 = "))).unwrap();
+        line.split(" = ").nth(1).unwrap().trim_end_matches(".0;").to_owned()
+    };
+    let readme = read("README.md");
+    assert!(readme.contains(&format!("than {} times what the original is", constant("FACTOR"))));
+    assert!(readme.contains(&format!("plus {} units in the last place", constant("FLOOR_ULPS"))));
 }
