@@ -217,7 +217,7 @@ mod tests {
         ];
         for edit in bad {
             let mut m = before.clone();
-            assert!(apply(&mut m, &[edit.clone()]).is_err(), "{edit:?}");
+            assert!(apply(&mut m, std::slice::from_ref(&edit)).is_err(), "{edit:?}");
             assert_eq!(m, before);
         }
     }
