@@ -15,7 +15,7 @@ mod wrong;
 use blocks::stays;
 use common::*;
 use onnx_rm::onnx::ModelProto;
-use onnx_rm::plan::options::{ActivationForm, Options, Target};
+use onnx_rm::plan::options::{ActivationForm, Options};
 use onnx_rm::report::{RejectReport, SiteStatus};
 
 fn options() -> Options {
@@ -33,12 +33,11 @@ fn complaint(name: &str, model: &ModelProto, expected: &Expected, options: &Opti
     (d >= ROUNDING).then(|| format!("{name} {options:?}: differs by {d}\n{}", onnx_rm::graph::dump(&after)))
 }
 
-/// Joins around a branch that are left because what passed the activations on it is not read again: bounds and masks
-/// of a channel's own.
+/// Joins around a branch that are left because what passed the activations on it is not read again: masks of a
+/// channel's own.
 fn blocked(name: &str, options: &Options) -> usize {
     let nested = ["three nested joins", "a chain of three and a skip around it"].contains(&name);
-    let own = matches!(options.activation, ActivationForm::Minmax | ActivationForm::Select);
-    usize::from(nested && (own || options.target == Target::Onnxruntime))
+    usize::from(nested && options.activation == ActivationForm::Select)
 }
 
 fn assert_removed(name: &str, model: &ModelProto, options: &Options) {

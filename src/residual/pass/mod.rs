@@ -6,6 +6,7 @@
 
 mod activation;
 pub(crate) mod affine;
+mod channel_bound;
 pub(crate) mod channels;
 pub(crate) mod conv;
 mod crop;
@@ -190,6 +191,7 @@ const READERS: &[Reader] = &[
     shuffle::read,
     affine::read,
     activation::read,
+    channel_bound::read,
     stack::read,
     channels::read,
     pad::read,

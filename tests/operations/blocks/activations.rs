@@ -26,6 +26,13 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
             b.node("Clip", &[y, &lo, &hi], vec![])
         })
     }),
+    ("bounds of a channel's own", |b, x| {
+        basic_with(b, x, |b, y| {
+            let (lo, hi) = (b.random(&[8, 1, 1], 0.5), b.random(&[8, 1, 1], 0.5));
+            let y = b.node("Max", &[&lo, y], vec![]);
+            b.node("Min", &[&y, &hi], vec![])
+        })
+    }),
     ("clip below", |b, x| {
         basic_with(b, x, |b, y| {
             let lo = b.floats(&[], vec![-0.5]);

@@ -1,0 +1,58 @@
+//! `Max` or `Min` with a bound for each channel: what an earlier rewrite makes of a `Clip` or a `Relu`. Carried
+//! channels get the extreme finite value, which changes none of theirs.
+
+use crate::algebra::Slot;
+use crate::facts::tensor::largest;
+use crate::graph::{NodeId, ValueId};
+use crate::residual::emit::Emit;
+use crate::residual::reject::{Reject, RejectCode};
+
+use super::{Arrival, Context, Form, Found, Pass, Reading, Step, affine::per_channel, found};
+
+struct ChannelBound {
+    node: NodeId,
+    slot: usize,
+    bounds: Vec<f64>,
+}
+
+pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
+    let inputs = cx.view.inputs(node);
+    if !matches!(cx.view.op(node), "Max" | "Min") || inputs.len() != 2 || cx.view.opset() < 8 {
+        return None;
+    }
+    let slot = (0..2).find(|s| cx.view.input(node, *s).is_some_and(|v| cx.facts.is_data(v)))?;
+    let data = cx.view.input(node, slot)?;
+    let constant = cx.facts.constant(cx.view.input(node, 1 - slot)?)?;
+    let bounds = per_channel(&constant.data, cx.facts.channels(data)?, cx.facts.rank(data)?)?;
+    if bounds.iter().any(|b| b.is_nan()) {
+        return None;
+    }
+    found(Reading::one(cx, node, slot, Step::Pass(Box::new(ChannelBound { node, slot, bounds }))))
+}
+
+impl Pass for ChannelBound {
+    fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
+        if arrival.axis == 1 {
+            return Ok(Form::Bounds);
+        }
+        let reason = "its bounds would have to differ between maps that are stacked";
+        Err(Reject::at(cx.view, self.node, RejectCode::CannotPass, reason))
+    }
+
+    fn is_activation(&self) -> bool {
+        true
+    }
+
+    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, lin: &[Slot], output: &str) {
+        let node = cx.view.node(self.node);
+        let sign = if cx.view.op(self.node) == "Max" { -1.0 } else { 1.0 };
+        let neutral = sign * largest(emit.dtype);
+        let values = lin.iter().map(|s| s.body.map_or(neutral, |b| self.bounds[b as usize])).collect();
+        let bound = emit.per_channel(&format!("{}_bound", node.name()), values);
+        let mut inputs = [input, bound.as_str()];
+        if self.slot == 1 {
+            inputs.swap(0, 1);
+        }
+        emit.copy(node, &inputs, output);
+    }
+}
