@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+/// Tensors that a text names; the JSON has all.
+const LISTED: usize = 6;
+
 /// The verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -153,9 +156,17 @@ impl fmt::Display for VerifyReport {
         for input in self.inputs.iter().filter(|i| i.assumed) {
             write!(f, "\n  input '{}' was taken as {:?}", input.name, input.shape)?;
         }
-        if let Coverage::Regions { tensors, reason } = &self.coverage {
-            let tensors = tensors.join(", ");
-            write!(f, "\n  only the rewritten regions were run, up to {tensors}, because {reason}")?;
+        match &self.coverage {
+            Coverage::Whole => {}
+            Coverage::Regions { tensors, reason } if tensors.is_empty() => {
+                write!(f, "\n  no node differs, so nothing was run; {reason}")?;
+            }
+            Coverage::Regions { tensors, reason } => {
+                let (first, rest) = tensors.split_at(tensors.len().min(LISTED));
+                let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+                let first = first.join(", ");
+                write!(f, "\n  only the rewritten regions were run, up to {first}{more}, because {reason}")?;
+            }
         }
         if let Some(reason) = &self.arithmetic.float64_because {
             write!(f, "\n  both were evaluated in float64, not in {}, because {reason}", self.arithmetic.element_type)?;

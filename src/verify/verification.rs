@@ -149,11 +149,12 @@ fn judge(ran: Ran<'_>, job: &Job<'_>) -> VerifyReport {
     report
 }
 
-/// Why the models' own arithmetic shows nothing, when the original amplifies its rounding for every input.
+/// Why the models' own arithmetic shows nothing, when the original is no yardstick for any input.
 fn amplifies(outputs: &[OutputReport], tolerance: Tolerance) -> Option<String> {
     let silent = outputs.iter().filter(|o| o.no_evidence.is_some());
     let measure = silent.flat_map(|o| &o.measures).find(|m| tolerance.is_chaotic(m))?;
-    Some(format!("the original amplifies its own rounding to {:.0e} of its largest value", measure.original_error))
+    let away = measure.original_error;
+    Some(format!("the original itself comes out {away:.0e} of its largest value away from float64"))
 }
 
 fn measure(pair: &Pair<'_>, runs: &Runs, tolerance: Tolerance) -> Vec<OutputReport> {

@@ -1,0 +1,194 @@
+//! `onnx-rm verify` and the verification inside `rewrite`: exit codes, reports, and that a failure writes nothing.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use onnx_rm::onnx::tensor_proto::DataLocation;
+use onnx_rm::onnx::{ModelProto, NodeProto, StringStringEntryProto};
+use prost::Message;
+use serde_json::Value;
+
+use super::common::residual_block;
+use super::{edit, net, nodes, weight};
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new(models: &[(&str, &ModelProto)]) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        for (name, model) in models {
+            fs::write(folder.path(name), model.encode_to_vec()).unwrap();
+        }
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Exit code, stdout, stderr.
+    fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_onnx-rm"))
+            .args(arguments)
+            .current_dir(self.0.path())
+            .env("NO_COLOR", "1")
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+}
+
+fn wrong() -> ModelProto {
+    let mut bad = net();
+    edit(weight(&mut bad, 2, 1), |w| w[[0, 0, 1, 1]] += 0.5);
+    bad
+}
+
+#[test]
+fn verify_says_equal_different_or_impossible() {
+    let folder = Folder::new(&[("a.onnx", &net()), ("b.onnx", &wrong())]);
+    let (code, stdout, stderr) = folder.run(&["verify", "a.onnx", "a.onnx"]);
+    assert_eq!((code, stdout.as_str()), (Some(0), ""));
+    assert!(stderr.starts_with("equal; distance from float64"), "{stderr}");
+
+    let (code, stdout, stderr) = folder.run(&["verify", "a.onnx", "b.onnx"]);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""));
+    assert!(stderr.contains("the models differ") && stderr.contains("first differing tensor: 'Conv_"), "{stderr}");
+    assert_eq!(folder.run(&["verify", "a.onnx", "b.onnx", "--quiet"]), (Some(1), String::new(), String::new()));
+
+    let (code, _, stderr) = folder.run(&["verify", "a.onnx", "none.onnx", "--quiet"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.starts_with("error: none.onnx"), "{stderr}");
+    let (code, _, stderr) = folder.run(&["verify", "a.onnx", "a.onnx", "--input-shape", "x:1x3x5x5"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("error: input 'x'") && stderr.contains("hint: --input-shape"), "{stderr}");
+}
+
+#[test]
+fn the_json_has_every_measure() {
+    let folder = Folder::new(&[("a.onnx", &net()), ("b.onnx", &wrong())]);
+    let (code, stdout, stderr) = folder.run(&["verify", "a.onnx", "b.onnx", "--json", "--seed", "7"]);
+    assert_eq!((code, stderr.as_str()), (Some(1), ""));
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(
+        (&report["status"], &report["seed"], &report["coverage"]),
+        (&"mismatch".into(), &7.into(), &"whole".into())
+    );
+    assert_eq!(report["outputs"][0]["measures"].as_array().unwrap().len(), 6);
+    let measure = &report["outputs"][0]["measures"][0];
+    assert!(measure["rewritten_error"].as_f64() > measure["limit"].as_f64(), "{measure}");
+    assert_eq!(report["first_difference"]["op"], "Conv");
+}
+
+#[test]
+fn rewrite_verifies_before_it_writes() {
+    let folder = Folder::new(&[("a.onnx", &residual_block(1, 4))]);
+    let (code, _, stderr) = folder.run(&["rewrite", "a.onnx", "out.onnx"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("verified: equal"), "{stderr}");
+    assert_eq!(folder.run(&["verify", "a.onnx", "out.onnx"]).0, Some(0));
+    let (code, _, stderr) = folder.run(&["rewrite", "out.onnx", "again.onnx"]);
+    assert_eq!(code, Some(0));
+    assert!(stderr.contains("unchanged: the output is the input"), "{stderr}");
+}
+
+/// A block whose output is multiplied by 0: no input can show whether a rewrite is right.
+fn silent() -> ModelProto {
+    let mut model = residual_block(1, 4);
+    let graph = model.graph.as_mut().unwrap();
+    let inner = graph.output[0].name().to_owned();
+    let (zero, dead) = ("zero".to_owned(), "dead".to_owned());
+    let values = ndarray::ArrayD::zeros(ndarray::IxDyn(&[]));
+    graph.initializer.push(onnx_rm::facts::tensor::write(
+        "zero",
+        &values,
+        onnx_rm::onnx::tensor_proto::DataType::Float,
+    ));
+    graph.node.push(NodeProto {
+        op_type: Some("Mul".into()),
+        input: vec![inner, zero],
+        output: vec![dead.clone()],
+        ..NodeProto::default()
+    });
+    graph.output[0].name = Some(dead);
+    model
+}
+
+#[test]
+fn a_failed_verification_writes_nothing() {
+    let folder = Folder::new(&[("a.onnx", &silent())]);
+    fs::write(folder.path("out.onnx"), "precious").unwrap();
+    for quiet in [false, true] {
+        let mut arguments = vec!["rewrite", "a.onnx", "out.onnx"];
+        arguments.extend(quiet.then_some("--quiet"));
+        let (code, _, stderr) = folder.run(&arguments);
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains("no evidence: 'dead': it is all zero"), "{stderr}");
+        assert_eq!(fs::read(folder.path("out.onnx")).unwrap(), b"precious");
+    }
+    let (code, stdout, _) = folder.run(&["rewrite", "a.onnx", "new.onnx", "--json"]);
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &report["output"]), (Some(1), &Value::Null));
+    assert_eq!(report["verification"]["status"], "no-evidence");
+    let names: Vec<_> = fs::read_dir(folder.0.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 2, "nothing new, and no leftovers: {names:?}");
+    let (code, _, stderr) = folder.run(&["rewrite", "a.onnx", "new.onnx", "--no-verify"]);
+    assert_eq!((code, folder.path("new.onnx").exists()), (Some(0), true));
+    assert!(stderr.contains("not verified (--no-verify)"), "{stderr}");
+}
+
+/// `model` with its larger weights in `name`, which is written into `folder`.
+fn externalised(mut model: ModelProto, folder: &Folder, name: &str) -> ModelProto {
+    let mut side = Vec::new();
+    for tensor in &mut model.graph.as_mut().unwrap().initializer {
+        let Some(raw) = tensor.raw_data.take_if(|raw| raw.len() > 64) else { continue };
+        let entry = |k: &str, v: String| StringStringEntryProto { key: Some(k.into()), value: Some(v) };
+        tensor.external_data = vec![
+            entry("location", name.into()),
+            entry("offset", side.len().to_string()),
+            entry("length", raw.len().to_string()),
+        ];
+        tensor.data_location = Some(DataLocation::External as i32);
+        side.extend_from_slice(&raw);
+    }
+    fs::write(folder.path(name), side).unwrap();
+    model
+}
+
+#[test]
+fn side_files_are_read() {
+    let folder = Folder::new(&[("a.onnx", &net())]);
+    for (name, side, model) in [("e.onnx", "e.data", net()), ("f.onnx", "f.data", wrong())] {
+        let model = externalised(model, &folder, side);
+        fs::write(folder.path(name), model.encode_to_vec()).unwrap();
+    }
+    assert_eq!(folder.run(&["verify", "a.onnx", "e.onnx"]).0, Some(0));
+    assert_eq!(folder.run(&["verify", "e.onnx", "a.onnx"]).0, Some(0));
+    assert_eq!(folder.run(&["verify", "a.onnx", "f.onnx"]).0, Some(1));
+    let (code, _, stderr) = folder.run(&["rewrite", "e.onnx", "g.onnx"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(folder.path("g.onnx.data").exists());
+    assert_eq!(folder.run(&["verify", "a.onnx", "g.onnx"]).0, Some(0));
+}
+
+#[test]
+fn a_custom_head_is_reported() {
+    let mut model = residual_block(1, 4);
+    let graph = model.graph.as_mut().unwrap();
+    let inner = graph.output[0].name().to_owned();
+    graph.output[0].name = Some("boxes".into());
+    nodes(&mut model).push(NodeProto {
+        name: Some("head".into()),
+        op_type: Some("Boxes".into()),
+        domain: Some("acme".into()),
+        input: vec![inner.clone()],
+        output: vec!["boxes".into()],
+        ..NodeProto::default()
+    });
+    let folder = Folder::new(&[("a.onnx", &model)]);
+    let (code, _, stderr) = folder.run(&["rewrite", "a.onnx", "out.onnx"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("only the rewritten regions were run") && stderr.contains("acme::Boxes"), "{stderr}");
+}

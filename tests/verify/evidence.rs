@@ -1,0 +1,157 @@
+//! Outputs that say nothing, originals that are no yardstick, other float types.
+
+use ndarray::{ArrayD, IxDyn};
+use onnx_rm::facts::tensor;
+use onnx_rm::onnx::tensor_proto::DataType;
+use onnx_rm::onnx::{ModelProto, NodeProto};
+use onnx_rm::verify::Status;
+
+use super::common::{Build, conv};
+use super::regions::block;
+use super::{check, net, set_type, weight};
+
+/// A convolution, and `tail` behind it.
+fn with_tail(tail: impl Fn(&mut Build, &str) -> String) -> ModelProto {
+    let mut b = Build::new(2);
+    let x = b.input("x", &[1, 2, 6, 6]);
+    let c = b.conv(&x, &conv(2, 4, 3));
+    let y = tail(&mut b, &c);
+    b.output(&y);
+    b.model()
+}
+
+#[test]
+fn an_output_that_says_nothing_is_no_evidence() {
+    let scaled = |by: f64, plus: f64| {
+        with_tail(|b, c| {
+            let (by, plus) = (b.floats(&[], vec![by]), b.floats(&[], vec![plus]));
+            let scaled = b.node("Mul", &[c, &by], vec![]);
+            b.node("Add", &[&scaled, &plus], vec![])
+        })
+    };
+    let nan = with_tail(|b, c| {
+        let square = b.node("Mul", &[c, c], vec![]);
+        let one = b.floats(&[], vec![1.0]);
+        let below = b.node("Add", &[&square, &one], vec![]);
+        let negative = b.node("Neg", &[&below], vec![]);
+        b.node("Sqrt", &[&negative], vec![])
+    });
+    // A pattern that no input reaches: it varies in space and says nothing all the same.
+    let frozen = with_tail(|b, c| {
+        let zero = b.floats(&[], vec![0.0]);
+        let nothing = b.node("Mul", &[c, &zero], vec![]);
+        let pattern = b.random(&[1, 4, 6, 6], 1.0);
+        b.node("Add", &[&nothing, &pattern], vec![])
+    });
+    let cases = [
+        (scaled(0.0, 0.0), "all zero"),
+        (scaled(0.0, 3.0), "constant"),
+        (nan, "not finite"),
+        (frozen, "the same for every input"),
+    ];
+    for (model, reason) in cases {
+        let report = check(&model, &model);
+        assert_eq!(report.status, Status::NoEvidence, "{report}");
+        assert!(report.message.contains(reason), "{report}");
+    }
+    assert!(check(&scaled(1.0, 3.0), &scaled(1.0, 3.0)).is_equal());
+}
+
+#[test]
+fn one_output_without_evidence_is_not_covered_by_another() {
+    let mut model = net();
+    let graph = model.graph.as_mut().unwrap();
+    let y = graph.output[1].name().to_owned();
+    let mut zero = tensor::write("zero", &ArrayD::zeros(IxDyn(&[])), DataType::Float);
+    zero.name = Some("zero".into());
+    graph.initializer.push(zero);
+    graph.node.push(NodeProto {
+        op_type: Some("Mul".into()),
+        input: vec![y, "zero".into()],
+        output: vec!["dead".into()],
+        ..NodeProto::default()
+    });
+    graph.output[1].name = Some("dead".into());
+    assert_eq!(check(&model, &model).status, Status::NoEvidence);
+}
+
+#[test]
+fn a_rewritten_model_that_overflows_alone_is_wrong() {
+    let build = |scale: f64| {
+        with_tail(|b, c| {
+            let (up, down) = (b.floats(&[], vec![scale]), b.floats(&[], vec![1.0 / scale]));
+            let huge = b.node("Mul", &[c, &up], vec![]);
+            // Keeps the two products apart, which tract would make one of.
+            let kept = b.node("Relu", &[&huge], vec![]);
+            b.node("Mul", &[&kept, &down], vec![])
+        })
+    };
+    let report = check(&build(1.0), &build(1e38));
+    assert_eq!(report.status, Status::Mismatch, "{report}");
+    assert!(report.message.contains("finite in the original"), "{report}");
+    assert!(report.first_difference.is_none_or(|d| d.op == "Mul"));
+    // The other way round nothing is wrong with what the rewritten model gives.
+    let report = check(&build(1e38), &build(1e38));
+    assert!(report.outputs[0].measures.iter().any(|m| m.no_evidence.as_deref() == Some("not finite in the original")));
+}
+
+#[test]
+fn an_original_that_amplifies_rounding_is_compared_in_float64() {
+    // Each step squares and shifts into another digit: what is left of float32 after twelve is noise.
+    let logistic = |scale: f64| {
+        let mut b = Build::new(6);
+        let x = b.input("x", &[1, 1, 6, 6]);
+        let mut y = b.node("Sigmoid", &[&x], vec![]);
+        for _ in 0..30 {
+            let (one, four) = (b.floats(&[], vec![1.0]), b.floats(&[], vec![scale]));
+            let rest = b.node("Sub", &[&one, &y], vec![]);
+            let product = b.node("Mul", &[&y, &rest], vec![]);
+            y = b.node("Mul", &[&product, &four], vec![]);
+        }
+        b.output(&y);
+        b.model()
+    };
+    let report = check(&logistic(3.99), &logistic(3.99));
+    assert!(report.is_equal(), "{report}");
+    assert!(report.arithmetic.float64_because.as_ref().unwrap().contains("away from float64"), "{report}");
+    let report = check(&logistic(3.99), &logistic(3.98));
+    assert_eq!(report.status, Status::Mismatch, "{report}");
+    assert_eq!(report.first_difference.unwrap().op, "Mul");
+}
+
+/// `model` with all floats in another type.
+fn retyped(mut model: ModelProto, dtype: DataType) -> ModelProto {
+    let graph = model.graph.as_mut().unwrap();
+    for t in &mut graph.initializer {
+        if t.data_type() == DataType::Float as i32 {
+            *t = tensor::write(t.name(), &tensor::read_f64(t).unwrap(), dtype);
+        }
+    }
+    graph.input.iter_mut().chain(&mut graph.output).for_each(|v| set_type(v, dtype));
+    model
+}
+
+#[test]
+fn other_float_types_have_their_own_tolerance() {
+    for (dtype, name, small, large) in [
+        (DataType::Float16, "float16", 1e-4, 0.25),
+        (DataType::Bfloat16, "bfloat16", 1e-3, 0.5),
+        (DataType::Double, "float64", 1e-17, 1e-9),
+    ] {
+        let good = retyped(block(None, None), dtype);
+        let report = check(&good, &good);
+        assert!(report.is_equal(), "{name}: {report}");
+        assert_eq!(report.arithmetic.element_type, name);
+        assert_eq!(report.arithmetic.float64_because.is_some(), dtype == DataType::Bfloat16, "{name}: {report}");
+        let changed = |by: f64| {
+            let mut bad = good.clone();
+            let tensor = weight(&mut bad, 4, 1);
+            let mut values = tensor::read_f64(tensor).unwrap();
+            values.mapv_inplace(|v| v * (1.0 + by));
+            *tensor = tensor::write(tensor.name(), &values, dtype);
+            check(&good, &bad)
+        };
+        assert!(changed(small).is_equal(), "{name}: {}", changed(small));
+        assert_eq!(changed(large).status, Status::Mismatch, "{name}: {}", changed(large));
+    }
+}

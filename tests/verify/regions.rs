@@ -1,0 +1,180 @@
+//! Models that cannot be run whole.
+
+use onnx_rm::onnx::{ModelProto, NodeProto};
+use onnx_rm::plan::options::Options;
+use onnx_rm::verify::{Coverage, Status, VerifyError, VerifyOptions, VerifyReport, verify_models};
+
+use super::common::{self, Build, conv, int, ints};
+use super::{check, edit, nodes, weight};
+
+/// A residual block between a stem and a head, each of which may be an operator that nobody can run.
+pub(super) fn block(stem: Option<&str>, head: Option<&str>) -> ModelProto {
+    let mut b = Build::new(8);
+    let x = b.input("x", &[1, 6, 8, 8]);
+    let begin = match stem {
+        Some(op) => b.node(op, &[&x], vec![]),
+        None => b.conv(&x, &conv(6, 6, 3)),
+    };
+    let fork = b.node("Relu", &[&begin], vec![]);
+    let one = b.conv(&fork, &conv(6, 6, 3));
+    let relu = b.node("Relu", &[&one], vec![]);
+    let two = b.conv(&relu, &conv(6, 6, 3));
+    let join = b.add(&two, &fork);
+    let end = b.node("Relu", &[&join], vec![]);
+    let y = match head {
+        Some(op) => b.node(op, &[&end], vec![]),
+        None => b.node("GlobalAveragePool", &[&end], vec![]),
+    };
+    b.output(&y);
+    let mut model = b.model();
+    for node in nodes(&mut model).iter_mut().filter(|n| n.op_type().starts_with("Secret")) {
+        node.domain = Some("acme".into());
+    }
+    model
+}
+
+fn regions(good: &ModelProto, bad: &ModelProto) -> (VerifyReport, Vec<String>) {
+    let report = check(good, bad);
+    let Coverage::Regions { tensors, reason } = &report.coverage else { panic!("not cut: {report}") };
+    assert!(reason.contains("acme::Secret"), "{reason}");
+    let tensors = tensors.clone();
+    (report, tensors)
+}
+
+#[test]
+fn a_head_that_nobody_can_run_is_cut_off() {
+    let good = block(None, Some("SecretHead"));
+    let (after, outcome) = common::rewrite(&good, &Options::default());
+    assert_eq!(outcome.after.joins, 0);
+    let (report, tensors) = regions(&good, &after);
+    assert!(report.is_equal(), "{report}");
+    let join = good.graph.as_ref().unwrap().node.iter().find(|n| n.op_type() == "Add").unwrap().output[0].clone();
+    assert_eq!(tensors, [join]);
+    assert_eq!(report.inputs[0].name, "x", "the region reaches back to the input");
+
+    let mut bad = after.clone();
+    let merge = nodes(&mut bad).iter().rposition(|n| n.op_type() == "Conv").unwrap();
+    edit(weight(&mut bad, merge, 1), |w| w.iter_mut().filter(|v| **v == 1.0).take(1).for_each(|v| *v = 0.99));
+    let (report, _) = regions(&good, &bad);
+    assert_eq!(report.status, Status::Mismatch, "{report}");
+    assert_eq!(report.first_difference.unwrap().op, "Add");
+}
+
+#[test]
+fn a_stem_that_nobody_can_run_gets_random_values_behind_it() {
+    let good = block(Some("SecretStem"), None);
+    let behind = good.graph.as_ref().unwrap().node[0].output[0].clone();
+    let changed = |by: f64| {
+        let mut model = good.clone();
+        edit(weight(&mut model, 4, 1), |w| w[[0, 0, 1, 1]] += by);
+        model
+    };
+    // Nothing says the shape of what the stem gives.
+    let error = verify_models(&good, &changed(3e-8), &VerifyOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("shape is unknown"), "{error}");
+    let options = VerifyOptions { shapes: vec![(behind.clone(), vec![1, 6, 7, 7])], ..VerifyOptions::default() };
+    let check = |by: f64| verify_models(&good, &changed(by), &options).unwrap();
+    let report = check(3e-8);
+    assert!(report.is_equal(), "{report}");
+    assert_eq!(
+        (report.inputs[0].name.as_str(), report.inputs[0].shape.as_slice()),
+        (&*behind, [1, 6, 7, 7].as_slice())
+    );
+    assert!(matches!(report.coverage, Coverage::Regions { .. }), "{report}");
+    let report = check(1e-3);
+    assert_eq!(report.status, Status::Mismatch, "{report}");
+    assert_eq!(report.first_difference.unwrap().tensor, good.graph.as_ref().unwrap().node[4].output[0]);
+}
+
+#[test]
+fn what_a_head_that_nobody_can_run_reads_is_compared() {
+    let good = block(None, Some("SecretHead"));
+    // The head reads another tensor, which computes the same, or does not.
+    let rewire = |op: &str| {
+        let mut model = good.clone();
+        let head = nodes(&mut model).pop().unwrap();
+        let node = NodeProto {
+            name: Some("extra".into()),
+            op_type: Some(op.into()),
+            input: head.input.clone(),
+            output: vec!["extra".into()],
+            ..NodeProto::default()
+        };
+        nodes(&mut model).push(node);
+        nodes(&mut model).push(NodeProto { input: vec!["extra".into()], ..head });
+        model
+    };
+    let (report, _) = regions(&good, &rewire("Identity"));
+    assert!(report.is_equal(), "{report}");
+    assert_eq!(regions(&good, &rewire("Neg")).0.status, Status::Mismatch);
+}
+
+#[test]
+fn models_without_a_difference_need_not_be_run() {
+    let model = block(Some("SecretStem"), Some("SecretHead"));
+    let (report, tensors) = regions(&model, &model);
+    assert!(report.is_equal() && tensors.is_empty(), "{report}");
+}
+
+#[test]
+fn a_changed_node_that_nobody_can_run_cannot_be_verified() {
+    let good = block(None, Some("SecretHead"));
+    let mut bad = good.clone();
+    nodes(&mut bad).last_mut().unwrap().attribute.push(int("mode", 1));
+    let error = verify_models(&good, &bad, &VerifyOptions::default()).unwrap_err();
+    assert!(matches!(error, VerifyError::CannotRun(_)), "{error}");
+    assert!(error.to_string().contains("SecretHead"), "{error}");
+}
+
+#[test]
+fn an_operator_that_only_float64_has_is_cut_away() {
+    let pooled = |after: bool| {
+        let mut b = Build::new(4);
+        let x = b.input("x", &[1, 4, 8, 8]);
+        let pool = b.node("LpPool", &[&x], vec![ints("kernel_shape", &[2, 2])]);
+        let c = b.conv(&pool, &conv(4, 4, 3));
+        let y = if after { b.node("LpPool", &[&c], vec![ints("kernel_shape", &[2, 2])]) } else { b.relu(&c) };
+        b.output(&y);
+        b.model()
+    };
+    for after in [false, true] {
+        let good = pooled(after);
+        let mut bad = good.clone();
+        edit(weight(&mut bad, 1, 1), |w| w[[0, 0, 1, 1]] += 1e-8);
+        let report = check(&good, &bad);
+        assert!(report.is_equal(), "{report}");
+        let Coverage::Regions { tensors, reason } = &report.coverage else { panic!("not cut: {report}") };
+        assert!(reason.contains("tract has no operator LpPool"), "{reason}");
+        assert_eq!(tensors, &[good.graph.as_ref().unwrap().node[1].output[0].clone()]);
+        edit(weight(&mut bad, 1, 1), |w| w[[0, 0, 1, 1]] += 1e-3);
+        assert_eq!(check(&good, &bad).status, Status::Mismatch);
+    }
+}
+
+#[test]
+fn a_model_that_tract_refuses_is_cut_down_to_what_changed() {
+    let mut b = Build::new(4);
+    let x = b.input("x", &[1, 4, 8, 8]);
+    let stem = b.conv(&x, &conv(4, 4, 3));
+    let ones = b.floats(&[4], vec![1.0; 4]);
+    let zeros = b.floats(&[4], vec![0.0; 4]);
+    // Batch statistics as outputs: tract has BatchNormalization, but not this.
+    let training = vec![int("training_mode", 1)];
+    let norm = b.nodes("BatchNormalization", &[&stem, &ones, &zeros, &zeros, &ones], 3, training).remove(0);
+    let relu = b.relu(&norm);
+    let y = b.conv(&relu, &conv(4, 2, 3));
+    b.output(&y);
+    let good = b.model();
+    let changed = |by: f64| {
+        let mut model = good.clone();
+        edit(weight(&mut model, 3, 1), |w| w[[0, 0, 1, 1]] += by);
+        check(&good, &model)
+    };
+    let report = changed(3e-8);
+    assert!(report.is_equal(), "{report}");
+    let Coverage::Regions { tensors, reason } = &report.coverage else { panic!("not cut: {report}") };
+    assert!(reason.starts_with("tract cannot run the model"), "{reason}");
+    assert_eq!(tensors, &[y]);
+    assert_eq!(report.arithmetic.float64_because, None);
+    assert_eq!(changed(1e-3).status, Status::Mismatch);
+}
