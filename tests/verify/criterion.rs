@@ -4,7 +4,7 @@ use onnx_rm::facts::tensor;
 use onnx_rm::onnx::ModelProto;
 use onnx_rm::onnx::tensor_proto::DataType;
 use onnx_rm::plan::options::Options;
-use onnx_rm::verify::{Coverage, Status, VerifyError, VerifyOptions, VerifyReport, verify_models};
+use onnx_rm::verify::{Coverage, Measure, Status, VerifyError, VerifyOptions, VerifyReport, verify_models};
 
 use super::common::{self, Build, conv, float};
 use super::{check, edit, net, nodes, set_dims, set_type, weight};
@@ -83,7 +83,10 @@ fn one_weight_changed_by_a_thousandth() {
         let largest = w.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
         w.iter_mut().filter(|v| v.abs() == largest).take(1).for_each(|v| *v *= 1.001);
     });
-    caught(&net(), &bad, 2);
+    let report = caught(&net(), &bad, 2);
+    let margin = |m: &Measure| m.rewritten_error / m.limit;
+    let widest = report.outputs.iter().flat_map(|o| &o.measures).map(margin).fold(0.0, f64::max);
+    assert!(widest > 4.0, "{widest}");
 }
 
 #[test]
