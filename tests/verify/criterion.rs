@@ -1,6 +1,5 @@
 //! What is equal and what is not.
 
-use onnx_rm::facts::tensor;
 use onnx_rm::onnx::ModelProto;
 use onnx_rm::onnx::tensor_proto::DataType;
 use onnx_rm::plan::options::Options;
