@@ -154,7 +154,7 @@ fn amplifies(outputs: &[OutputReport], tolerance: Tolerance) -> Option<String> {
     let silent = outputs.iter().filter(|o| o.no_evidence.is_some());
     let measure = silent.flat_map(|o| &o.measures).find(|m| tolerance.is_chaotic(m))?;
     let away = measure.original_error;
-    Some(format!("the original itself comes out {away:.0e} of its largest value away from float64"))
+    Some(format!("the original itself is {away:.0e} of its largest value away from float64"))
 }
 
 fn measure(pair: &Pair<'_>, runs: &Runs, tolerance: Tolerance) -> Vec<OutputReport> {
