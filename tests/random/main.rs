@@ -57,8 +57,24 @@ fn check(spec: &spec::Spec) -> Result<(usize, usize), String> {
         let more: Vec<_> = more.removed().collect();
         return Err(format!("a second rewrite changes something: {more:#?}\n{}", onnx_rm::graph::dump(&after)));
     }
+    through_tract(&model, &after)?;
     let removed = outcome.removed().filter(|(site, _)| site.is_residual()).count();
     Ok((removed, outcome.before.joins))
+}
+
+/// Both models through tract, as the program itself verifies them. An output that never varies is no evidence, but no
+/// difference either.
+#[cfg(feature = "verify")]
+fn through_tract(model: &ModelProto, after: &ModelProto) -> Result<(), String> {
+    use onnx_rm::verify::{Status, VerifyOptions, verify_models};
+    let report = verify_models(model, after, &VerifyOptions::default()).map_err(|e| e.to_string())?;
+    if report.status == Status::Mismatch { Err(report.to_string()) } else { Ok(()) }
+}
+
+#[cfg(not(feature = "verify"))]
+#[expect(clippy::unnecessary_wraps, reason = "with the feature it can fail")]
+fn through_tract(_: &ModelProto, _: &ModelProto) -> Result<(), String> {
+    Ok(())
 }
 
 #[test]

@@ -31,8 +31,17 @@ const ELEMENTWISE: &[&str] = &[
     "Mish",
     "Erf",
     "Exp",
+    "Log",
     "Abs",
+    "Neg",
+    "Sign",
     "Sqrt",
+    "Reciprocal",
+    "Floor",
+    "Ceil",
+    "Round",
+    "Sin",
+    "Cos",
     "ThresholdedRelu",
     "Swish",
 ];
@@ -75,6 +84,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
         "Max" | "Min" => scalar_bound(cx, node, op)?,
         "Swish" if cx.view.attr_f(node, "alpha").unwrap_or(1.0) == 1.0 => (Kind::Odd, 0),
         "HardSwish" | "Gelu" | "Softplus" => (Kind::Odd, 0),
+        "Pow" if single(cx, cx.view.input(node, 1)?, cx.view.input(node, 0)?).is_some() => (Kind::Other, 0),
         _ if ELEMENTWISE.contains(&op) => (Kind::Other, 0),
         _ => return None,
     };
@@ -106,13 +116,16 @@ fn scalar_bound(cx: Context<'_>, node: NodeId, op: &str) -> Option<(Kind, usize)
         return None;
     }
     let slot = (0..2).find(|s| cx.view.input(node, *s).is_some_and(|v| cx.facts.is_data(v)))?;
-    let constant = cx.facts.constant(cx.view.input(node, 1 - slot)?)?;
-    if constant.data.len() != 1 || constant.data.ndim() > cx.facts.rank(cx.view.input(node, slot)?)? {
-        return None;
-    }
-    let bound = constant.data.iter().copied().next()?;
+    let bound = single(cx, cx.view.input(node, 1 - slot)?, cx.view.input(node, slot)?)?;
     let kind = if op == "Max" { bounded(bound, f64::INFINITY) } else { bounded(f64::NEG_INFINITY, bound) };
     Some((kind?, slot))
+}
+
+/// The entry of a constant that has only one, and broadcasts against `data` without giving it more axes.
+fn single(cx: Context<'_>, constant: ValueId, data: ValueId) -> Option<f64> {
+    let constant = cx.facts.constant(constant)?;
+    let fits = constant.data.len() == 1 && constant.data.ndim() <= cx.facts.rank(data)?;
+    fits.then(|| constant.data.iter().copied().next()).flatten()
 }
 
 /// Bounds that leave something between them.

@@ -26,6 +26,21 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
             b.node("Clip", &[y, &lo, &hi], vec![])
         })
     }),
+    ("a power", |b, x| {
+        basic_with(b, x, |b, y| {
+            let two = b.floats(&[1], vec![2.0]);
+            b.node("Pow", &[y, &two], vec![])
+        })
+    }),
+    ("sine, negation and sign", |b, x| {
+        basic_with(b, x, |b, y| {
+            let y = b.node("Sin", &[y], vec![]);
+            let y = b.conv(&y, &conv(8, 8, 3));
+            let y = b.node("Neg", &[&y], vec![]);
+            let y = b.conv(&y, &conv(8, 8, 1));
+            b.node("Sign", &[&y], vec![])
+        })
+    }),
     ("bounds of a channel's own", |b, x| {
         basic_with(b, x, |b, y| {
             let (lo, hi) = (b.random(&[8, 1, 1], 0.5), b.random(&[8, 1, 1], 0.5));
