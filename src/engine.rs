@@ -10,7 +10,7 @@ use crate::plan::options::{Family, Options};
 use crate::plan::{cost, folds, layouts, surplus};
 use crate::report::{Change, Exactness, Outcome, Price, RejectReport, SiteReport, SiteStatus, StopReason};
 use crate::residual::check::{self, Proof, Recipe};
-use crate::residual::emit::MERGE_KEY;
+use crate::residual::emit::merged_site;
 use crate::residual::find::{self, Site};
 use crate::residual::{Context, Reject, RejectCode, build};
 
@@ -266,8 +266,7 @@ fn admit(cx: Context<'_>, site: Site) -> Result<Site, Reject> {
         return Ok(site);
     }
     for step in &site.steps {
-        let merged = cx.view.node(step.node).metadata_props.iter().any(|p| p.key() == MERGE_KEY);
-        if merged {
+        if merged_site(cx.view.node(step.node)).is_some() {
             let reason = "the branch held another join: carrying across it costs much more than the join itself";
             return Err(
                 Reject::at(cx.view, step.node, RejectCode::LongSkip, reason).hint("--long-skips removes it too")

@@ -1,6 +1,6 @@
 //! A convolution as a value: its weights and the window it looks through.
 
-use ndarray::{ArrayD, Axis, IxDyn, Slice};
+use ndarray::{Array2, ArrayD, IxDyn};
 
 /// How a convolution's window moves, one entry a spatial axis.
 ///
@@ -144,6 +144,27 @@ impl Kernel {
         Self { weight: ArrayD::ones(IxDyn(&shape)), bias: None, group: channels }
     }
 
+    /// The 1x1 kernel that picks channels: output `o` is channel `from[o]`, or zeros. `None` when there are not so many.
+    #[must_use]
+    pub fn selection(from: &[Option<usize>], inputs: usize, axes: usize) -> Option<Self> {
+        let mut matrix = Array2::<f64>::zeros((from.len(), inputs));
+        for (o, i) in from.iter().enumerate() {
+            if let Some(i) = i {
+                *matrix.get_mut((o, *i))? = 1.0;
+            }
+        }
+        Self::pointwise(matrix, None, axes)
+    }
+
+    /// A matrix `[out, in]` and a bias as a dense 1x1 kernel.
+    #[must_use]
+    pub fn pointwise(matrix: Array2<f64>, bias: Option<Vec<f64>>, axes: usize) -> Option<Self> {
+        let mut shape = vec![1; axes + 2];
+        (shape[0], shape[1]) = matrix.dim();
+        let weight = matrix.as_standard_layout().into_owned().into_shape_with_order(IxDyn(&shape)).ok()?;
+        Some(Self { weight, bias, group: 1 })
+    }
+
     /// The kernel followed by `y = scale * out + shift`, per output channel. Exact at borders too, for
     /// nothing stands between.
     #[must_use]
@@ -174,20 +195,6 @@ impl Kernel {
             weight[IxDyn(&target)] = *value;
         }
         Some(Self { weight, bias: self.bias.clone(), group: self.group })
-    }
-
-    /// The same map with `group = 1`: zeros between the groups.
-    #[must_use]
-    pub fn dense(&self) -> Self {
-        let (gi, go) = (self.group_inputs(), self.group_outputs());
-        let mut shape = self.weight.shape().to_vec();
-        shape[1] = gi * self.group;
-        let mut weight = ArrayD::zeros(IxDyn(&shape));
-        for (o, row) in self.weight.outer_iter().enumerate() {
-            let start = (o / go.max(1)) * gi;
-            weight.index_axis_mut(Axis(0), o).slice_axis_mut(Axis(0), Slice::from(start..start + gi)).assign(&row);
-        }
-        Self { weight, bias: self.bias.clone(), group: 1 }
     }
 }
 

@@ -8,7 +8,7 @@ use ndarray::{ArrayD, Axis, IxDyn};
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 
-use super::{Constant, Facts, slice::slices, tensor};
+use super::{BatchNorm, Constant, Facts, slice::slices, tensor};
 
 /// Most elements of a constant that is larger than what it is computed from: a few numbers in a file may ask for
 /// any size.
@@ -54,7 +54,6 @@ const FOLDED: &[&str] = &[
     "Where",
     "BatchNormalization",
     "Shape",
-    "Pad",
     "Dropout",
 ];
 
@@ -307,26 +306,34 @@ fn reduce(facts: &Facts<'_>, node: NodeId, op: &str) -> Option<ArrayD<f64>> {
 /// filter over its own entries, `[1, filters, entries]`, which depends on the weight alone.
 fn batch_norm(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
     let view = facts.view();
-    let of = |slot: usize| facts.constant(view.input(node, slot)?);
-    let (x, gamma, beta, mean, var) = (of(0)?, of(1)?, of(2)?, of(3)?, of(4)?);
-    let epsilon = f64::from(view.attr_f(node, "epsilon").unwrap_or(1e-5));
+    let x = facts.constant(view.input(node, 0)?)?;
     let channels = *x.data.shape().get(1)?;
-    if [&gamma, &beta, &mean, &var].iter().any(|c| c.data.len() != channels) {
+    let mut out = x.data.clone();
+    let maps: Vec<(f64, f64)> = match BatchNorm::new(view, facts, node) {
+        Some(norm) => norm.scale.into_iter().zip(norm.shift).collect(),
+        None if view.attr_i(node, "training_mode").unwrap_or(0) != 0 => standardised(facts, node, &x.data)?,
+        None => return None,
+    };
+    if maps.len() != channels {
         return None;
     }
-    let training = view.attr_i(node, "training_mode").unwrap_or(0) != 0;
-    let mut out = x.data.clone();
-    for (c, mut plane) in out.axis_iter_mut(Axis(1)).enumerate() {
-        let pick = |k: &Constant| k.data.iter().copied().nth(c);
-        let (m, v) = if training {
-            let n = plane.len().max(1) as f64;
-            let m = plane.sum() / n;
-            (m, plane.iter().map(|x| (x - m) * (x - m)).sum::<f64>() / n)
-        } else {
-            (pick(&mean)?, pick(&var)?)
-        };
-        let (scale, shift) = (pick(&gamma)? / (v + epsilon).sqrt(), pick(&beta)?);
-        plane.mapv_inplace(|x| (x - m) * scale + shift);
+    for (mut plane, (scale, shift)) in out.axis_iter_mut(Axis(1)).zip(maps) {
+        plane.mapv_inplace(|x| x * scale + shift);
     }
     Some(out)
+}
+
+/// The affine map of each channel of `x` by its own mean and variance.
+fn standardised(facts: &Facts<'_>, node: NodeId, x: &ArrayD<f64>) -> Option<Vec<(f64, f64)>> {
+    let view = facts.view();
+    let (gamma, beta) = (facts.constant(view.input(node, 1)?)?, facts.constant(view.input(node, 2)?)?);
+    let epsilon = f64::from(view.attr_f(node, "epsilon").unwrap_or(1e-5));
+    let map = |((plane, gamma), beta): ((ndarray::ArrayViewD<'_, f64>, &f64), &f64)| {
+        let n = plane.len().max(1) as f64;
+        let mean = plane.sum() / n;
+        let variance = plane.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n;
+        let scale = gamma / (variance + epsilon).sqrt();
+        (scale, beta - mean * scale)
+    };
+    Some(x.axis_iter(Axis(1)).zip(&gamma.data).zip(&beta.data).map(map).collect())
 }

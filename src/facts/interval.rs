@@ -6,7 +6,7 @@
 
 use crate::graph::{NodeId, ValueId};
 
-use super::Facts;
+use super::{BatchNorm, Facts, Fill, clip_bounds};
 
 /// Every value `v` satisfies `lo <= v <= hi`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -158,34 +158,14 @@ fn value_bounds(facts: &Facts<'_>, value: ValueId) -> Interval {
 }
 
 fn clip(facts: &Facts<'_>, node: NodeId, x: Interval) -> Interval {
-    let view = facts.view();
-    let bound = |slot: usize, name: &str, default: f64| -> Option<f64> {
-        if view.opset() < 11 {
-            return Some(view.attr_f(node, name).map_or(default, f64::from));
-        }
-        match view.input(node, slot) {
-            None => Some(default),
-            Some(v) => facts.constant(v)?.data.iter().copied().next(),
-        }
-    };
-    match (bound(1, "min", f64::NEG_INFINITY), bound(2, "max", f64::INFINITY)) {
-        (Some(lo), Some(hi)) if lo <= hi => x.clip(lo, hi),
-        _ => Interval::ANY,
-    }
+    clip_bounds(facts.view(), facts, node).map_or(Interval::ANY, |(lo, hi)| x.clip(lo, hi))
 }
 
 fn pad(facts: &Facts<'_>, node: NodeId, x: Interval) -> Interval {
-    let view = facts.view();
-    match view.attr_s(node, "mode") {
-        None | Some(b"constant") => {
-            let fill = if view.opset() < 11 {
-                view.attr_f(node, "value").map(f64::from).or(Some(0.0))
-            } else {
-                view.input(node, 2).map_or(Some(0.0), |v| facts.constant(v)?.data.iter().copied().next())
-            };
-            fill.map_or(Interval::ANY, |f| x.hull(Interval::new(f, f)))
-        }
-        _ => x,
+    match Fill::new(facts.view(), facts, node) {
+        Fill::Value(fill) => x.hull(Interval::new(fill, fill)),
+        Fill::Unknown => Interval::ANY,
+        Fill::Repeated => x,
     }
 }
 
@@ -196,27 +176,15 @@ fn per_channel(facts: &Facts<'_>, node: NodeId) -> Option<Vec<Interval>> {
     let channels = facts.channels(input)?;
     match view.op(node) {
         "BatchNormalization" => {
-            let read =
-                |slot: usize| Some(facts.constant(view.input(node, slot)?)?.data.iter().copied().collect::<Vec<f64>>());
-            let (gamma, beta, mean, var) = (read(1)?, read(2)?, read(3)?, read(4)?);
-            let epsilon = f64::from(view.attr_f(node, "epsilon").unwrap_or(1e-5));
-            if [&gamma, &beta, &mean, &var].iter().any(|v| v.len() != channels)
-                || view.attr_i(node, "training_mode").unwrap_or(0) != 0
-            {
-                return None;
-            }
+            let norm = BatchNorm::new(view, facts, node).filter(|n| n.scale.len() == channels)?;
             let bounds = facts
                 .channel_intervals(input)
                 .map_or_else(|| vec![facts.interval(input); channels], <[Interval]>::to_vec);
             let all = (0..channels).map(|c| {
-                let scale = gamma[c] / (var[c] + epsilon).sqrt();
-                if !scale.is_finite() {
-                    return Interval::ANY;
-                }
-                let shift = beta[c] - mean[c] * scale;
+                let (scale, shift) = (norm.scale[c], norm.shift[c]);
                 let ends = if scale >= 0.0 { (bounds[c].lo, bounds[c].hi) } else { (bounds[c].hi, bounds[c].lo) };
                 let at = |end: f64| if scale == 0.0 { shift } else { end * scale + shift };
-                let slack = 1e-5 * (1.0 + shift.abs() + (mean[c] * scale).abs());
+                let slack = 1e-5 * (1.0 + shift.abs() + (norm.mean[c] * scale).abs());
                 Interval::new(at(ends.0) - slack, at(ends.1) + slack).rounded(false, false)
             });
             Some(all.collect())

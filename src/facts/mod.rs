@@ -3,9 +3,13 @@
 //! Everything is computed from the graph itself, in one pass in topological order; constants are read when they
 //! are asked for. Unknown stays unknown: nothing here guesses, and `value_info` is not believed.
 
+mod batch_norm;
+mod clip;
 mod constants;
 mod conv_spec;
+mod elementwise;
 mod interval;
+mod padding;
 mod shape;
 mod slice;
 pub mod tensor;
@@ -20,8 +24,12 @@ use crate::graph::{GraphView, NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 use crate::onnx::{ValueInfoProto, tensor_shape_proto, type_proto};
 
+pub use batch_norm::BatchNorm;
+pub use clip::clip_bounds;
 pub use conv_spec::{ConvSpec, ConvSpecError};
+pub use elementwise::is_elementwise;
 pub use interval::Interval;
+pub use padding::{Fill, Padding};
 pub use slice::{Cut, slices};
 
 /// One dimension of a shape.

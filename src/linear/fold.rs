@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::facts::tensor;
 use crate::graph::{EditList, Names, NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
-use crate::residual::emit::{Emit, MERGE_KEY};
+use crate::residual::emit::{Emit, merged_site};
 use crate::residual::{Context, Reject, RejectCode};
 
 use super::map::{Map, Outline};
@@ -67,12 +67,6 @@ impl Fold {
         self.region.root
     }
 
-    /// The tensor that it is a map of.
-    #[must_use]
-    pub fn origin(&self) -> ValueId {
-        self.region.origin
-    }
-
     /// The convolution that it folds into.
     #[must_use]
     pub fn outline(&self) -> &Outline {
@@ -131,9 +125,8 @@ impl Fold {
         let (input, output) = (view.name(self.region.origin), view.name(self.region.root));
         emit.conv(&name, &weight, &kernel, &map.outline.window, input, output);
         // A convolution in which a residual join was merged stays known as one.
-        let merged = self.region.terms.iter().flat_map(|t| &view.node(t.node).metadata_props);
-        if let Some(mark) = merged.into_iter().find(|p| p.key() == MERGE_KEY) {
-            emit.mark_merge(mark.value());
+        if let Some(merged) = self.region.terms.iter().find_map(|t| merged_site(view.node(t.node))) {
+            emit.mark_merge(merged);
         }
         Some(emit.edits)
     }

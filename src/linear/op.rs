@@ -1,6 +1,7 @@
 //! One operator as a linear map of one tensor.
 
 use crate::algebra::{Geometry, Kernel, compose};
+use crate::facts::{Fill, Padding};
 use crate::graph::{NodeId, ValueId};
 use crate::residual::pass::conv;
 use crate::residual::shortcut::{self, LinearStep};
@@ -65,7 +66,7 @@ impl Op {
             Weights::Conv(conv) => conv.kernel(cx.facts),
             Weights::Affine(scale, shift) => Some(Kernel::identity(channels, axes).then_affine(scale, shift)),
             Weights::Average => Some(compose::average(channels, &self.outline.window)),
-            Weights::Select(from) => shortcut::selection(from, channels, axes),
+            Weights::Select(from) => Kernel::selection(from, channels, axes),
         }
     }
 }
@@ -134,63 +135,42 @@ fn op(cx: Context<'_>, step: LinearStep, input: ValueId, output: ValueId) -> Opt
     })
 }
 
-/// A `Pad` along the spatial axes: a window of one entry with padding (ONNX `Pad`, opsets 2 to 23).
+/// A `Pad` along the spatial axes: a window of one entry with padding (ONNX `Pad`, all opsets).
 fn pad(cx: Context<'_>, node: NodeId, input: ValueId) -> Result<Op, Reject> {
     let refuse = |code, reason: &str| Reject::at(cx.view, node, code, reason);
-    if !matches!(cx.view.attr_s(node, "mode"), None | Some(b"constant")) {
-        return Err(refuse(RejectCode::Border, "the Pad repeats the image: a convolution pads with zeros"));
-    }
-    let rank = cx.facts.rank(input);
-    let (Some(rank), Some(channels)) = (rank.filter(|r| *r > 2), cx.facts.channels(input)) else {
+    let channels = cx.facts.rank(input).filter(|r| *r > 2).and_then(|_| cx.facts.channels(input));
+    let Some(channels) = channels else {
         return Err(refuse(RejectCode::SizeUnknown, "the rank or the channel count of the padded tensor is unknown"));
     };
-    let Some((pads, fill)) = pads(cx, node, rank) else {
-        return Err(refuse(RejectCode::WeightNotConstant, "the pads or their value are not constants"));
-    };
-    if fill != 0.0 {
-        return Err(refuse(
-            RejectCode::Border,
-            "the Pad fills with another value than 0: a convolution pads with zeros",
-        ));
+    match Fill::new(cx.view, cx.facts, node) {
+        Fill::Value(0.0) => {}
+        Fill::Value(_) => {
+            let reason = "the Pad fills with another value than 0: a convolution pads with zeros";
+            return Err(refuse(RejectCode::Border, reason));
+        }
+        Fill::Repeated => {
+            return Err(refuse(RejectCode::Border, "the Pad repeats the image: a convolution pads with zeros"));
+        }
+        Fill::Unknown => return Err(refuse(RejectCode::WeightNotConstant, "the value of the Pad is no constant")),
     }
-    if pads.iter().any(|p| *p < 0) {
+    let Some(padding) = Padding::new(cx.view, cx.facts, node) else {
+        return Err(refuse(RejectCode::WeightNotConstant, "the pads are not constants"));
+    };
+    if padding.axes.iter().any(|(begin, end)| *begin < 0 || *end < 0) {
         let reason =
             "the Pad crops (a negative entry): a convolution cannot, and padding behind it would see other values";
         return Err(refuse(RejectCode::Border, reason));
     }
-    let spatial = |half: &[i64]| half[2..].iter().map(|p| *p as usize).collect::<Vec<_>>();
-    let (begin, end) = pads.split_at(rank);
-    if begin[..2].iter().chain(&end[..2]).any(|p| *p != 0) || pads.iter().any(|p| *p > 1 << 24) {
-        return Err(refuse(RejectCode::CannotPass, "the Pad adds images or channels"));
+    let (outer, spatial) = padding.axes.split_at(2);
+    let large = spatial.iter().any(|(begin, end)| *begin.max(end) > MOST_PADDING);
+    if large || outer.iter().any(|p| *p != (0, 0)) {
+        return Err(refuse(RejectCode::CannotPass, "the Pad adds images or channels, or more than any network would"));
     }
-    let window = Geometry { pad_begin: spatial(begin), pad_end: spatial(end), ..Geometry::pointwise(rank - 2) };
-    Ok(Op { outline: Outline { window, ..Outline::identity(channels, rank - 2) }, weights: Weights::Move })
+    let (pad_begin, pad_end) = spatial.iter().map(|(begin, end)| (*begin as usize, *end as usize)).unzip();
+    let window = Geometry { pad_begin, pad_end, ..Geometry::pointwise(spatial.len()) };
+    let outline = Outline { window, ..Outline::identity(channels, spatial.len()) };
+    Ok(Op { outline, weights: Weights::Move })
 }
 
-/// Pads of every axis, begins first, and the value.
-fn pads(cx: Context<'_>, node: NodeId, rank: usize) -> Option<(Vec<i64>, f64)> {
-    let view = cx.view;
-    if view.opset() < 11 {
-        let pads = view.attr_ints(node, "pads")?.to_vec();
-        return (pads.len() == 2 * rank).then(|| (pads, f64::from(view.attr_f(node, "value").unwrap_or(0.0))));
-    }
-    let given: Vec<i64> = cx.facts.constant(view.input(node, 1)?)?.data.iter().map(|v| *v as i64).collect();
-    let fill = match view.input(node, 2) {
-        Some(v) => cx.facts.constant(v)?.data.iter().copied().next()?,
-        None => 0.0,
-    };
-    let axes: Vec<i64> = match view.input(node, 3) {
-        Some(v) => cx.facts.constant(v)?.data.iter().map(|v| *v as i64).collect(),
-        None => (0..rank as i64).collect(),
-    };
-    if given.len() != 2 * axes.len() {
-        return None;
-    }
-    let mut pads = vec![0; 2 * rank];
-    for (i, axis) in axes.iter().enumerate() {
-        let axis = usize::try_from(if *axis < 0 { axis + rank as i64 } else { *axis }).ok().filter(|a| *a < rank)?;
-        pads[axis] = given[i];
-        pads[rank + axis] = given[axes.len() + i];
-    }
-    Some((pads, fill))
-}
+/// Most entries added at one side; keeps sums of them far from overflow.
+const MOST_PADDING: i64 = 1 << 24;

@@ -9,8 +9,8 @@ use crate::onnx::tensor_proto::DataType;
 
 use super::branch::{Item, Kind};
 use super::check::{Host, Proof};
-use super::emit::{Emit, MERGE_KEY};
-use super::pass::{BranchConv, Context};
+use super::emit::{Emit, merged_site};
+use super::pass::Context;
 
 /// What the planner chose for a proof.
 pub struct Choice<'p> {
@@ -50,7 +50,7 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
         emit.axis = choice.host.axis(i);
         if i == last {
             // A sum with a single convolution carries nothing: it makes no join around it a long skip.
-            if last > 0 || item.conv().is_some_and(|c| is_merge(cx, c)) {
+            if last > 0 || item.conv().and_then(|c| c.node).is_some_and(|n| merged_site(view.node(n)).is_some()) {
                 emit.mark_merge(site);
             }
         } else {
@@ -60,11 +60,6 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
     }
     rename(cx, proof, &mut emit);
     Some(emit.edits)
-}
-
-/// True when another join was merged in `conv` before.
-fn is_merge(cx: Context<'_>, conv: &BranchConv) -> bool {
-    conv.node.is_some_and(|n| cx.view.node(n).metadata_props.iter().any(|p| p.key() == MERGE_KEY))
 }
 
 /// A copy of a node has its name, unless the node itself stays.

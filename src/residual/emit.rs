@@ -11,7 +11,13 @@ use crate::onnx::{
 };
 
 /// Metadata key of the convolution in which a join was merged: what a later run knows a nested join by.
-pub const MERGE_KEY: &str = "onnx_rm.merge";
+const MERGE_KEY: &str = "onnx_rm.merge";
+
+/// The join that was merged in the convolution `node`, if one was.
+#[must_use]
+pub fn merged_site(node: &NodeProto) -> Option<&str> {
+    node.metadata_props.iter().find(|p| p.key() == MERGE_KEY).map(StringStringEntryProto::value)
+}
 
 /// Collects the nodes and initializers of one rewrite.
 pub struct Emit<'a> {

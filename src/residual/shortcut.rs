@@ -1,12 +1,9 @@
 //! The linear side of a join, as one linear map that a convolution of the branch can host.
 
-use ndarray::{ArrayD, IxDyn};
-
 use crate::algebra::{Geometry, Kernel, compose};
-use crate::facts::Dim;
+use crate::facts::{Dim, Fill, Padding};
 use crate::graph::{NodeId, ValueId};
 
-use super::pass::pad::Padding;
 use super::pass::{BranchConv, Context, affine, channels, conv};
 use super::reject::{Reject, RejectCode};
 
@@ -71,14 +68,6 @@ impl Shortcut {
         self.steps.iter().map(|(node, _)| *node)
     }
 
-    /// The convolutions of the chain.
-    pub fn convs(&self) -> impl Iterator<Item = &BranchConv> + '_ {
-        self.steps.iter().filter_map(|(_, step)| match step {
-            LinearStep::Conv(conv) => Some(&**conv),
-            _ => None,
-        })
-    }
-
     /// Every way to write the chain as at most [`MOST_PIECES`] maps one after the other, fewest first. Different
     /// convolutions of the branch may apply them: average pooling where the branch steps, the 1x1 where it merges.
     ///
@@ -136,7 +125,7 @@ impl Shortcut {
                     (Kernel::identity(width, axes), window)
                 }
                 LinearStep::Select(from) => {
-                    let kernel = selection(from, width, axes).ok_or_else(|| channel_count(cx, *node))?;
+                    let kernel = Kernel::selection(from, width, axes).ok_or_else(|| channel_count(cx, *node))?;
                     (kernel, Geometry::pointwise(axes))
                 }
             };
@@ -213,21 +202,6 @@ impl LinearMap {
     }
 }
 
-/// The 1x1 kernel that picks channels.
-pub(crate) fn selection(from: &[Option<usize>], inputs: usize, axes: usize) -> Option<Kernel> {
-    let mut shape = vec![1; axes + 2];
-    shape[0] = from.len();
-    shape[1] = inputs;
-    let mut flat = ndarray::Array2::<f64>::zeros((from.len(), inputs));
-    for (o, i) in from.iter().enumerate() {
-        if let Some(i) = i {
-            *flat.get_mut((o, *i))? = 1.0;
-        }
-    }
-    let weight: ArrayD<f64> = flat.into_shape_with_order(IxDyn(&shape)).ok()?;
-    Some(Kernel { weight, bias: None, group: 1 })
-}
-
 /// The node that computes `value`, when it is linear: node, step and input.
 pub(crate) fn read(cx: Context<'_>, value: ValueId) -> Option<(NodeId, LinearStep, ValueId)> {
     let node = cx.view.def(value)?;
@@ -279,12 +253,12 @@ fn slice(cx: Context<'_>, node: NodeId, value: ValueId, input: ValueId) -> Optio
 /// A `Pad` with zeros on the channel axis alone: the input channel of each output channel.
 fn pad(cx: Context<'_>, node: NodeId, input: ValueId) -> Option<Vec<Option<usize>>> {
     let channels = cx.facts.channels(input)?;
-    let padding = Padding::new(cx, node)?;
+    let padding = Padding::new(cx.view, cx.facts, node)?;
     let elsewhere = padding.axes.iter().enumerate().any(|(axis, p)| axis != 1 && *p != (0, 0));
     let (front, back) = padding.axes.get(1)?;
     let count = |n: i64| usize::try_from(n).ok().filter(|n| *n <= 1 << 20);
     let (front, back) = (count(*front)?, count(*back)?);
-    if elsewhere || padding.fill != Some(0.0) {
+    if elsewhere || padding.fill != Fill::Value(0.0) {
         return None;
     }
     Some(

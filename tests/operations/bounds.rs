@@ -123,3 +123,35 @@ fn a_bound_is_no_tighter_than_the_values() {
     }
     assert_none(complaints);
 }
+
+/// A fork behind a `BatchNormalization` whose shift lifts it far above zero, as `opset` reads it.
+fn lifted(opset: i64) -> onnx_rm::onnx::ModelProto {
+    let mut b = Build::new(7);
+    b.opset = opset;
+    let x = b.input("x", &[2, C as i64, 6, 6]);
+    let x = b.node("Sigmoid", &[&x], vec![]);
+    let (gamma, beta) = (b.floats(&[C], vec![1.0; C]), b.floats(&[C], vec![0.5; C]));
+    let (mean, var) = (b.floats(&[C], vec![0.0; C]), b.floats(&[C], vec![1.0; C]));
+    let x = b.node("BatchNormalization", &[&x, &gamma, &beta, &mean, &var], vec![]);
+    let y = b.conv(&x, &conv(C, 8, 3));
+    let y = b.relu(&y);
+    let y = b.conv(&y, &conv(8, C, 3));
+    let y = b.add(&y, &x);
+    b.output(&y);
+    b.model()
+}
+
+#[test]
+fn statistics_of_the_batch_bound_nothing() {
+    // From opset 7 the running statistics count, which lift the fork above zero: the Relu stays.
+    let model = lifted(7);
+    let (after, outcome) = rewrite(&model, &options());
+    let forms: Vec<&str> = outcome.removed().filter(|(s, _)| s.is_residual()).map(|(_, c)| c.form.as_str()).collect();
+    assert_eq!(forms, ["identity, operators unchanged"]);
+    assert!(distance(&model, &after) < ROUNDING);
+    // Before, those of the batch did, and half of the fork is negative.
+    let model = lifted(6);
+    let (after, outcome) = rewrite(&model, &options());
+    assert_eq!(outcome.removed().count(), 0, "a signed value cannot pass a Relu in opset 6");
+    assert_eq!(model, after);
+}

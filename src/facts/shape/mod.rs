@@ -7,7 +7,7 @@ mod window;
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 
-use super::{Dim, Facts, tensor};
+use super::{Dim, Facts, is_elementwise, tensor};
 
 use rearrange::{axes_of, concat, expand, flatten, gather, pad, reshape, slice, split, squeeze, transpose};
 use window::{conv, conv_transpose, depth_space, pool, resize};
@@ -16,39 +16,11 @@ pub(super) use sizes::sizes;
 
 type Shape = Vec<Dim>;
 
-/// Operators whose first output has the shape of their first input.
+/// Operators whose first output has the shape of their first input, besides the elementwise ones.
 const SAME_SHAPE: &[&str] = &[
-    "Relu",
-    "LeakyRelu",
     "PRelu",
     "Clip",
-    "Sigmoid",
-    "HardSigmoid",
-    "HardSwish",
-    "Tanh",
-    "Elu",
-    "Selu",
-    "Celu",
-    "Softplus",
-    "Softsign",
-    "Gelu",
-    "Mish",
-    "Swish",
-    "Erf",
-    "Exp",
-    "Log",
-    "Sqrt",
-    "Abs",
-    "Neg",
-    "Ceil",
-    "Floor",
-    "Round",
-    "Reciprocal",
-    "Sin",
-    "Cos",
-    "Sign",
     "Not",
-    "ThresholdedRelu",
     "Identity",
     "Dropout",
     "Cast",
@@ -99,7 +71,7 @@ pub(super) fn infer(facts: &Facts<'_>, node: NodeId) -> Vec<Option<Shape>> {
     let input = |slot: usize| -> Option<&[Dim]> { facts.shape(view.input(node, slot)?) };
     let one = |shape: Option<Shape>| vec![shape];
     match view.op(node) {
-        op if SAME_SHAPE.contains(&op) => {
+        op if is_elementwise(op) || SAME_SHAPE.contains(&op) => {
             let shape = input(0).map(<[Dim]>::to_vec);
             let mask = if op == "Dropout" { shape.clone() } else { None };
             vec![shape, mask]

@@ -1,6 +1,6 @@
 //! Operators that join, cut and rearrange.
 
-use crate::facts::{Dim, Facts, slices};
+use crate::facts::{Dim, Facts, Padding, slices};
 use crate::graph::NodeId;
 
 use super::{Shape, axis_of, broadcast};
@@ -70,22 +70,12 @@ pub(super) fn slice(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
 pub(super) fn pad(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
     let view = facts.view();
     let input = facts.shape(view.input(node, 0)?)?;
-    let pads: Option<Vec<i64>> = match view.attr_ints(node, "pads") {
-        Some(p) => Some(p.to_vec()),
-        None => view.input(node, 1).and_then(|v| facts.sizes(v)).and_then(|s| s.iter().map(Dim::known).collect()),
+    let Some(padding) = Padding::new(view, facts, node) else { return Some(vec![Dim::Unknown; input.len()]) };
+    let grown = |(dim, (begin, end)): (&Dim, &(i64, i64))| match begin.checked_add(*end)? {
+        0 => Some(dim.clone()),
+        more => Some(dim.known().and_then(|n| n.checked_add(more)).map_or(Dim::Unknown, Dim::Known)),
     };
-    let rank = input.len();
-    match pads {
-        Some(pads) if pads.len() == 2 * rank && view.input(node, 3).is_none() => Some(
-            (0..rank)
-                .map(|i| match pads[i].checked_add(pads[i + rank])? {
-                    0 => Some(input[i].clone()),
-                    more => Some(input[i].known().and_then(|n| n.checked_add(more)).map_or(Dim::Unknown, Dim::Known)),
-                })
-                .collect::<Option<Shape>>()?,
-        ),
-        _ => Some(vec![Dim::Unknown; rank]),
-    }
+    input.iter().zip(&padding.axes).map(grown).collect()
 }
 
 pub(super) fn reshape(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {

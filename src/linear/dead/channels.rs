@@ -10,6 +10,7 @@ use ndarray::{ArrayD, Axis};
 
 use crate::algebra::Kernel;
 use crate::facts::Interval;
+use crate::facts::is_elementwise;
 use crate::graph::{EditList, Names, NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 use crate::residual::Context;
@@ -18,29 +19,11 @@ use crate::residual::pass::conv::branch_conv;
 
 use super::bounds::{self, ZERO};
 
-/// Operators on one tensor that treat its channels apart, and have no constants a channel.
-const APART: &[&str] = &[
-    "Relu",
-    "LeakyRelu",
-    "Clip",
-    "Sigmoid",
-    "HardSigmoid",
-    "HardSwish",
-    "Tanh",
-    "Elu",
-    "Selu",
-    "Celu",
-    "Softplus",
-    "Gelu",
-    "Mish",
-    "Swish",
-    "Erf",
-    "Identity",
-    "MaxPool",
-    "AveragePool",
-    "GlobalAveragePool",
-    "GlobalMaxPool",
-];
+/// True for an operator on one tensor that treats its channels apart, and has no constants a channel.
+fn keeps_apart(op: &str) -> bool {
+    is_elementwise(op)
+        || matches!(op, "Clip" | "Identity" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool")
+}
 
 /// Most operators between a convolution and its readers.
 const MOST_NODES: usize = 64;
@@ -150,7 +133,7 @@ fn reader(cx: Context<'_>, node: NodeId, value: ValueId, width: usize) -> Option
                 view.inputs(node).iter().flatten().all(|v| *v == value || sliced(cx, node, *v, width).is_some());
             slices.then_some(Reader::Apart)
         }
-        op if APART.contains(&op) && view.input(node, 0) == Some(value) => Some(Reader::Apart),
+        op if keeps_apart(op) && view.input(node, 0) == Some(value) => Some(Reader::Apart),
         _ => None,
     }
 }
@@ -226,7 +209,7 @@ impl Narrowed {
         match cx.view.op(node) {
             "Conv" if self.readers.contains(&node) => (slot == 1).then_some(1),
             "Conv" => (slot == 1 || slot == 2).then_some(0),
-            op if APART.contains(&op) => None,
+            op if keeps_apart(op) => None,
             _ => sliced(cx, node, value, self.width)?,
         }
     }

@@ -5,7 +5,7 @@
 //! finite value. Every other elementwise function passes by `Where(mask, x, f(x))`.
 
 use crate::algebra::Slot;
-use crate::facts::Interval;
+use crate::facts::{Interval, clip_bounds, is_elementwise};
 use crate::graph::{NodeId, ValueId};
 use crate::plan::options::ActivationForm;
 use crate::residual::emit::Emit;
@@ -15,36 +15,6 @@ use super::{
     Arrival, Context, Form, Found, Pass, Reading, Step, affine::per_channel, allowed, data_inputs, found,
     prefers_bounds,
 };
-
-/// Elementwise functions of one input without constants of a channel's own.
-const ELEMENTWISE: &[&str] = &[
-    "Sigmoid",
-    "HardSigmoid",
-    "Tanh",
-    "Elu",
-    "Selu",
-    "Celu",
-    "Softplus",
-    "Softsign",
-    "HardSwish",
-    "Gelu",
-    "Mish",
-    "Erf",
-    "Exp",
-    "Log",
-    "Abs",
-    "Neg",
-    "Sign",
-    "Sqrt",
-    "Reciprocal",
-    "Floor",
-    "Ceil",
-    "Round",
-    "Sin",
-    "Cos",
-    "ThresholdedRelu",
-    "Swish",
-];
 
 enum Kind {
     /// `max(x, slope * x)` with a slope for each body channel.
@@ -80,12 +50,15 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
             let channels = cx.facts.channels(x)?;
             (Kind::Slope(per_channel(&slope.data, channels, cx.facts.rank(x)?)?), 0)
         }
-        "Clip" => clip(cx, node)?,
+        "Clip" => {
+            let (lo, hi) = clip_bounds(cx.view, cx.facts, node)?;
+            (bounded(lo, hi)?, 0)
+        }
         "Max" | "Min" => scalar_bound(cx, node, op)?,
         "Swish" if cx.view.attr_f(node, "alpha").unwrap_or(1.0) == 1.0 => (Kind::Odd, 0),
         "HardSwish" | "Gelu" | "Softplus" => (Kind::Odd, 0),
         "Pow" if single(cx, cx.view.input(node, 1)?, cx.view.input(node, 0)?).is_some() => (Kind::Other, 0),
-        _ if ELEMENTWISE.contains(&op) => (Kind::Other, 0),
+        _ if is_elementwise(op) => (Kind::Other, 0),
         _ => return None,
     };
     let input = cx.view.input(node, slot)?;
@@ -93,21 +66,6 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
         return None;
     }
     found(Reading::one(cx, node, slot, Step::Pass(Box::new(Activation { node, slot, kind, uniform: op != "PRelu" }))))
-}
-
-fn clip(cx: Context<'_>, node: NodeId) -> Option<(Kind, usize)> {
-    let bound = |slot: usize, attribute: &str, default: f64| -> Option<f64> {
-        if cx.view.opset() < 11 {
-            return Some(cx.view.attr_f(node, attribute).map_or(default, f64::from));
-        }
-        match cx.view.input(node, slot) {
-            None => Some(default),
-            Some(v) => cx.facts.constant(v)?.data.iter().copied().next(),
-        }
-    };
-    let lo = bound(1, "min", f64::NEG_INFINITY)?;
-    let hi = bound(2, "max", f64::INFINITY)?;
-    bounded(lo, hi).map(|kind| (kind, 0))
 }
 
 fn scalar_bound(cx: Context<'_>, node: NodeId, op: &str) -> Option<(Kind, usize)> {

@@ -1,6 +1,7 @@
 //! Per-channel `y = scale * x + shift`: `BatchNormalization`, `Mul`, `Div`, `Add` and `Sub` by constants; and
 //! operators that do nothing: `Identity`, `Dropout`.
 
+use crate::facts::BatchNorm;
 use crate::graph::{NodeId, ValueId};
 
 use super::{Context, Found, Reading, Step, found};
@@ -35,33 +36,13 @@ pub(crate) fn nothing(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<V
 /// The data input, scale and shift of a node that is a per-channel affine map.
 pub(crate) fn affine(cx: Context<'_>, node: NodeId) -> Option<(ValueId, Vec<f64>, Vec<f64>)> {
     match cx.view.op(node) {
-        "BatchNormalization" => batch_norm(cx, node),
+        "BatchNormalization" => {
+            let norm = BatchNorm::new(cx.view, cx.facts, node)?;
+            Some((cx.view.input(node, 0)?, norm.scale, norm.shift))
+        }
         op @ ("Mul" | "Div" | "Add" | "Sub") => arithmetic(cx, node, op),
         _ => None,
     }
-}
-
-fn batch_norm(cx: Context<'_>, node: NodeId) -> Option<(ValueId, Vec<f64>, Vec<f64>)> {
-    let training = cx.view.attr_i(node, "training_mode").unwrap_or(0) != 0;
-    let extra = cx.view.outputs(node).iter().skip(1).flatten().count() > 0;
-    // Before opset 7 the node ran in training mode unless `is_test` was set; before opset 9 `spatial = 0`
-    // kept statistics for each position.
-    if training || extra || cx.view.opset() < 7 || cx.view.attr_i(node, "spatial").unwrap_or(1) != 1 {
-        return None;
-    }
-    let read = |slot: usize| -> Option<Vec<f64>> {
-        Some(cx.facts.constant(cx.view.input(node, slot)?)?.data.iter().copied().collect())
-    };
-    let (gamma, beta, mean, var) = (read(1)?, read(2)?, read(3)?, read(4)?);
-    let n = gamma.len();
-    if n == 0 || beta.len() != n || mean.len() != n || var.len() != n {
-        return None;
-    }
-    let epsilon = f64::from(cx.view.attr_f(node, "epsilon").unwrap_or(1e-5));
-    let scale: Vec<f64> = gamma.iter().zip(&var).map(|(g, v)| g / (v + epsilon).sqrt()).collect();
-    let shift: Vec<f64> = beta.iter().zip(&mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
-    let finite = scale.iter().chain(&shift).all(|v| v.is_finite());
-    finite.then_some((cx.view.input(node, 0)?, scale, shift))
 }
 
 fn arithmetic(cx: Context<'_>, node: NodeId, op: &str) -> Option<(ValueId, Vec<f64>, Vec<f64>)> {

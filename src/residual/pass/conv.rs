@@ -1,6 +1,6 @@
 //! `Conv` on a branch: the operator that reserves, passes and merges.
 
-use ndarray::IxDyn;
+use ndarray::Ix2;
 
 use crate::algebra::{Geometry, Kernel, compose};
 use crate::facts::{ConvSpec, Dim, Facts};
@@ -140,11 +140,8 @@ impl BranchConv {
                 Kernel { weight: facts.constant(weight)?.data.clone(), bias: values(facts, bias)?, group: self.group }
             }
             Source::PerPixel(weight, bias) => {
-                let mut shape = vec![1; self.window.axes() + 2];
-                (shape[1], shape[0]) = self.channels;
-                let weight = facts.constant(weight)?.data.t().as_standard_layout().into_owned();
-                let weight = weight.into_shape_with_order(IxDyn(&shape)).ok()?;
-                Kernel { weight, bias: values(facts, bias)?, group: 1 }
+                let matrix = facts.constant(weight)?.data.clone().into_dimensionality::<Ix2>().ok()?;
+                Kernel::pointwise(matrix.reversed_axes(), values(facts, bias)?, self.window.axes())?
             }
         };
         Some(self.affine.iter().fold(base, |k, (scale, shift)| k.then_affine(scale, shift)))

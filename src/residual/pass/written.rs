@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::algebra::Slot;
-use crate::facts::tensor::largest;
+use crate::facts::{clip_bounds, is_elementwise, tensor::largest};
 use crate::graph::{NodeId, Use, ValueId};
 use crate::plan::options::ActivationForm;
 use crate::residual::emit::Emit;
@@ -77,33 +77,9 @@ fn extents(cx: Context<'_>, value: ValueId) -> Vec<(ValueId, Vec<NodeId>)> {
 /// The data inputs of an elementwise node whose other inputs are single constants.
 fn operands(cx: Context<'_>, node: NodeId) -> Option<Vec<ValueId>> {
     let view = cx.view;
-    let known = matches!(
-        view.op(node),
-        "Add"
-            | "Sub"
-            | "Mul"
-            | "Div"
-            | "Pow"
-            | "Max"
-            | "Min"
-            | "Clip"
-            | "Relu"
-            | "LeakyRelu"
-            | "Elu"
-            | "Sigmoid"
-            | "HardSigmoid"
-            | "Tanh"
-            | "Erf"
-            | "Exp"
-            | "Log"
-            | "Softplus"
-            | "Softsign"
-            | "Sqrt"
-            | "Abs"
-            | "Neg"
-            | "Reciprocal"
-            | "Identity"
-    );
+    let op = view.op(node);
+    let known =
+        is_elementwise(op) || matches!(op, "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Min" | "Clip" | "Identity");
     if !known || view.outputs(node).len() != 1 {
         return None;
     }
@@ -176,7 +152,7 @@ fn scalar(cx: Context<'_>, node: NodeId, of: impl Fn(usize) -> Option<f64>) -> O
         "Exp" => x.exp(),
         "Log" => x.ln(),
         "Clip" => {
-            let (lo, hi) = clip_bounds(cx, node)?;
+            let (lo, hi) = clip_bounds(cx.view, cx.facts, node)?;
             x.max(lo).min(hi)
         }
         "Pow" => x.powf(of(1)?),
@@ -192,17 +168,6 @@ fn erf(x: f64) -> f64 {
     (1.0 - sum * (-x * x).exp()).copysign(x)
 }
 
-fn clip_bounds(cx: Context<'_>, node: NodeId) -> Option<(f64, f64)> {
-    let bound = |slot: usize, name: &str, default: f64| -> Option<f64> {
-        match (cx.view.opset() < 11, cx.view.input(node, slot)) {
-            (true, _) => Some(cx.view.attr_f(node, name).map_or(default, f64::from)),
-            (false, None) => Some(default),
-            (false, Some(v)) => cx.facts.constant(v)?.data.iter().copied().next(),
-        }
-    };
-    Some((bound(1, "min", f64::NEG_INFINITY)?, bound(2, "max", f64::INFINITY)?))
-}
-
 /// Points at which a function is tried: of every sign and size, none of them special.
 const POINTS: [f64; 10] = [-731.3, -17.77, -3.3, -1.0, -0.0123, 0.0317, 1.0, 2.6, 19.31, 997.7];
 
@@ -211,7 +176,9 @@ fn floor(cx: Context<'_>, input: ValueId, nodes: &[NodeId], node: NodeId) -> Opt
     let bounds = match cx.view.op(node) {
         "Sigmoid" | "HardSigmoid" => (0.0, 1.0),
         "Tanh" | "Erf" => (-1.0, 1.0),
-        "Clip" => clip_bounds(cx, node).filter(|(lo, hi)| lo < hi && lo.is_finite() && hi.is_finite())?,
+        "Clip" => {
+            clip_bounds(cx.view, cx.facts, node).filter(|(lo, hi)| lo < hi && lo.is_finite() && hi.is_finite())?
+        }
         _ => return None,
     };
     let up_to = nodes.iter().position(|n| *n == node)? + 1;

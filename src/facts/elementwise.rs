@@ -1,0 +1,38 @@
+//! Functions of one tensor, entry by entry.
+
+/// True for an operator that maps every entry of its only tensor by the same function, and so keeps channels apart and
+/// has no constants of a channel's own.
+#[must_use]
+pub fn is_elementwise(op: &str) -> bool {
+    matches!(
+        op,
+        "Relu"
+            | "LeakyRelu"
+            | "Sigmoid"
+            | "HardSigmoid"
+            | "HardSwish"
+            | "Tanh"
+            | "Elu"
+            | "Selu"
+            | "Celu"
+            | "Softplus"
+            | "Softsign"
+            | "ThresholdedRelu"
+            | "Gelu"
+            | "Mish"
+            | "Swish"
+            | "Erf"
+            | "Exp"
+            | "Log"
+            | "Sqrt"
+            | "Abs"
+            | "Neg"
+            | "Ceil"
+            | "Floor"
+            | "Round"
+            | "Reciprocal"
+            | "Sign"
+            | "Sin"
+            | "Cos"
+    )
+}

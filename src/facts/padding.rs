@@ -1,0 +1,67 @@
+//! What a `Pad` adds, as attributes and as inputs.
+
+use crate::graph::{GraphView, NodeId};
+
+use super::Facts;
+
+/// What a `Pad` adds along each axis, in front and behind (ONNX `Pad`, all opsets).
+#[derive(Clone, Debug)]
+pub struct Padding {
+    /// One pair an axis; an entry may be negative.
+    pub axes: Vec<(i64, i64)>,
+    /// What stands there.
+    pub fill: Fill,
+}
+
+/// What stands in the padding.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fill {
+    /// One value.
+    Value(f64),
+    /// One value, which is not known.
+    Unknown,
+    /// Entries of the tensor itself (`reflect`, `edge`, `wrap`).
+    Repeated,
+}
+
+impl Fill {
+    /// Reads it from the `Pad` at `node`.
+    #[must_use]
+    pub fn new(view: &GraphView<'_>, facts: &Facts<'_>, node: NodeId) -> Self {
+        if !matches!(view.attr_s(node, "mode"), None | Some(b"constant")) {
+            return Self::Repeated;
+        }
+        let value = match view.input(node, 2) {
+            _ if view.opset() < 11 => Some(f64::from(view.attr_f(node, "value").unwrap_or(0.0))),
+            None => Some(0.0),
+            Some(v) => facts.constant(v).and_then(|c| c.data.iter().copied().next()),
+        };
+        value.map_or(Self::Unknown, Self::Value)
+    }
+}
+
+impl Padding {
+    /// Reads the `Pad` at `node`; `None` when its pads or the rank of its input are not known.
+    #[must_use]
+    pub fn new(view: &GraphView<'_>, facts: &Facts<'_>, node: NodeId) -> Option<Self> {
+        let rank = facts.rank(view.input(node, 0)?)?;
+        let integers = |slot: usize| -> Option<Vec<i64>> {
+            Some(facts.constant(view.input(node, slot)?)?.data.iter().map(|v| *v as i64).collect())
+        };
+        let pads = match view.opset() {
+            11.. => integers(1)?,
+            2.. => view.attr_ints(node, "pads")?.to_vec(),
+            _ => view.attr_ints(node, "paddings")?.to_vec(),
+        };
+        let listed: Vec<i64> = if view.input(node, 3).is_some() { integers(3)? } else { (0..rank as i64).collect() };
+        if pads.len() != 2 * listed.len() {
+            return None;
+        }
+        let mut axes = vec![(0, 0); rank];
+        for (i, axis) in listed.iter().enumerate() {
+            let axis = usize::try_from(if *axis < 0 { axis.checked_add(rank as i64)? } else { *axis }).ok()?;
+            *axes.get_mut(axis)? = (pads[i], pads[i + listed.len()]);
+        }
+        Some(Self { axes, fill: Fill::new(view, facts, node) })
+    }
+}
