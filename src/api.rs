@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::engine::{self, EngineError};
 use crate::io::{self, LoadError, LoadOptions, Model, SaveError};
 use crate::plan::options::Options;
-use crate::report::Outcome;
+use crate::report::{Outcome, Verification};
+use crate::verify::VerifyReport;
 
 /// Reads the model at `path`, with its external data. Weights are not copied: they are slices of a memory map, so the
 /// files must not change while the model is in use.
@@ -73,6 +74,33 @@ pub fn rewrite(model: &mut Model, options: &Options) -> Result<Outcome, EngineEr
 /// [`SaveError`]; an existing file at `path` is then untouched.
 pub fn save(model: &Model, path: impl AsRef<Path>) -> Result<(), SaveError> {
     io::save(model, path.as_ref())
+}
+
+/// [`save`], but only when the files compute what they should: `compare` looks at the model that is written already, but
+/// has not got its name yet. When it finds a difference, or no evidence, nothing is written and an existing file at
+/// `path` is untouched. Without `compare` the model is written as it is; one that was not edited needs no comparison.
+///
+/// # Errors
+/// Those of [`save`] and of `compare`.
+pub fn save_when_equal<E: From<SaveError>>(
+    model: &Model,
+    path: impl AsRef<Path>,
+    compare: Option<impl FnOnce(&Path) -> Result<VerifyReport, E>>,
+) -> Result<Verification, E> {
+    let staged = io::stage(model, path.as_ref())?;
+    let verification = match compare {
+        _ if !model.edited => Verification::Unchanged,
+        None => Verification::Off,
+        Some(compare) => {
+            let report = compare(&staged.path())?;
+            if !report.is_equal() {
+                return Ok(Verification::Failed(report));
+            }
+            Verification::Passed(report)
+        }
+    };
+    staged.commit()?;
+    Ok(verification)
 }
 
 /// Compares what two saved models compute, with the first in float64 as the yardstick. That they differ is no error:

@@ -60,11 +60,11 @@ pub mod verify;
 
 #[cfg(feature = "verify")]
 pub use api::verify;
-pub use api::{inspect, load, rewrite, save};
+pub use api::{inspect, load, rewrite, save, save_when_equal};
 pub use engine::EngineError;
 pub use io::{LoadError, LoadOptions, Model, SaveError};
 pub use plan::options::{ActivationForm, Downsample, Families, FusePointwise, Options, Selector, Target};
-pub use report::{Change, Outcome, Price, RejectReport, Report, SiteReport, SiteStatus};
+pub use report::{Change, Outcome, Price, RejectReport, Report, SiteReport, SiteStatus, Verification};
 pub use residual::RejectCode;
 pub use verify::VerifyReport;
 #[cfg(feature = "verify")]

@@ -29,14 +29,14 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// The reach of `body` beside `carry`.
+    /// The reach of a convolution with so many body inputs and outputs a group, beside `carry`.
     #[must_use]
-    pub fn new(body: &Kernel, carry: &Carry) -> Self {
+    pub fn new(body: (usize, usize), carry: &Carry) -> Self {
         let carried = match carry {
             Carry::Dirac(_) => (1, 1),
             Carry::Shortcut(k) => (k.group_inputs(), k.group_outputs()),
         };
-        Self { body: (body.group_inputs(), body.group_outputs()), carried }
+        Self { body, carried }
     }
 
     fn reads((inputs, outputs): (usize, usize), channel: Option<u32>) -> std::ops::Range<usize> {
@@ -138,7 +138,7 @@ fn splits(reach: Reach, lin: &[Slot], lout: &[Slot], group: usize) -> bool {
 /// LeakyRelu. Returns `None` when a row would need a channel that `lin` does not hold.
 #[must_use]
 pub fn widen(body: &Kernel, carry: &Carry, lin: &[Slot], lout: &[Slot], scale: f64) -> Option<Kernel> {
-    let reach = Reach::new(body, carry);
+    let reach = Reach::new((body.group_inputs(), body.group_outputs()), carry);
     let group = finest_group(reach, lin, lout)?;
     let (width, height) = (lin.len() / group, lout.len() / group);
     let mut shape = body.weight.shape().to_vec();

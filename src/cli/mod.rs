@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::engine::Progress;
-use crate::io::{LoadError, LoadOptions, Model};
+use crate::io::{LoadError, LoadOptions, Model, SaveError};
 use crate::plan::options::{ActivationForm, Downsample, Families, FusePointwise, Options, Selector, Target};
 
 /// Removes residual connections from trained ONNX networks without changing what they compute.
@@ -152,6 +152,12 @@ impl Failure {
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
         Self { message: error.to_string(), hint: error.hint().map(str::to_owned) }
+    }
+}
+
+impl From<SaveError> for Failure {
+    fn from(error: SaveError) -> Self {
+        Self { message: error.to_string(), hint: None }
     }
 }
 

@@ -1,11 +1,11 @@
 //! `onnx-rm rewrite`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::engine;
 use crate::report::{Report, SCHEMA_VERSION, Verification};
+use crate::{Model, engine, save_when_equal};
 
 use super::{Bar, Failure, Feeding, Planning, Reading, Talking, Verdict, print, say};
 
@@ -89,24 +89,14 @@ fn finding(report: &Report) -> String {
     }
 }
 
-fn write(arguments: &Arguments, model: &crate::io::Model, report: &mut Report, bar: &Bar) -> Result<Verdict, Failure> {
-    let output = &arguments.output;
-    let failed = |e: crate::io::SaveError| Failure { message: e.to_string(), hint: None };
-    let staged = crate::io::stage(model, output).map_err(failed)?;
-    let verification = if !model.edited {
-        Verification::Unchanged
-    } else if arguments.no_verify {
-        Verification::Off
-    } else {
-        let verified = super::verify::compare(&arguments.input, &staged.path(), &arguments.feeding, bar)?;
-        if verified.is_equal() { Verification::Passed(verified) } else { Verification::Failed(verified) }
-    };
+fn write(arguments: &Arguments, model: &Model, report: &mut Report, bar: &Bar) -> Result<Verdict, Failure> {
+    let compare = |staged: &Path| super::verify::compare(&arguments.input, staged, &arguments.feeding, bar);
+    let verification = save_when_equal(model, &arguments.output, (!arguments.no_verify).then_some(compare))?;
     let fails = matches!(verification, Verification::Failed(_));
     report.verification = Some(verification);
     if fails {
         return Ok(Verdict::Finding);
     }
-    staged.commit().map_err(failed)?;
-    report.output = Some(output.display().to_string());
+    report.output = Some(arguments.output.display().to_string());
     Ok(Verdict::Done)
 }

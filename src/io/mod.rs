@@ -21,3 +21,12 @@ pub use wire::UnknownField;
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
+
+/// The content of the regular file at `path`, as a memory map.
+///
+/// # Errors
+/// When the file cannot be opened, or is not a regular file.
+#[cfg(feature = "verify")]
+pub(crate) fn contents(path: &std::path::Path) -> std::io::Result<bytes::Bytes> {
+    mmap::map(path)
+}

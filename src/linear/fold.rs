@@ -112,7 +112,7 @@ impl Fold {
         let root = view.def(self.region.root)?;
         let biggest = self.region.ops().filter_map(|(_, t, op)| Some((t, op.conv()?))).max_by_key(|(_, c)| {
             // The first of equals gives its name.
-            (c.channels.0 / c.group.max(1) * c.channels.1 * c.taps(), std::cmp::Reverse(c.node))
+            (c.weights(), std::cmp::Reverse(c.node))
         });
         let (name, weight) = match biggest {
             Some((_, conv)) => (conv.name.clone(), conv.weight_name.clone()),

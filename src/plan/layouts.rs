@@ -12,7 +12,8 @@ use crate::algebra::{Carried, Layout, Reach, Slot, widen::finest_group};
 use crate::facts::Dim;
 use crate::residual::branch::{Branch, Kind};
 use crate::residual::build::Choice;
-use crate::residual::check::{Host, Proof};
+use crate::residual::check::Proof;
+use crate::residual::host::Host;
 use crate::residual::pass::{BranchConv, Context};
 
 use super::cost::Cost;
@@ -58,8 +59,9 @@ fn shortest(cx: Context<'_>, proof: &Proof, host: &Host) -> Option<(Vec<Layout>,
             Kind::Conv(conv) => {
                 let options =
                     if i == last { vec![shared(proof.channels.1)] } else { candidates(branch, host, i, conv) };
-                let reach = reach(conv, host, i)?;
-                let taps: usize = host.window(i)?.kernel.iter().product();
+                let hosted = host.conv(i)?;
+                let reach = Reach::new(conv.group_channels(), &hosted.carry);
+                let taps = hosted.window.taps();
                 for layout in options {
                     let mut best: Option<(Cost, usize)> = None;
                     for (from, state) in before.iter().enumerate() {
@@ -93,15 +95,6 @@ fn shortest(cx: Context<'_>, proof: &Proof, host: &Host) -> Option<(Vec<Layout>,
     Some((layouts, cost))
 }
 
-fn reach(conv: &BranchConv, host: &Host, item: usize) -> Option<Reach> {
-    let body = (conv.channels.0 / conv.group.max(1), conv.channels.1 / conv.group.max(1));
-    let carried = match host.carry(item)? {
-        crate::algebra::Carry::Dirac(_) => (1, 1),
-        crate::algebra::Carry::Shortcut(k) => (k.group_inputs(), k.group_outputs()),
-    };
-    Some(Reach { body, carried })
-}
-
 /// Layouts worth considering for what the convolution at `item` writes.
 fn candidates(branch: &Branch, host: &Host, item: usize, conv: &BranchConv) -> Vec<Layout> {
     let body = conv.channels.1;
@@ -114,8 +107,7 @@ fn candidates(branch: &Branch, host: &Host, item: usize, conv: &BranchConv) -> V
         None => {
             if let Some((at, next)) = next_conv(branch, item) {
                 found.extend(around(next, body, carried, |(before, _)| before));
-                let group = next.group.max(1);
-                let (gi, go) = (next.channels.0 / group, next.channels.1 / group);
+                let (gi, go) = next.group_channels();
                 if let (Some(maps), true) = (next_parting(branch, at), at + 1 < branch.items.len()) {
                     let behind = around(next, next.channels.1, carried, |(_, after)| after);
                     let behind = behind.chain([contiguous(next.channels.1, carried)]);
@@ -143,8 +135,7 @@ fn around(
     carried: Carried,
     side: fn((Layout, Layout)) -> Layout,
 ) -> impl Iterator<Item = Layout> {
-    let group = conv.group.max(1);
-    let (gi, go) = (conv.channels.0 / group, conv.channels.1 / group);
+    let (group, (gi, go)) = (conv.group.max(1), conv.group_channels());
     let split = replicas(go).filter_map(move |r| grouped(group, gi, go, r, carried).map(side));
     split.chain(mixed(group, body, carried))
 }

@@ -8,8 +8,9 @@ use crate::graph::{EditList, Names, ValueId};
 use crate::onnx::tensor_proto::DataType;
 
 use super::branch::{Item, Kind};
-use super::check::{Host, Proof};
+use super::check::Proof;
 use super::emit::{Emit, merged_site};
+use super::host::{Host, Hosted};
 use super::pass::Context;
 
 /// What the planner chose for a proof.
@@ -37,9 +38,9 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
         let output = if i == last { view.name(proof.output).to_owned() } else { emit.fresh(&wide_name(cx, item)) };
         match &item.kind {
             Kind::Conv(conv) => {
-                let window = choice.host.window(i)?;
+                let Hosted { carry, window, pair_scale } = choice.host.conv(i)?;
                 let body = conv.kernel(cx.facts)?.placed_in(&conv.window, window)?;
-                let kernel = widen(&body, choice.host.carry(i)?, lin, lout, choice.host.pair_scale(i))?;
+                let kernel = widen(&body, carry, lin, lout, *pair_scale)?;
                 if !tensor::fits(dtype, kernel.weight.iter().chain(kernel.bias.iter().flatten())) {
                     return None;
                 }

@@ -197,7 +197,7 @@ impl<'a, 'b> Search<'a, 'b> {
                 Some(Known::Dead) | None => continue,
             };
             let own = match &reading.step {
-                Step::Conv(c) => (c.channels.0 / c.group.max(1) * c.channels.1 * c.taps()) as f64,
+                Step::Conv(c) => c.weights() as f64,
                 _ => 1.0,
             };
             if best.is_none_or(|(cost, _)| own + rest < cost) {

@@ -2,7 +2,8 @@
 //!
 //! [`find`] reads a join (`Add`, two-input `Sum`) into a [`find::Site`]: the fork, the branch as a list of
 //! steps, the shortcut as a chain of linear operators. [`branch`] normalises the branch into convolutions and
-//! the passes between them. [`check`] proves that the join can be removed, or says why not. [`build`] turns a
+//! the passes between them. [`check`] proves that the join can be removed, or says why not; [`host`] places the
+//! shortcut on the branch's convolutions. [`build`] turns a
 //! proof and the layouts that the planner chose into edits.
 //!
 //! Nothing here knows a block template. What can stand on a branch is in [`pass`], what can stand on a
@@ -13,6 +14,7 @@ pub mod build;
 pub mod check;
 pub mod emit;
 pub mod find;
+pub mod host;
 pub mod pass;
 pub mod reject;
 pub mod shortcut;

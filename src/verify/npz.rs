@@ -1,8 +1,9 @@
 //! Inputs that the user gives: one array a graph input in an .npz archive.
 
-use std::fs::File;
+use std::io::Cursor;
 use std::path::Path;
 
+use bytes::Bytes;
 use ndarray::{ArrayD, IxDyn, OwnedRepr};
 use ndarray_npy::{NpzReader, ReadNpzError, ReadableElement};
 
@@ -18,8 +19,8 @@ use super::signature::Port;
 /// [`VerifyError::Inputs`] names the file and the array.
 pub(super) fn read(path: &Path, ports: &[Port]) -> Result<Feed, VerifyError> {
     let fail = |reason: String| VerifyError::Inputs { path: path.to_owned(), reason };
-    let file = File::open(path).map_err(|e| fail(e.to_string()))?;
-    let mut archive = NpzReader::new(file).map_err(|e| fail(e.to_string()))?;
+    let content = crate::io::contents(path).map_err(|e| fail(e.to_string()))?;
+    let mut archive = NpzReader::new(Cursor::new(content)).map_err(|e| fail(e.to_string()))?;
     let names = archive.names().map_err(|e| fail(e.to_string()))?;
     let mut feed = Feed::new();
     for name in &names {
@@ -39,8 +40,8 @@ pub(super) fn read(path: &Path, ports: &[Port]) -> Result<Feed, VerifyError> {
 }
 
 /// Array `name`, whatever its element type: each is tried.
-fn array(archive: &mut NpzReader<File>, name: &str) -> Result<Value, ReadNpzError> {
-    fn read<T: ReadableElement>(archive: &mut NpzReader<File>, name: &str) -> Result<ArrayD<T>, ReadNpzError> {
+fn array(archive: &mut NpzReader<Cursor<Bytes>>, name: &str) -> Result<Value, ReadNpzError> {
+    fn read<T: ReadableElement>(archive: &mut NpzReader<Cursor<Bytes>>, name: &str) -> Result<ArrayD<T>, ReadNpzError> {
         archive.by_name::<OwnedRepr<T>, IxDyn>(name)
     }
     macro_rules! attempt {

@@ -147,10 +147,17 @@ impl BranchConv {
         Some(self.affine.iter().fold(base, |k, (scale, shift)| k.then_affine(scale, shift)))
     }
 
-    /// Number of taps.
+    /// Body channels in and out of one group.
     #[must_use]
-    pub fn taps(&self) -> usize {
-        self.window.kernel.iter().product()
+    pub fn group_channels(&self) -> (usize, usize) {
+        let group = self.group.max(1);
+        (self.channels.0 / group, self.channels.1 / group)
+    }
+
+    /// Weights of the body.
+    #[must_use]
+    pub fn weights(&self) -> usize {
+        self.group_channels().0 * self.channels.1 * self.window.taps()
     }
 }
 

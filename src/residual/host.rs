@@ -1,0 +1,307 @@
+//! Where on the branch the shortcut is applied, and how the carried channels pass everything else.
+
+use std::ops::Range;
+
+use crate::algebra::{Carried, Carry, Geometry};
+use crate::facts::Interval;
+use crate::graph::ValueId;
+use crate::plan::options::Downsample;
+
+use super::branch::{Branch, Kind};
+use super::pass::{Arrival, BranchConv, Context, Form, Pass};
+use super::reject::{Reject, RejectCode};
+use super::shortcut::LinearMap;
+
+/// One way to place the shortcut, with what follows from it for each item of the branch.
+pub struct Host {
+    /// Indices of the items whose convolutions apply the shortcut's pieces; empty for the identity.
+    pub items: Vec<usize>,
+    stops: Vec<Stop>,
+}
+
+/// What happens at one item of the branch.
+struct Stop {
+    act: Act,
+    /// Carried channels behind it.
+    carried: Carried,
+    /// The axis of the channels behind it.
+    axis: usize,
+}
+
+enum Act {
+    Conv(Box<Hosted>),
+    Pass(Form),
+}
+
+/// What a convolution of the branch does to the carried channels.
+pub struct Hosted {
+    /// Passes them, or applies a piece of the shortcut.
+    pub carry: Carry,
+    /// The window in which it runs: its own, or a larger one that has the taps it needs.
+    pub window: Geometry,
+    /// By how much the halves of a pair differ that it reads; 1 where it reads none.
+    pub pair_scale: f64,
+}
+
+impl Host {
+    /// What the convolution at `item` does to the carried channels.
+    #[must_use]
+    pub fn conv(&self, item: usize) -> Option<&Hosted> {
+        match &self.stops.get(item)?.act {
+            Act::Conv(hosted) => Some(hosted),
+            Act::Pass(_) => None,
+        }
+    }
+
+    /// How the pass at `item` lets them through.
+    #[must_use]
+    pub fn form(&self, item: usize) -> Option<Form> {
+        match self.stops.get(item)?.act {
+            Act::Pass(form) => Some(form),
+            Act::Conv(_) => None,
+        }
+    }
+
+    /// Carried channels behind `item`.
+    #[must_use]
+    pub fn carried(&self, item: usize) -> Carried {
+        self.stops.get(item).map_or(Carried::whole(0), |s| s.carried)
+    }
+
+    /// The axis of the channels behind `item`.
+    #[must_use]
+    pub fn axis(&self, item: usize) -> usize {
+        self.stops.get(item).map_or(1, |s| s.axis)
+    }
+
+    /// The most general form on the way, for the report.
+    #[must_use]
+    pub fn hardest_form(&self) -> Form {
+        let forms = (0..self.stops.len()).filter_map(|i| self.form(i));
+        forms.filter(|f| *f != Form::Moved).max().unwrap_or(Form::Unchanged)
+    }
+}
+
+/// Where the pieces of a shortcut may be applied.
+pub(super) struct Placing<'a> {
+    /// The graph.
+    pub cx: Context<'a>,
+    /// Where both sides come from.
+    pub fork: ValueId,
+    /// What the join computes.
+    pub output: ValueId,
+    /// The branch.
+    pub branch: &'a Branch,
+}
+
+impl Placing<'_> {
+    /// Every placing of `pieces` on the convolutions of the branch, in their order, that the user's choice of recipe
+    /// lets through; with the reason for each that is not legal.
+    pub(super) fn hosts(&self, pieces: &[LinearMap]) -> Vec<Result<Host, Reject>> {
+        let windows: Vec<&Geometry> = self.branch.convs().map(|(_, c)| &c.window).collect();
+        let others: Vec<&Geometry> = pieces.iter().map(|p| &p.window).collect();
+        if let Err(reject) = super::size::prove(self.cx, self.fork, self.output, &windows, &others) {
+            return vec![Err(reject)];
+        }
+        let convs: Vec<usize> = self.branch.convs().map(|(i, _)| i).collect();
+        if pieces.iter().all(|p| p.is_identity) {
+            return vec![self.host(&[], &[])];
+        }
+        let places: Vec<Vec<usize>> = match pieces.len() {
+            1 => convs.iter().map(|i| vec![*i]).collect(),
+            _ => (0..convs.len())
+                .flat_map(|i| convs[i + 1..].iter().map(move |j| (i, *j)))
+                .map(|(i, j)| vec![convs[i], j])
+                .collect(),
+        };
+        let wanted = |items: &Vec<usize>| match self.cx.options.downsample {
+            Downsample::Auto => true,
+            Downsample::V1 => items.iter().all(|i| Some(i) == convs.first()),
+            Downsample::V2 => items.last() == convs.last(),
+        };
+        places.iter().filter(|items| wanted(items)).map(|items| self.host(items, pieces)).collect()
+    }
+
+    fn host(&self, items: &[usize], pieces: &[LinearMap]) -> Result<Host, Reject> {
+        let mut walk = Walk::new(self);
+        let mut stops: Vec<Stop> = Vec::new();
+        for (i, entry) in self.branch.items.iter().enumerate() {
+            let act = match &entry.kind {
+                Kind::Conv(conv) => {
+                    let piece = items.iter().position(|item| *item == i).and_then(|p| pieces.get(p));
+                    walk.conv(conv, piece)?
+                }
+                Kind::Pass(pass) => walk.pass(&**pass, self.is_alone(i))?,
+            };
+            stops.push(Stop { act, carried: Carried::whole(walk.channels), axis: walk.axis });
+        }
+        self.pair(&mut stops);
+        Ok(Host { items: items.to_vec(), stops })
+    }
+
+    /// The passes around `item`, up to the convolution before them and the one behind them.
+    fn segment(&self, item: usize) -> Range<usize> {
+        let items = &self.branch.items;
+        let start = items[..item].iter().rposition(|i| i.conv().is_some()).map_or(0, |i| i + 1);
+        let end = items[item..].iter().position(|i| i.conv().is_some()).map_or(items.len(), |i| item + i);
+        start..end
+    }
+
+    fn pass(&self, item: usize) -> Option<&dyn Pass> {
+        match &self.branch.items.get(item)?.kind {
+            Kind::Pass(pass) => Some(&**pass),
+            Kind::Conv(_) => None,
+        }
+    }
+
+    /// True when no other activation stands between the same two convolutions.
+    fn is_alone(&self, item: usize) -> bool {
+        self.segment(item).filter(|i| self.pass(*i).is_some_and(Pass::is_activation)).count() == 1
+    }
+
+    /// Where a pass carries pairs, the convolution before it writes them and the one behind it reads them.
+    fn pair(&self, stops: &mut [Stop]) {
+        for i in 0..stops.len() {
+            if !matches!(stops[i].act, Act::Pass(Form::Pair)) {
+                continue;
+            }
+            let Range { start, end } = self.segment(i);
+            stops[start.saturating_sub(1)..end].iter_mut().for_each(|s| s.carried.paired = true);
+            let halves = self.pass(i).and_then(Pass::pair_scale);
+            if let (Some(Act::Conv(hosted)), Some(halves)) = (stops.get_mut(end).map(|s| &mut s.act), halves) {
+                hosted.pair_scale = halves;
+            }
+        }
+    }
+}
+
+/// What is carried, on the way along the branch.
+struct Walk<'a> {
+    placing: &'a Placing<'a>,
+    /// Bounds of the carried values.
+    values: Interval,
+    /// How many channels are carried.
+    channels: usize,
+    /// The axis of the channels.
+    axis: usize,
+    /// By how much the carried values are subsampled so far, along each axis.
+    along: Vec<usize>,
+    /// By how much the shortcut's pieces so far subsample.
+    beside: Vec<usize>,
+    /// True when all of those keep the size.
+    keeps_size: bool,
+    /// True when a `Pad` stands in front, and no convolution yet that takes its entries away again.
+    padded: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new(placing: &'a Placing<'a>) -> Self {
+        let facts = placing.cx.facts;
+        let axes = facts.rank(placing.fork).and_then(|r| r.checked_sub(2)).unwrap_or(0);
+        Self {
+            placing,
+            values: facts.interval(placing.fork),
+            channels: facts.channels(placing.fork).unwrap_or(0),
+            axis: 1,
+            along: vec![1; axes],
+            beside: vec![1; axes],
+            keeps_size: true,
+            padded: false,
+        }
+    }
+
+    fn pass(&mut self, pass: &dyn Pass, alone: bool) -> Result<Act, Reject> {
+        self.padded |= pass.padding().iter().any(|p| *p != (0, 0));
+        let form = pass.form(self.placing.cx, Arrival { carried: self.values, axis: self.axis, alone })?;
+        self.axis = pass.axis(self.axis);
+        Ok(Act::Pass(form))
+    }
+
+    fn conv(&mut self, conv: &BranchConv, piece: Option<&LinearMap>) -> Result<Act, Reject> {
+        if self.axis != 1 {
+            let reason = "the maps in front of it are stacked and never summed up";
+            return Err(self.blame(conv, RejectCode::CannotPass, reason));
+        }
+        let (carry, window) = match piece {
+            Some(map) => {
+                self.fits(conv, map)?;
+                self.values = image(self.values, map);
+                self.channels = map.kernel.outputs();
+                self.beside.iter_mut().zip(&map.window.stride).for_each(|(b, s)| *b *= s);
+                self.keeps_size &= map.window.keeps_size();
+                self.shortcut(conv, map)?
+            }
+            None => self.dirac(conv)?,
+        };
+        self.padded &= !conv.is_padded_before();
+        self.along.iter_mut().zip(&conv.window.stride).for_each(|(a, s)| *a *= s);
+        Ok(Act::Conv(Box::new(Hosted { carry, window, pair_scale: 1.0 })))
+    }
+
+    /// A window wider than one entry must see the very grid that it sees on the shortcut, borders included.
+    fn fits(&self, conv: &BranchConv, map: &LinearMap) -> Result<(), Reject> {
+        let refuse = |reason| Err(self.blame(conv, RejectCode::ShortcutDoesNotFit, reason));
+        if map.is_pointwise() {
+            return Ok(());
+        }
+        if self.padded {
+            return refuse(
+                "the shortcut's window is wider than one entry, and a Pad stands in front of this convolution",
+            );
+        }
+        if self.along != self.beside {
+            return refuse(
+                "the shortcut's window is wider than one entry, and the branch steps before this convolution",
+            );
+        }
+        if !self.keeps_size {
+            return refuse("two windows follow each other on the shortcut, and the first changes the size");
+        }
+        Ok(())
+    }
+
+    /// The shortcut's kernel in the window of `conv`, or in one that is large enough for both.
+    fn shortcut(&self, conv: &BranchConv, map: &LinearMap) -> Result<(Carry, Geometry), Reject> {
+        // What follows subsamples the rest of the way.
+        let own = Geometry { stride: conv.window.stride.clone(), ..map.window.clone() };
+        let place = |window: &Geometry| {
+            conv.own_window(window)?;
+            Some((Carry::Shortcut(map.kernel.placed_in(&own, window)?), window.clone()))
+        };
+        place(&conv.window).or_else(|| place(&conv.window.union(&own)?)).ok_or_else(|| {
+            let reason = "the shortcut's window does not lie inside the window of this convolution";
+            self.blame(conv, RejectCode::ShortcutDoesNotFit, reason)
+        })
+    }
+
+    /// The tap through which `conv` passes a value unchanged, in its own window or in a larger one.
+    fn dirac(&self, conv: &BranchConv) -> Result<(Carry, Geometry), Reject> {
+        let point = Geometry { stride: conv.window.stride.clone(), ..Geometry::pointwise(conv.window.axes()) };
+        let place = |window: &Geometry| {
+            conv.own_window(window)?;
+            Some((Carry::Dirac(window.dirac_tap()?), window.clone()))
+        };
+        place(&conv.window).or_else(|| place(&conv.window.union(&point)?)).ok_or_else(|| {
+            let reason = "its window has no tap on the entry that it stands for, so it cannot pass a value unchanged";
+            self.blame(conv, RejectCode::NoDiracTap, reason)
+        })
+    }
+
+    fn blame(&self, conv: &BranchConv, code: RejectCode, reason: &str) -> Reject {
+        match conv.node {
+            Some(node) => Reject::at(self.placing.cx.view, node, code, reason),
+            None => Reject::tensor(self.placing.cx.view, self.placing.output, code, reason),
+        }
+    }
+}
+
+/// The interval of the shortcut's values, given the fork's.
+fn image(fork: Interval, map: &LinearMap) -> Interval {
+    let positive = map.kernel.weight.iter().all(|w| *w >= 0.0)
+        && map.kernel.bias.as_ref().is_none_or(|b| b.iter().all(|b| *b >= 0.0));
+    if fork.lo >= 0.0 && positive {
+        Interval { lo: 0.0, hi: f64::INFINITY }
+    } else {
+        Interval { lo: f64::NEG_INFINITY, hi: f64::INFINITY }
+    }
+}
