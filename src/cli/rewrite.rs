@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::api::save_when_equal;
+use crate::engine;
+use crate::io::Model;
 use crate::report::{Report, SCHEMA_VERSION, Verification};
-use crate::{Model, engine, save_when_equal};
 
 use super::{Bar, Failure, Feeding, Planning, Reading, Talking, Verdict, print, say};
 

@@ -89,7 +89,7 @@ fn the_examples_of_refusals_are_refused_so() {
 /// The criterion of verification, in numbers.
 #[test]
 fn the_readme_states_the_tolerance() {
-    let source = read("src/verify/compare.rs");
+    let source = read("src/verify/run/compare.rs");
     let constant = |name: &str| {
         let line = source.lines().find(|l| l.contains(&format!("const {name}: f64 = "))).unwrap();
         line.split(" = ").nth(1).unwrap().trim_end_matches(".0;").to_owned()

@@ -10,8 +10,8 @@ use ndarray_npy::{NpzReader, ReadNpzError, ReadableElement};
 use super::error::VerifyError;
 use super::inputs::Feed;
 use super::precision::Precision;
-use super::reference::Value;
 use super::signature::Port;
+use crate::verify::reference::Value;
 
 /// Reads `path`: every port must have an array that it can hold, and nothing else may be there.
 ///

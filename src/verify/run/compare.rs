@@ -6,8 +6,8 @@
 use ndarray::ArrayD;
 
 use super::precision::Precision;
-use super::reference::Value;
-use super::report::{Measure, OutputReport};
+use crate::verify::reference::Value;
+use crate::verify::report::{Measure, OutputReport};
 
 /// How many times further from float64 than the original a rewritten model may be. A rewritten model sums the same numbers in
 /// another order, so its distance is another draw of the same size. Over rewrites of a hundred exported networks (585 outputs

@@ -5,9 +5,9 @@ use std::thread;
 
 use super::inputs::Case;
 use super::pair::{Pair, Side};
-use super::reference::{self, Value};
 use super::runner::Runner;
 use super::verification::{Observer, Progress};
+use crate::verify::reference::{self, Value};
 
 /// The compared tensors, by case.
 pub(super) type Values = Vec<Vec<Value>>;

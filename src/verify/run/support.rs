@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use crate::onnx::{GraphProto, ModelProto, NodeProto};
 
 use super::precision::Precision;
-use super::{reference, runner};
+use super::runner;
+use crate::verify::reference;
 
 /// The operators that tract, or the float64 evaluator, does not have.
 pub(super) struct Support {

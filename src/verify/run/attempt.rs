@@ -10,13 +10,13 @@ use super::error::VerifyError;
 use super::inputs::{self, Case, Feed, Kind, Slot};
 use super::pair::{Pair, Side, dependents};
 use super::precision::Precision;
-use super::report::InputReport;
 use super::session::{self, Runs, Trouble};
 use super::shapes;
 use super::signature::{self, Port};
 use super::support::Support;
 use super::verification::{Observer, VerifyOptions};
 use super::{narrow, regions};
+use crate::verify::report::InputReport;
 
 /// What is to be verified.
 pub(super) struct Job<'a> {

@@ -11,9 +11,9 @@ use super::compare::{self, Sides, Tolerance};
 use super::error::VerifyError;
 use super::pair::{Pair, Side, dependents};
 use super::precision::Precision;
-use super::report::{Arithmetic, Coverage, OutputReport, Status, VerifyReport};
 use super::session::{self, Runs};
 use super::{bisect, npz, signature};
+use crate::verify::report::{Arithmetic, Coverage, OutputReport, Status, VerifyReport};
 
 /// What to verify on.
 #[derive(Clone, Debug, Default)]

@@ -6,8 +6,8 @@ use super::compare::{distance, floats};
 use super::inputs::Case;
 use super::pair::Side;
 use super::precision::Precision;
-use super::reference;
-use super::report::FirstDifference;
+use crate::verify::reference;
+use crate::verify::report::FirstDifference;
 
 /// Differences up to this many epsilons are the rounding of new weights. Above the widest seen in a right rewrite, and far
 /// below what a wrong weight does to the tensor behind it.

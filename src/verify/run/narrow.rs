@@ -8,9 +8,9 @@ use super::attempt::{Job, declared, float_type};
 use super::inputs::{Case, Feed, Slot};
 use super::pair::Pair;
 use super::precision::Precision;
-use super::reference::{self, Value};
 use super::regions::{self, Barrier};
 use super::shapes;
+use crate::verify::reference::{self, Value};
 
 /// Cuts `pair` at the nodes for which `barrier` holds. A region is fed what the original computes in float64 at its begin, rounded;
 /// where that cannot be computed, random values of the case's kind. `None` when no node differs.

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use crate::onnx::GraphProto;
 
 use super::error::VerifyError;
-use super::report::InputReport;
 use super::signature::{Dim, Port};
+use crate::verify::report::InputReport;
 
 /// Sizes to try for a dimension that nothing fixes, best first: large enough for networks that halve it five times, and what
 /// networks with a fixed classifier were trained at.

@@ -10,7 +10,7 @@ use crate::onnx::tensor_proto::DataType;
 use super::error::VerifyError;
 use super::precision::Precision;
 use super::random::Random;
-use super::reference::Value;
+use crate::verify::reference::Value;
 
 /// Values by tensor name.
 pub(super) type Feed = BTreeMap<String, Value>;

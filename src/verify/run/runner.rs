@@ -12,7 +12,7 @@ use crate::onnx::ModelProto;
 use crate::onnx::tensor_proto::DataType;
 
 use super::inputs::{Feed, Slot};
-use super::reference::Value;
+use crate::verify::reference::Value;
 
 /// What tract is given.
 #[derive(Clone, Copy)]

@@ -9,8 +9,8 @@ use crate::graph::captured_names;
 use crate::onnx::{GraphProto, ModelProto};
 
 use super::inputs::{Case, Feed, Slot};
-use super::report::InputReport;
 use super::runner::Source;
+use crate::verify::report::InputReport;
 
 /// One of the two models.
 #[derive(Clone)]
