@@ -12,7 +12,7 @@ use crate::report::{Change, Exactness, Outcome, Price, RejectReport, SiteReport,
 use crate::residual::check::{self, Proof, Recipe};
 use crate::residual::emit::merged_site;
 use crate::residual::find::{self, Site};
-use crate::residual::{Context, Reject, RejectCode, build};
+use crate::residual::{Context, Frame, Reject, RejectCode, build};
 
 /// Most rounds; each removes the joins that the round before uncovered, so a model needs as many rounds as
 /// its joins are nested deep, and as many again for the folds between them.
@@ -118,7 +118,7 @@ fn priced(model: &ModelProto) -> Result<Price, EngineError> {
     let view = GraphView::new(model)?;
     let facts = Facts::new(&view);
     let options = Options::default();
-    let cx = Context { view: &view, facts: &facts, options: &options, through_joins: false };
+    let cx = Context { view: &view, facts: &facts, options: &options, through_joins: false, frame: Frame::Maps };
     let joins = joins(cx).len();
     Ok(cost::price(model, &view, &facts, joins))
 }
@@ -144,7 +144,7 @@ fn plan_round(
 ) -> Result<Round, EngineError> {
     let view = GraphView::new(model)?;
     let facts = Facts::new(&view);
-    let cx = Context { view: &view, facts: &facts, options, through_joins };
+    let cx = Context { view: &view, facts: &facts, options, through_joins, frame: Frame::Maps };
     let mut names = Names::new(model);
     let mut round = fold(cx, &mut names);
     // Folding first: it makes whatever is removed next smaller.
@@ -296,7 +296,7 @@ fn macs_of(cx: Context<'_>, proof: &Proof) -> Option<u64> {
 }
 
 fn params_of(cx: Context<'_>, proof: &Proof) -> u64 {
-    let convs = site_nodes(proof).filter(|n| cx.view.op(*n) == "Conv");
+    let convs = site_nodes(proof).filter(|n| matches!(cx.view.op(*n), "Conv" | "Gemm" | "MatMul"));
     convs
         .filter_map(|n| cx.facts.constant_shape(cx.view.input(n, 1)?))
         .map(|s| s.iter().fold(1_u64, |n, d| n.saturating_mul(*d as u64)))

@@ -1,6 +1,6 @@
 //! A convolution as a value: its weights and the window it looks through.
 
-use ndarray::{Array2, ArrayD, IxDyn};
+use ndarray::{Array2, ArrayD, Axis, IxDyn};
 
 /// How a convolution's window moves, one entry a spatial axis.
 ///
@@ -163,6 +163,26 @@ impl Kernel {
         (shape[0], shape[1]) = matrix.dim();
         let weight = matrix.as_standard_layout().into_owned().into_shape_with_order(IxDyn(&shape)).ok()?;
         Some(Self { weight, bias, group: 1 })
+    }
+
+    /// The same map in a single group, zeros where it had none. `None` when its groups do not divide its outputs.
+    #[must_use]
+    pub fn dense(self) -> Option<Self> {
+        let (width, height) = (self.group_inputs(), self.group_outputs());
+        if self.group == 1 {
+            return Some(self);
+        }
+        if height * self.group != self.outputs() {
+            return None;
+        }
+        let mut shape = self.weight.shape().to_vec();
+        shape[1] = self.inputs();
+        let mut weight = ArrayD::zeros(IxDyn(&shape));
+        for (o, row) in self.weight.outer_iter().enumerate() {
+            let first = o / height * width;
+            weight.index_axis_mut(Axis(0), o).slice_axis_mut(Axis(0), (first..first + width).into()).assign(&row);
+        }
+        Some(Self { weight, bias: self.bias, group: 1 })
     }
 
     /// The kernel followed by `y = scale * out + shift`, per output channel. Exact at borders too, for

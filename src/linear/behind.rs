@@ -100,7 +100,7 @@ impl Scaled {
         let n = self.scale.len();
         let beta = f64::from(cx.view.attr_f(self.map, "beta").unwrap_or(1.0));
         let bias = match cx.view.input(self.map, 2) {
-            Some(c) => affine::per_channel(&cx.facts.constant(c)?.data, n, 2)?,
+            Some(c) => affine::along(&cx.facts.constant(c)?.data, n, 2, 1)?,
             None => vec![0.0; n],
         };
         (beta != 0.0).then_some((weight, bias, beta))

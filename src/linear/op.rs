@@ -111,7 +111,7 @@ fn op(cx: Context<'_>, step: LinearStep, input: ValueId, output: ValueId) -> Opt
     let one = Geometry::pointwise(axes);
     let plain = |window: Geometry| Outline { window, ..Outline::identity(channels, axes) };
     Some(match step {
-        LinearStep::Nothing => Op { outline: plain(one), weights: Weights::Nothing },
+        LinearStep::Nothing | LinearStep::Rows => Op { outline: plain(one), weights: Weights::Nothing },
         LinearStep::Conv(conv) => {
             let bias = cx.view.def(output).and_then(|n| cx.view.input(n, 2));
             let biased = bias.is_some_and(|b| cx.facts.constant(b).is_none_or(|c| c.data.iter().any(|v| *v != 0.0)));

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use crate::algebra::slots::{before, contiguous, grouped, mixed, shared};
 use crate::algebra::{Carried, Layout, Reach, Slot, widen::finest_group};
 use crate::facts::Dim;
+use crate::residual::Frame;
 use crate::residual::branch::{Branch, Kind};
 use crate::residual::build::Choice;
 use crate::residual::check::Proof;
@@ -31,6 +32,7 @@ struct State {
 /// The cheapest choice over all hosts, with its cost.
 #[must_use]
 pub fn choose<'p>(cx: Context<'_>, proof: &'p Proof) -> Option<(Choice<'p>, Cost)> {
+    let cx = cx.within(proof.frame);
     let mut best: Option<(Choice<'p>, Cost)> = None;
     for host in proof.hosts() {
         let Some((layouts, cost)) = shortest(cx, proof, host) else { continue };
@@ -57,15 +59,20 @@ fn shortest(cx: Context<'_>, proof: &Proof, host: &Host) -> Option<(Vec<Layout>,
                 }
             }
             Kind::Conv(conv) => {
-                let options =
-                    if i == last { vec![shared(proof.channels.1)] } else { candidates(branch, host, i, conv) };
+                let options = match cx.frame {
+                    _ if i == last => vec![shared(proof.channels.1)],
+                    Frame::Maps => candidates(branch, host, i, conv),
+                    // A linear layer has no groups, so no layout is cheaper than another.
+                    Frame::Rows => vec![contiguous(conv.channels.1, host.carried(i))],
+                };
                 let hosted = host.conv(i)?;
                 let reach = Reach::new(conv.group_channels(), &hosted.carry);
                 let taps = hosted.window.taps();
                 for layout in options {
                     let mut best: Option<(Cost, usize)> = None;
                     for (from, state) in before.iter().enumerate() {
-                        let Some(group) = finest_group(reach, &state.layout, &layout) else { continue };
+                        let Some(finest) = finest_group(reach, &state.layout, &layout) else { continue };
+                        let group = if cx.is_maps() { finest } else { 1 };
                         let weights = state.layout.len() / group * layout.len() * taps;
                         let cost = state.cost + Cost::conv(weights, spatial[i], layout.len());
                         if best.is_none_or(|(b, _)| cost < b) {
@@ -181,7 +188,7 @@ fn spatial_sizes(cx: Context<'_>, proof: &Proof) -> Vec<f64> {
     let known = |v: crate::graph::ValueId| -> Option<f64> {
         let shape = cx.facts.shape(v)?;
         shape
-            .get(2..)?
+            .get(cx.frame.positions(shape.len()))?
             .iter()
             .map(|d| match d {
                 Dim::Known(n) => Some(*n as f64),

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::graph::{NodeId, Use, ValueId};
 
 use super::find::{PathStep, Site};
-use super::pass::{BranchConv, Context, Pass, Reading, Step};
+use super::pass::{BranchConv, Context, Pass, Reading, Rows, Step};
 use super::reject::{Reject, RejectCode};
 
 /// What one item of the branch does.
@@ -35,6 +35,27 @@ impl Item {
         match &self.kind {
             Kind::Conv(conv) => Some(conv),
             Kind::Pass(_) => None,
+        }
+    }
+
+    /// True for a convolution that stands for no node.
+    fn is_inserted(&self) -> bool {
+        self.conv().is_some_and(|c| c.node.is_none())
+    }
+
+    fn into_conv(self) -> Option<Box<BranchConv>> {
+        match self.kind {
+            Kind::Conv(conv) => Some(conv),
+            Kind::Pass(_) => None,
+        }
+    }
+
+    /// The operator that carried channels pass, if it is one.
+    #[must_use]
+    pub fn pass(&self) -> Option<&dyn Pass> {
+        match &self.kind {
+            Kind::Pass(pass) => Some(&**pass),
+            Kind::Conv(_) => None,
         }
     }
 }
@@ -64,8 +85,7 @@ impl Branch {
         let axes = cx
             .facts
             .rank(fork)
-            .and_then(|r| r.checked_sub(2))
-            .filter(|a| *a > 0)
+            .and_then(|rank| cx.frame.spatial(rank))
             .ok_or_else(|| unknown(cx, fork, "the rank of the fork is unknown, or it has no spatial axis"))?;
         for PathStep { reading, node, output } in steps {
             branch.push(cx, reading, node, output, axes)?;
@@ -74,8 +94,8 @@ impl Branch {
             let reason = "a Pad stands behind the last convolution of the branch";
             return Err(Reject::at(cx.view, join, RejectCode::CannotPass, reason));
         }
-        let elementwise = |item: &Item| matches!(&item.kind, Kind::Pass(pass) if pass.is_activation());
-        if branch.items.iter().all(|i| elementwise(i) || i.conv().is_some_and(|c| c.node.is_none())) {
+        let elementwise = |item: &Item| matches!(&item.kind, Kind::Pass(p) if p.is_activation() || p.rows().is_some());
+        if branch.items.iter().all(|i| elementwise(i) || i.is_inserted()) {
             let reason = "it is an elementwise function of one tensor, x + f(x): there is no convolution to merge into";
             return Err(Reject::at(cx.view, join, RejectCode::TwoBranches, reason));
         }
@@ -106,6 +126,11 @@ impl Branch {
             }
             Step::Conv(mut conv) => {
                 conv.push_padding(&std::mem::take(&mut self.padding));
+                // Rows have no border: what was inserted for a per-channel map goes into the layer behind it.
+                let goes = !cx.is_maps() && self.last_is_free(cx);
+                if let Some(scale) = self.items.pop_if(|i| goes && i.is_inserted()).and_then(Item::into_conv) {
+                    conv.compose_with(*scale);
+                }
                 self.items.push(Item { kind: Kind::Conv(conv), values: vec![output] });
             }
             Step::Crop(crop) => {
@@ -116,6 +141,7 @@ impl Branch {
                 }
                 self.replace_values(output);
             }
+            Step::Rows(rows) => self.push_rows(cx, rows, output),
             Step::Affine(scale, shift) => {
                 if self.foldable(cx).is_none() {
                     self.insert(cx, reading.input, "scale", axes)?;
@@ -141,9 +167,35 @@ impl Branch {
         Ok(())
     }
 
+    /// Numbers the rows in another way: in front of a linear layer that nothing else reads, so that what folds into the
+    /// layer still stands right behind it, and together with the numbering there.
+    fn push_rows(&mut self, cx: Context<'_>, rows: Rows, output: ValueId) {
+        let layer = if self.foldable(cx).is_some() { self.items.pop() } else { None };
+        let values = if layer.is_some() { Vec::new() } else { vec![output] };
+        let before = self.items.last().filter(|_| self.last_is_free(cx)).and_then(|item| item.pass()?.rows());
+        let both = match before.map(|before| before.then(&rows)) {
+            Some(both) => {
+                self.items.pop();
+                both
+            }
+            None => Some(rows),
+        };
+        match (both, self.items.last_mut()) {
+            (Some(rows), _) => self.items.push(Item { kind: Kind::Pass(Box::new(rows)), values }),
+            (None, Some(last)) => last.values.extend(values),
+            (None, None) => {}
+        }
+        self.items.extend(layer.map(|layer| Item { values: vec![output], ..layer }));
+    }
+
+    /// True when nothing else needs what the last item computes.
+    fn last_is_free(&self, cx: Context<'_>) -> bool {
+        self.items.last().is_some_and(|last| !last.values.iter().any(|v| self.is_needed(cx, *v)))
+    }
+
     /// The convolution that comes last, when nothing else needs what it computes.
     fn foldable(&mut self, cx: Context<'_>) -> Option<&mut BranchConv> {
-        let free = self.items.last().is_some_and(|last| !last.values.iter().any(|v| self.is_needed(cx, *v)));
+        let free = self.last_is_free(cx);
         match self.items.last_mut().map(|last| &mut last.kind) {
             Some(Kind::Conv(conv)) if free => Some(conv),
             _ => None,
@@ -159,7 +211,7 @@ impl Branch {
 
     /// Inserts an identity behind the tensor `at`.
     fn insert(&mut self, cx: Context<'_>, at: ValueId, what: &str, axes: usize) -> Result<(), Reject> {
-        let channels = cx.facts.channels(at).ok_or_else(|| unknown(cx, at, "its channel count is unknown"))?;
+        let channels = cx.channels(at).ok_or_else(|| unknown(cx, at, "its channel count is unknown"))?;
         let name = format!("{}_{what}", cx.view.name(at));
         let conv = BranchConv::inserted(&name, channels, axes);
         self.items.push(Item { kind: Kind::Conv(Box::new(conv)), values: Vec::new() });

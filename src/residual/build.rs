@@ -24,12 +24,15 @@ pub struct Choice<'p> {
 /// Builds the plain chain. `None` when a weight could not be read after all, or does not fit its type once folded.
 #[must_use]
 pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Names) -> Option<EditList> {
+    let cx = cx.within(proof.frame);
     let view = cx.view;
     let dtype = element_type(cx.facts, proof)?;
     let join = view.node(proof.join).name();
     let site = if join.is_empty() { view.name(proof.output) } else { join };
     let mut emit = Emit::new(names, dtype, proof.axes, format!("residual: {site}"));
     emit.opset = view.opset();
+    emit.frame = proof.frame;
+    emit.axis = cx.axis(proof.fork)?;
     emit.edits.remove = proof.branch().removed.iter().copied().collect();
     let mut input = view.name(proof.fork).to_owned();
     let last = proof.branch().items.len().checked_sub(1)?;
@@ -41,6 +44,8 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
                 let Hosted { carry, window, pair_scale } = choice.host.conv(i)?;
                 let body = conv.kernel(cx.facts)?.placed_in(&conv.window, window)?;
                 let kernel = widen(&body, carry, lin, lout, *pair_scale)?;
+                // A linear layer has no groups.
+                let kernel = if cx.is_maps() { kernel } else { kernel.dense()? };
                 if !tensor::fits(dtype, kernel.weight.iter().chain(kernel.bias.iter().flatten())) {
                     return None;
                 }

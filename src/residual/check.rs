@@ -4,6 +4,7 @@ use crate::graph::{NodeId, ValueId};
 
 use super::branch::Branch;
 use super::find::Site;
+use super::frame::Frame;
 use super::host::{Host, Placing};
 use super::pass::Context;
 use super::reject::{Reject, RejectCode};
@@ -35,6 +36,8 @@ pub struct Proof {
     pub channels: (usize, usize),
     /// Spatial axes.
     pub axes: usize,
+    /// Where the channels stand.
+    pub frame: Frame,
     /// The nodes of the shortcut, for its price.
     pub shortcut_nodes: Vec<NodeId>,
     branch: Branch,
@@ -74,6 +77,7 @@ impl Proof {
 /// # Errors
 /// The first condition that does not hold.
 pub fn prove(cx: Context<'_>, site: Site) -> Result<Proof, Reject> {
+    let cx = cx.within(site.frame);
     let (join, output, fork) = (site.join, site.output, site.fork);
     let refuse = |code, reason: &str| Reject::tensor(cx.view, output, code, reason);
     let ends = site.steps.last().map(|s| s.output);
@@ -83,20 +87,19 @@ pub fn prove(cx: Context<'_>, site: Site) -> Result<Proof, Reject> {
         return Err(refuse(RejectCode::TwoBranches, "the branch has no operator"));
     };
     let axes = first.window.axes();
-    let c_in = cx
-        .facts
-        .channels(fork)
-        .ok_or_else(|| refuse(RejectCode::SizeUnknown, "the channel count of the fork is unknown"))?;
+    let c_in =
+        cx.channels(fork).ok_or_else(|| refuse(RejectCode::SizeUnknown, "the channel count of the fork is unknown"))?;
     let c_out = last.channels.1;
     // `Add` broadcasts: equal channel counts are a condition like equal sizes.
     for value in inputs.into_iter().flatten() {
-        if cx.facts.channels(value) != Some(c_out) || cx.facts.rank(value) != Some(axes + 2) {
+        if cx.channels(value) != Some(c_out) || cx.facts.rank(value) != cx.facts.rank(fork) {
             return Err(refuse(
                 RejectCode::SizeUnknown,
                 "the two sides are not known to have the same rank and channel count",
             ));
         }
     }
+    super::size::prove_rows(cx, (fork, output), &branch, &shortcut, inputs)?;
     let ways = shortcut.pieces(cx, c_in, axes)?;
     let placing = Placing { cx, fork, output, branch: &branch };
     let mut hosts = Vec::new();
@@ -118,5 +121,5 @@ pub fn prove(cx: Context<'_>, site: Site) -> Result<Proof, Reject> {
         return Err(nearest.unwrap_or_else(|| refuse(RejectCode::ShortcutDoesNotFit, reason)));
     }
     let shortcut_nodes = shortcut.nodes().collect();
-    Ok(Proof { join, output, fork, channels: (c_in, c_out), axes, shortcut_nodes, branch, hosts })
+    Ok(Proof { join, output, fork, channels: (c_in, c_out), axes, frame: cx.frame, shortcut_nodes, branch, hosts })
 }

@@ -10,6 +10,8 @@ use crate::onnx::{
     tensor_proto::DataType,
 };
 
+use super::frame::Frame;
+
 /// Metadata key of the convolution in which a join was merged: what a later run knows a nested join by.
 const MERGE_KEY: &str = "onnx_rm.merge";
 
@@ -28,8 +30,10 @@ pub struct Emit<'a> {
     pub dtype: DataType,
     /// Spatial axes of the tensors on the branch.
     pub axes: usize,
-    /// The axis of the channels of the tensor in hand: 1, or 2 where several maps are stacked.
+    /// The axis of the channels of the tensor in hand: 1, or 2 where several maps are stacked; the last one of rows.
     pub axis: usize,
+    /// Where the channels stand: convolutions over rows are written as linear layers.
+    pub frame: Frame,
     /// Opset of the model, where it is known: what older ones lack is not used.
     pub opset: i64,
 }
@@ -38,7 +42,7 @@ impl<'a> Emit<'a> {
     /// Starts an edit whose new nodes say `provenance`.
     pub fn new(names: &'a mut Names, dtype: DataType, axes: usize, provenance: String) -> Self {
         let edits = EditList { provenance, ..EditList::default() };
-        Self { names, edits, dtype, axes, axis: 1, opset: 0 }
+        Self { names, edits, dtype, axes, axis: 1, frame: Frame::Maps, opset: 0 }
     }
 
     /// A name that nothing in the model has.
@@ -59,9 +63,10 @@ impl<'a> Emit<'a> {
         self.edits.add_nodes.push(node);
     }
 
-    /// Marks the node added last as the merge of `site`.
+    /// Marks the convolution or linear layer added last as the merge of `site`.
     pub fn mark_merge(&mut self, site: &str) {
-        if let Some(node) = self.edits.add_nodes.last_mut() {
+        let merges = |n: &&mut NodeProto| matches!(n.op_type(), "Conv" | "Gemm" | "MatMul");
+        if let Some(node) = self.edits.add_nodes.iter_mut().rev().find(merges) {
             let entry = StringStringEntryProto { key: Some(MERGE_KEY.to_owned()), value: Some(site.to_owned()) };
             node.metadata_props.push(entry);
         }
@@ -121,8 +126,26 @@ impl<'a> Emit<'a> {
         name
     }
 
-    /// Adds a convolution with the weights of `kernel` in `window`.
+    /// Adds a linear layer with the weights of `kernel`, which has no spatial axis and no groups.
+    fn layer(&mut self, name: &str, weight: &str, kernel: &Kernel, input: &str, output: &str) {
+        let w = self.constant(weight, &kernel.weight.t().into_owned());
+        let Some(bias) = &kernel.bias else {
+            return self.node("MatMul", name, &[input, &w], output, Vec::new());
+        };
+        let bias = self.per_channel(&format!("{weight}_bias"), bias.clone());
+        if self.axis == 1 {
+            return self.node("Gemm", name, &[input, &w, &bias], output, Vec::new());
+        }
+        let product = self.fresh(&format!("{name}_product"));
+        self.node("MatMul", name, &[input, &w], &product, Vec::new());
+        self.node("Add", &format!("{name}_bias"), &[&product, &bias], output, Vec::new());
+    }
+
+    /// Adds a convolution with the weights of `kernel` in `window`; over rows, a linear layer.
     pub fn conv(&mut self, name: &str, weight: &str, kernel: &Kernel, window: &Geometry, input: &str, output: &str) {
+        if self.frame == Frame::Rows {
+            return self.layer(name, weight, kernel, input, output);
+        }
         let w = self.constant(weight, &kernel.weight);
         let b = kernel.bias.as_ref().map(|bias| {
             let array = ArrayD::from_shape_vec(IxDyn(&[bias.len()]), bias.clone()).unwrap_or_default();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{NodeId, ValueId};
 
+use super::frame::Frame;
 use super::pass::{self, Context, Reading, Step};
 use super::reject::{Reject, RejectCode};
 use super::shortcut::Shortcut;
@@ -30,6 +31,8 @@ pub struct Site {
     pub steps: Vec<PathStep>,
     /// The shortcut.
     pub shortcut: Shortcut,
+    /// Where the channels stand.
+    pub frame: Frame,
 }
 
 /// The two data inputs of `node` when it is a join: an `Add`, or a `Sum` of two.
@@ -60,24 +63,37 @@ pub fn find(cx: Context<'_>, join: NodeId) -> Result<Vec<Site>, Reject> {
             "the sum of a tensor with itself: there is no branch",
         ));
     }
-    let mut sites = Vec::new();
     let mut nearest: Option<((usize, bool), Reject)> = None;
-    for (branch, shortcut) in [(a, b), (b, a)] {
+    for frame in Frame::of(cx.view.output(join).and_then(|v| cx.facts.rank(v))) {
+        let sites = sites(cx.within(*frame), join, [(a, b), (b, a)], &mut nearest);
+        if !sites.is_empty() {
+            return Ok(sites);
+        }
+    }
+    Err(nearest.map_or_else(|| Reject::at(cx.view, join, RejectCode::TwoBranches, "it has no branch"), |(_, r)| r))
+}
+
+/// The readings of `join` in one frame, `ways` being what is read as branch and shortcut.
+fn sites(
+    cx: Context<'_>,
+    join: NodeId,
+    ways: [(ValueId, ValueId); 2],
+    nearest: &mut Option<((usize, bool), Reject)>,
+) -> Vec<Site> {
+    let mut sites = Vec::new();
+    for (branch, shortcut) in ways {
         match read_branch(cx, join, branch, Shortcut::walk(cx, shortcut)) {
             Ok(site) => sites.push(site),
             Err(reject) => {
                 // The side that came further says more; and a side computed from the other one is the branch.
                 let said = (reject.depth, leads(cx, shortcut, branch));
                 if nearest.as_ref().is_none_or(|(so_far, _)| *so_far < said) {
-                    nearest = Some((said, reject));
+                    *nearest = Some((said, reject));
                 }
             }
         }
     }
-    match nearest {
-        Some((_, reject)) if sites.is_empty() => Err(reject),
-        _ => Ok(sites),
-    }
+    sites
 }
 
 /// True when `to` is computed from `from`.
@@ -109,7 +125,7 @@ fn read_branch(cx: Context<'_>, join: NodeId, branch: ValueId, shortcut: Shortcu
     };
     let fork = steps.first().map_or(branch, |s| s.reading.input);
     let origin = origins.get(&fork).copied().unwrap_or(0);
-    Ok(Site { join, output, fork, steps, shortcut: shortcut.from_origin(origin) })
+    Ok(Site { join, output, fork, steps, shortcut: shortcut.from_origin(origin), frame: cx.frame })
 }
 
 /// What is known of a tensor on the way from the join to the fork.

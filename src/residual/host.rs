@@ -148,10 +148,7 @@ impl Placing<'_> {
     }
 
     fn pass(&self, item: usize) -> Option<&dyn Pass> {
-        match &self.branch.items.get(item)?.kind {
-            Kind::Pass(pass) => Some(&**pass),
-            Kind::Conv(_) => None,
-        }
+        self.branch.items.get(item)?.pass()
     }
 
     /// True when no other activation stands between the same two convolutions.
@@ -197,12 +194,12 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn new(placing: &'a Placing<'a>) -> Self {
         let facts = placing.cx.facts;
-        let axes = facts.rank(placing.fork).and_then(|r| r.checked_sub(2)).unwrap_or(0);
+        let axes = facts.rank(placing.fork).and_then(|r| placing.cx.frame.spatial(r)).unwrap_or(0);
         Self {
             placing,
             values: facts.interval(placing.fork),
-            channels: facts.channels(placing.fork).unwrap_or(0),
-            axis: 1,
+            channels: placing.cx.channels(placing.fork).unwrap_or(0),
+            axis: placing.cx.axis(placing.fork).unwrap_or(1),
             along: vec![1; axes],
             beside: vec![1; axes],
             keeps_size: true,
@@ -212,13 +209,19 @@ impl<'a> Walk<'a> {
 
     fn pass(&mut self, pass: &dyn Pass, alone: bool) -> Result<Act, Reject> {
         self.padded |= pass.padding().iter().any(|p| *p != (0, 0));
-        let form = pass.form(self.placing.cx, Arrival { carried: self.values, axis: self.axis, alone })?;
+        let arrival = Arrival { carried: self.values, axis: self.axis, stacked: self.is_stacked(), alone };
+        let form = pass.form(self.placing.cx, arrival)?;
         self.axis = pass.axis(self.axis);
         Ok(Act::Pass(form))
     }
 
+    /// True when several maps are stacked on an axis in front of the channels.
+    fn is_stacked(&self) -> bool {
+        self.placing.cx.is_maps() && self.axis != 1
+    }
+
     fn conv(&mut self, conv: &BranchConv, piece: Option<&LinearMap>) -> Result<Act, Reject> {
-        if self.axis != 1 {
+        if self.is_stacked() {
             let reason = "the maps in front of it are stacked and never summed up";
             return Err(self.blame(conv, RejectCode::CannotPass, reason));
         }

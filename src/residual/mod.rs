@@ -14,11 +14,13 @@ pub mod build;
 pub mod check;
 pub mod emit;
 pub mod find;
+pub mod frame;
 pub mod host;
 pub mod pass;
 pub mod reject;
 pub mod shortcut;
 pub mod size;
 
+pub use frame::Frame;
 pub use pass::Context;
 pub use reject::{Reject, RejectCode};

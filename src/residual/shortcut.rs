@@ -4,13 +4,15 @@ use crate::algebra::{Geometry, Kernel, compose};
 use crate::facts::{Dim, Fill, Padding};
 use crate::graph::{NodeId, ValueId};
 
-use super::pass::{BranchConv, Context, affine, channels, conv};
+use super::pass::{BranchConv, Context, Rows, affine, channels, conv, layer};
 use super::reject::{Reject, RejectCode};
 
 /// One operator of a shortcut.
 pub enum LinearStep {
     /// `Identity`, `Dropout`.
     Nothing,
+    /// Numbers rows of channels in another way.
+    Rows,
     /// A convolution with constant weights.
     Conv(Box<BranchConv>),
     /// `scale * x + shift` per channel.
@@ -63,6 +65,11 @@ impl Shortcut {
         self
     }
 
+    /// True when it numbers rows in another way.
+    pub fn numbers_rows(&self) -> bool {
+        self.steps.iter().any(|(_, step)| matches!(step, LinearStep::Rows))
+    }
+
     /// The nodes of the chain.
     pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.steps.iter().map(|(node, _)| *node)
@@ -102,7 +109,7 @@ impl Shortcut {
         let mut width = channels;
         for (node, step) in self.steps.iter().rev() {
             let next = match step {
-                LinearStep::Nothing => continue,
+                LinearStep::Nothing | LinearStep::Rows => continue,
                 LinearStep::Affine(scale, shift) => {
                     if scale.len() != width || shift.len() != width {
                         return Err(channel_count(cx, *node));
@@ -213,8 +220,10 @@ pub(crate) fn read(cx: Context<'_>, value: ValueId) -> Option<(NodeId, LinearSte
     }
     let input = cx.view.input(node, 0)?;
     let step = match cx.view.op(node) {
-        "Conv" => LinearStep::Conv(Box::new(conv::branch_conv(cx, node).ok()?)),
-        "AveragePool" => LinearStep::Average(conv::average(cx, node, input)?),
+        "Conv" if cx.is_maps() => LinearStep::Conv(Box::new(conv::branch_conv(cx, node).ok()?)),
+        "Gemm" | "MatMul" => LinearStep::Conv(Box::new(layer::branch_layer(cx, node)?)),
+        "Reshape" | "Flatten" => Rows::new(cx, node, input, value).map(|_| LinearStep::Rows)?,
+        "AveragePool" if cx.is_maps() => LinearStep::Average(conv::average(cx, node, input)?),
         "Slice" | "Split" => slice(cx, node, value, input)?,
         "Pad" => LinearStep::Select(pad(cx, node, input)?),
         _ => return None,
@@ -227,7 +236,7 @@ fn slice(cx: Context<'_>, node: NodeId, value: ValueId, input: ValueId) -> Optio
     if let Some(range) = channels::taken(cx, node, value) {
         return Some(LinearStep::Select(range.map(|c| Some(c as usize)).collect()));
     }
-    if cx.view.op(node) != "Slice" {
+    if !cx.is_maps() || cx.view.op(node) != "Slice" {
         return None;
     }
     let rank = cx.facts.rank(input)?;
@@ -252,10 +261,10 @@ fn slice(cx: Context<'_>, node: NodeId, value: ValueId, input: ValueId) -> Optio
 
 /// A `Pad` with zeros on the channel axis alone: the input channel of each output channel.
 fn pad(cx: Context<'_>, node: NodeId, input: ValueId) -> Option<Vec<Option<usize>>> {
-    let channels = cx.facts.channels(input)?;
+    let (channels, at) = (cx.channels(input)?, cx.axis(input)?);
     let padding = Padding::new(cx.view, cx.facts, node)?;
-    let elsewhere = padding.axes.iter().enumerate().any(|(axis, p)| axis != 1 && *p != (0, 0));
-    let (front, back) = padding.axes.get(1)?;
+    let elsewhere = padding.axes.iter().enumerate().any(|(axis, p)| axis != at && *p != (0, 0));
+    let (front, back) = padding.axes.get(at)?;
     let count = |n: i64| usize::try_from(n).ok().filter(|n| *n <= 1 << 20);
     let (front, back) = (count(*front)?, count(*back)?);
     if elsewhere || padding.fill != Fill::Value(0.0) {

@@ -7,8 +7,11 @@ use crate::algebra::Geometry;
 use crate::facts::Dim;
 use crate::graph::ValueId;
 
-use super::pass::Context;
+use super::branch::Branch;
+use super::pass::rows::same_rows;
+use super::pass::{Context, Pass};
 use super::reject::{Reject, RejectCode};
+use super::shortcut::Shortcut;
 
 /// Proves for every axis that the windows of the branch, one after the other, and those of the shortcut map the
 /// fork onto grids of the same size, on which the carried values all arrive.
@@ -22,7 +25,7 @@ pub fn prove(
     branch: &[&Geometry],
     shortcut: &[&Geometry],
 ) -> Result<(), Reject> {
-    let axes = cx.facts.rank(fork).and_then(|r| r.checked_sub(2)).unwrap_or(0);
+    let axes = cx.facts.rank(fork).and_then(|rank| cx.frame.spatial(rank)).unwrap_or(0);
     if branch.iter().chain(shortcut).any(|w| w.axes() != axes) {
         return Err(refuse(cx, join, "the convolutions differ in their number of spatial axes".to_owned()));
     }
@@ -67,6 +70,33 @@ fn prove_axis(
     if at != other {
         let reason = format!("along spatial axis {axis} the branch has {at} entries and the shortcut {other}");
         return Err(refuse(cx, join, reason));
+    }
+    Ok(())
+}
+
+/// Proves that both ends of the join number their rows as the fork does, where a `Reshape` on the way numbers them
+/// anew. Without one, rows only broadcast, and the carried ones like those of the shortcut.
+///
+/// # Errors
+/// [`RejectCode::SizeUnknown`].
+pub fn prove_rows(
+    cx: Context<'_>,
+    (fork, join): (ValueId, ValueId),
+    branch: &Branch,
+    shortcut: &Shortcut,
+    ends: [Option<ValueId>; 2],
+) -> Result<(), Reject> {
+    let renumbered = branch.items.iter().any(|i| i.pass().is_some_and(|p| p.rows().is_some()));
+    let front = |v: ValueId| cx.facts.shape(v).and_then(|s| s.split_last()).map(|(_, rows)| rows);
+    let broadcasts = branch.items.iter().any(|i| i.pass().is_some_and(Pass::broadcasts));
+    let alike = |end: Option<ValueId>| {
+        let (Some(a), Some(b)) = (front(fork), end.and_then(front)) else { return false };
+        if broadcasts { a == b && !a.contains(&Dim::Unknown) } else { same_rows(a, b) }
+    };
+    let [branch_end, shortcut_end] = ends;
+    if renumbered && !alike(branch_end) || shortcut.numbers_rows() && !alike(shortcut_end) {
+        let reason = "a Reshape numbers rows anew, and both sides are not known to end with the rows of the fork";
+        return Err(refuse(cx, join, reason.to_owned()).hint("export with a fixed input size"));
     }
     Ok(())
 }

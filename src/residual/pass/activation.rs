@@ -40,15 +40,14 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     let (kind, slot) = match op {
         "Relu" => (Kind::Bounds(0.0, f64::INFINITY), 0),
         "LeakyRelu" => {
-            let channels = cx.facts.channels(cx.view.input(node, 0)?)?;
+            let channels = cx.channels(cx.view.input(node, 0)?)?;
             (Kind::Slope(vec![f64::from(cx.view.attr_f(node, "alpha").unwrap_or(0.01)); channels]), 0)
         }
         // Before opset 7 a slope did not broadcast.
         "PRelu" if cx.view.opset() >= 7 => {
             let x = cx.view.input(node, 0)?;
             let slope = cx.facts.constant(cx.view.input(node, 1)?)?;
-            let channels = cx.facts.channels(x)?;
-            (Kind::Slope(per_channel(&slope.data, channels, cx.facts.rank(x)?)?), 0)
+            (Kind::Slope(per_channel(cx, &slope.data, x)?), 0)
         }
         "Clip" => {
             let (lo, hi) = clip_bounds(cx.view, cx.facts, node)?;
@@ -92,13 +91,13 @@ fn bounded(lo: f64, hi: f64) -> Option<Kind> {
 }
 
 impl Pass for Activation {
-    fn form(&self, cx: Context<'_>, Arrival { carried, axis, alone }: Arrival) -> Result<Form, Reject> {
-        if axis != 1 && matches!(self.kind, Kind::Slope(_)) {
+    fn form(&self, cx: Context<'_>, Arrival { carried, stacked, alone, .. }: Arrival) -> Result<Form, Reject> {
+        if stacked && matches!(self.kind, Kind::Slope(_)) {
             let reason = "its slopes would have to differ between maps that are stacked";
             return Err(Reject::at(cx.view, self.node, RejectCode::CannotPass, reason));
         }
         // Maps that are stacked hold zeros beside what one of them carries.
-        let carried = if axis == 1 { carried } else { carried.hull(Interval::new(0.0, 0.0)) };
+        let carried = if stacked { carried.hull(Interval::new(0.0, 0.0)) } else { carried };
         let identity = match &self.kind {
             Kind::Slope(_) => carried.lo >= 0.0,
             Kind::Bounds(lo, hi) => carried.lo >= *lo && carried.hi <= *hi,

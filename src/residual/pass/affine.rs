@@ -38,7 +38,9 @@ pub(crate) fn affine(cx: Context<'_>, node: NodeId) -> Option<(ValueId, Vec<f64>
     match cx.view.op(node) {
         "BatchNormalization" => {
             let norm = BatchNorm::new(cx.view, cx.facts, node)?;
-            Some((cx.view.input(node, 0)?, norm.scale, norm.shift))
+            let input = cx.view.input(node, 0)?;
+            // It acts on axis 1, wherever the channels stand.
+            (cx.is_maps() || cx.axis(input) == Some(1)).then_some((input, norm.scale, norm.shift))
         }
         op @ ("Mul" | "Div" | "Add" | "Sub") => arithmetic(cx, node, op),
         _ => None,
@@ -55,8 +57,8 @@ fn arithmetic(cx: Context<'_>, node: NodeId, op: &str) -> Option<(ValueId, Vec<f
     if reversed && op == "Div" || !cx.facts.is_data(data) {
         return None;
     }
-    let channels = cx.facts.channels(data)?;
-    let values = per_channel(&constant.data, channels, cx.facts.rank(data)?)?;
+    let channels = cx.channels(data)?;
+    let values = per_channel(cx, &constant.data, data)?;
     let one = vec![1.0; channels];
     let zero = vec![0.0; channels];
     let (scale, shift) = match (op, reversed) {
@@ -70,14 +72,20 @@ fn arithmetic(cx: Context<'_>, node: NodeId, op: &str) -> Option<(ValueId, Vec<f
     finite.then_some((data, scale, shift))
 }
 
-/// A constant as one value a channel, when it broadcasts against `[N, C, ...]` of `rank` along channels only.
-pub(crate) fn per_channel(constant: &ndarray::ArrayD<f64>, channels: usize, rank: usize) -> Option<Vec<f64>> {
+/// A constant as one value a channel, when it broadcasts against `data` along channels only.
+pub(crate) fn per_channel(cx: Context<'_>, constant: &ndarray::ArrayD<f64>, data: ValueId) -> Option<Vec<f64>> {
+    along(constant, cx.channels(data)?, cx.facts.rank(data)?, cx.axis(data)?)
+}
+
+/// A constant as one value for each of so many entries along `axis`, when it broadcasts along that axis only against
+/// tensors of `rank`.
+pub(crate) fn along(constant: &ndarray::ArrayD<f64>, channels: usize, rank: usize, axis: usize) -> Option<Vec<f64>> {
     if constant.len() == 1 && constant.ndim() <= rank {
         return Some(vec![constant.iter().copied().next()?; channels]);
     }
     let shape = constant.shape();
     // The channel axis counted from the last: never a matter of length alone.
-    let axis = (shape.len() + 1).checked_sub(rank)?;
+    let axis = (shape.len() + axis).checked_sub(rank)?;
     let only = shape.iter().enumerate().all(|(i, n)| *n == 1 || i == axis && *n == channels);
     (shape.len() <= rank && only && constant.len() == channels).then(|| constant.iter().copied().collect())
 }

@@ -23,7 +23,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     let slot = (0..2).find(|s| cx.view.input(node, *s).is_some_and(|v| cx.facts.is_data(v)))?;
     let data = cx.view.input(node, slot)?;
     let constant = cx.facts.constant(cx.view.input(node, 1 - slot)?)?;
-    let bounds = per_channel(&constant.data, cx.facts.channels(data)?, cx.facts.rank(data)?)?;
+    let bounds = per_channel(cx, &constant.data, data)?;
     if bounds.iter().any(|b| b.is_nan()) {
         return None;
     }
@@ -32,7 +32,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
 
 impl Pass for ChannelBound {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
-        if arrival.axis == 1 {
+        if !arrival.stacked {
             return Ok(Form::Bounds);
         }
         let reason = "its bounds would have to differ between maps that are stacked";

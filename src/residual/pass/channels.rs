@@ -30,12 +30,10 @@ struct Joined {
 fn concat(cx: Context<'_>, node: NodeId) -> Found {
     let inputs = cx.view.inputs(node);
     let first = (*inputs.first()?)?;
-    let rank = cx.facts.rank(first)? as i64;
-    let axis = cx.view.attr_i(node, "axis")?;
-    if axis != 1 && axis + rank != 1 {
+    if !cx.is_channel_axis(first, cx.view.attr_i(node, "axis")?) {
         return None;
     }
-    let widths: Vec<usize> = inputs.iter().map(|v| cx.facts.channels((*v)?)).collect::<Option<_>>()?;
+    let widths: Vec<usize> = inputs.iter().map(|v| cx.channels((*v)?)).collect::<Option<_>>()?;
     let readings = data_inputs(cx, node)
         .into_iter()
         .filter_map(|input| {
@@ -85,17 +83,15 @@ struct Part {
 /// The channels of the input that `value` takes, when the node cuts the channel axis alone.
 pub(crate) fn taken(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Range<u32>> {
     let input = cx.view.input(node, 0)?;
-    let channels = cx.facts.channels(input)?;
-    let rank = cx.facts.rank(input)? as i64;
+    let channels = cx.channels(input)?;
     if cx.view.op(node) == "Split" {
-        let axis = cx.view.attr_i(node, "axis").unwrap_or(0);
-        if axis != 1 && axis + rank != 1 {
+        if !cx.is_channel_axis(input, cx.view.attr_i(node, "axis").unwrap_or(0)) {
             return None;
         }
         let mut start = 0;
         for output in cx.view.outputs(node) {
             let output = (*output)?;
-            let width = cx.facts.channels(output)?;
+            let width = cx.channels(output)?;
             if output == value {
                 return Some(start as u32..(start + width) as u32);
             }
@@ -105,7 +101,7 @@ pub(crate) fn taken(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Ran
     }
     let cuts = crate::facts::slices(cx.view, cx.facts, node)?;
     match cuts.as_slice() {
-        [cut] if (cut.axis == 1 || cut.axis + rank == 1) && cut.step == 1 => {
+        [cut] if cx.is_channel_axis(input, cut.axis) && cut.step == 1 => {
             let clamp = |v: i64| (if v < 0 { v + channels as i64 } else { v }).clamp(0, channels as i64) as u32;
             Some(clamp(cut.start)..clamp(cut.end))
         }

@@ -1,12 +1,11 @@
 //! `Conv` on a branch: the operator that reserves, passes and merges.
 
-use ndarray::Ix2;
-
 use crate::algebra::{Geometry, Kernel, compose};
 use crate::facts::{ConvSpec, Dim, Facts};
 use crate::graph::{NodeId, ValueId};
 use crate::residual::reject::{Reject, RejectCode};
 
+use super::layer::Layer;
 use super::{Context, Found, Reading, Step};
 
 /// A convolution of the branch with the per-channel affine maps behind it.
@@ -26,6 +25,8 @@ pub struct BranchConv {
     /// What such operators add at the begin and the end of each spatial axis.
     lead: Vec<(usize, usize)>,
     source: Source,
+    /// What its kernel is composed with, in front.
+    first: Option<Box<BranchConv>>,
     affine: Vec<(Vec<f64>, Vec<f64>)>,
 }
 
@@ -37,8 +38,8 @@ enum Source {
     Average,
     /// Constants of the model: weight and bias.
     Given(ValueId, Option<ValueId>),
-    /// Weight and bias of a linear layer: `[in, out]`.
-    PerPixel(ValueId, Option<ValueId>),
+    /// A linear layer.
+    Layer(Layer),
 }
 
 impl BranchConv {
@@ -59,22 +60,17 @@ impl BranchConv {
             lead: vec![(0, 0); window.axes()],
             window,
             source,
+            first: None,
             affine: Vec::new(),
         }
     }
 
     /// A linear layer at every position of `axes` spatial axes.
-    pub(super) fn per_pixel(
-        cx: Context<'_>,
-        node: NodeId,
-        (weight, bias): (ValueId, Option<ValueId>),
-        channels: (usize, usize),
-        axes: usize,
-    ) -> Self {
-        let window = Geometry::pointwise(axes);
-        let source = Source::PerPixel(weight, bias);
-        let layer = Self::depthwise(Some(node), cx.view.node(node).name(), channels.1, window, source);
-        Self { channels, group: 1, weight_name: cx.view.name(weight).to_owned(), ..layer }
+    pub(super) fn layer(cx: Context<'_>, layer: Layer, axes: usize) -> Self {
+        let (channels, weight_name) = (layer.channels, cx.view.name(layer.weight).to_owned());
+        let (name, window) = (cx.view.node(layer.node).name(), Geometry::pointwise(axes));
+        let conv = Self::depthwise(Some(layer.node), name, channels.1, window, Source::Layer(layer));
+        Self { channels, group: 1, weight_name, ..conv }
     }
 
     /// Counts in a `Pad` in front of it.
@@ -125,6 +121,12 @@ impl BranchConv {
         fits
     }
 
+    /// Takes over what is done right in front of it. Both must be pointwise: a border would tell them apart.
+    pub fn compose_with(&mut self, first: Self) {
+        self.channels.0 = first.channels.0;
+        self.first = Some(Box::new(first));
+    }
+
     /// Folds `y = scale * out + shift` behind it.
     pub fn push_affine(&mut self, scale: Vec<f64>, shift: Vec<f64>) {
         self.affine.push((scale, shift));
@@ -133,16 +135,18 @@ impl BranchConv {
     /// Weights of the body, affine maps folded in. `None` when they are not constant.
     #[must_use]
     pub fn kernel(&self, facts: &Facts<'_>) -> Option<Kernel> {
-        let base = match self.source {
+        let base = match &self.source {
             Source::Identity => Kernel::identity(self.channels.0, self.window.axes()),
             Source::Average => compose::average(self.channels.0, &self.window),
             Source::Given(weight, bias) => {
-                Kernel { weight: facts.constant(weight)?.data.clone(), bias: values(facts, bias)?, group: self.group }
+                Kernel { weight: facts.constant(*weight)?.data.clone(), bias: values(facts, *bias)?, group: self.group }
             }
-            Source::PerPixel(weight, bias) => {
-                let matrix = facts.constant(weight)?.data.clone().into_dimensionality::<Ix2>().ok()?;
-                Kernel::pointwise(matrix.reversed_axes(), values(facts, bias)?, self.window.axes())?
-            }
+            Source::Layer(layer) => layer.kernel(facts, self.window.axes())?,
+        };
+        let window = &self.window;
+        let base = match &self.first {
+            Some(first) => compose::compose(&first.kernel(facts)?, window, &base, window, window)?,
+            None => base,
         };
         Some(self.affine.iter().fold(base, |k, (scale, shift)| k.then_affine(scale, shift)))
     }
@@ -181,6 +185,9 @@ pub(crate) fn window(spec: &ConvSpec) -> Geometry {
 }
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
+    if !cx.is_maps() {
+        return None;
+    }
     let conv = match cx.view.op(node) {
         "Conv" => branch_conv(cx, node),
         // A pool that divides by its full size everywhere is a depthwise convolution.
@@ -215,6 +222,7 @@ pub(crate) fn branch_conv(cx: Context<'_>, node: NodeId) -> Result<BranchConv, R
         lead: vec![(0, 0); spec.kernel.len()],
         window: window(&spec),
         source: Source::Given(spec.weight, spec.bias),
+        first: None,
         affine: Vec::new(),
     })
 }

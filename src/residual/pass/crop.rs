@@ -7,7 +7,7 @@ use crate::graph::{NodeId, ValueId};
 use super::{Context, Found, Reading, Step, found};
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
-    if cx.view.op(node) != "Slice" {
+    if !cx.is_maps() || cx.view.op(node) != "Slice" {
         return None;
     }
     let input = cx.view.input(node, 0)?;

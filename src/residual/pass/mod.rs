@@ -10,9 +10,11 @@ mod channel_bound;
 pub(crate) mod channels;
 pub(crate) mod conv;
 mod crop;
+pub(crate) mod layer;
 pub(crate) mod pad;
 mod per_pixel;
 mod product;
+pub(crate) mod rows;
 mod shuffle;
 mod stack;
 mod written;
@@ -23,9 +25,11 @@ use crate::graph::{GraphView, NodeId, Use, ValueId};
 use crate::plan::options::{ActivationForm, Options, Target};
 
 use super::emit::Emit;
+use super::frame::Frame;
 use super::reject::{Reject, RejectCode};
 
 pub use conv::BranchConv;
+pub use rows::Rows;
 
 /// What a reader looks at.
 #[derive(Clone, Copy)]
@@ -38,6 +42,8 @@ pub struct Context<'a> {
     pub options: &'a Options,
     /// True when the joins that are left stay, so that a branch may lead through one.
     pub through_joins: bool,
+    /// Where the channels stand.
+    pub frame: Frame,
 }
 
 /// One operator of a branch, normalised.
@@ -51,6 +57,8 @@ pub enum Step {
     Crop(Vec<(usize, usize)>),
     /// Anything else that carried channels can pass.
     Pass(Box<dyn Pass>),
+    /// Numbers the rows in another way: stands in front of a linear layer as well as behind it.
+    Rows(Rows),
     /// An operator that does nothing.
     Nothing,
 }
@@ -128,6 +136,8 @@ pub struct Arrival {
     pub carried: Interval,
     /// The axis of the channels.
     pub axis: usize,
+    /// True when several maps are stacked on an axis in front of the channels.
+    pub stacked: bool,
     /// True when no other activation stands between the same two convolutions, so that a pair may be carried.
     pub alone: bool,
 }
@@ -160,7 +170,7 @@ pub trait Pass {
         &[]
     }
 
-    /// The axis of the channels behind it; 1 but for tensors that stack several maps.
+    /// The axis of the channels behind it: another one where maps are stacked, or rows get or lose an axis.
     fn axis(&self, axis: usize) -> usize {
         axis
     }
@@ -168,6 +178,16 @@ pub trait Pass {
     /// The layout behind it; `None` when it cannot act on `lin`.
     fn layout(&self, lin: &[Slot]) -> Option<Layout> {
         Some(lin.to_vec())
+    }
+
+    /// True when it may repeat entries to the size of another operand.
+    fn broadcasts(&self) -> bool {
+        false
+    }
+
+    /// What it is when it only numbers the rows in another way.
+    fn rows(&self) -> Option<&Rows> {
+        None
     }
 
     /// Copies of the body's channel range that must stand one behind the other in front of it: 1, or the number of
@@ -186,8 +206,10 @@ type Reader = fn(Context<'_>, NodeId, ValueId) -> Found;
 /// operators it is written in, and a stack of maps before a `Concat` of channels.
 const READERS: &[Reader] = &[
     conv::read,
+    layer::read,
     written::read,
     per_pixel::read,
+    rows::read,
     shuffle::read,
     affine::read,
     activation::read,
@@ -289,9 +311,9 @@ pub(crate) fn data_inputs(cx: Context<'_>, node: NodeId) -> Vec<ValueId> {
     inputs
 }
 
-/// [`Form::Moved`] for what acts on axis 1, as long as the channels stand there.
+/// [`Form::Moved`] for what acts on channels, as long as no maps are stacked.
 fn moved(cx: Context<'_>, node: NodeId, arrival: Arrival) -> Result<Form, Reject> {
-    if arrival.axis == 1 {
+    if !arrival.stacked {
         return Ok(Form::Moved);
     }
     let reason = "it acts on maps that are stacked, not on their channels";

@@ -13,7 +13,7 @@ use super::{Arrival, Context, Form, Found, Pass, Reading, Step, found, moved};
 const MOST: usize = 1 << 20;
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
-    if cx.view.op(node) != "Pad" {
+    if !cx.is_maps() || cx.view.op(node) != "Pad" {
         return None;
     }
     let padding = Padding::new(cx.view, cx.facts, node)?;

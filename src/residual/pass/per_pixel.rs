@@ -1,15 +1,16 @@
 //! A linear layer at every position: `Transpose` to channels last, `MatMul` with a constant (and `Add` of a bias),
 //! `Transpose` back. It is a 1x1 convolution, and as such it is widened.
 
-use crate::facts::Dim;
 use crate::graph::{NodeId, Use, ValueId};
+use crate::residual::Frame;
 
+use super::layer::Layer;
 use super::{BranchConv, Context, Found, Reading, Step, found};
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     let view = cx.view;
     let before = |value: Option<ValueId>, op: &str| view.def(value?).filter(|n| view.op(*n) == op);
-    if view.op(node) != "Transpose" {
+    if !cx.is_maps() || view.op(node) != "Transpose" {
         return None;
     }
     let rank = cx.facts.rank(view.output(node)?)?;
@@ -30,27 +31,13 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
         None => (result, None),
     };
     let matmul = before(product, "MatMul")?;
-    let weight = view.input(matmul, 1)?;
     let transpose = before(view.input(matmul, 0), "Transpose")?;
     if view.attr_ints(transpose, "perm")? != there {
         return None;
     }
-    let shape = cx.facts.constant_shape(weight)?;
-    let [inputs, outputs] = shape.as_slice() else { return None };
-    if !cx.facts.is_constant(weight) {
-        return None;
-    }
-    if let Some(bias) = bias
-        && (cx.facts.constant(bias)?.data.len() != *outputs || cx.facts.constant_shape(bias)?.last() != Some(outputs))
-    {
-        return None;
-    }
     let input = view.input(transpose, 0)?;
-    let channels = cx.facts.shape(input)?.get(1).and_then(Dim::known);
-    if channels != i64::try_from(*inputs).ok() {
-        return None;
-    }
-    let conv = BranchConv::per_pixel(cx, matmul, (weight, bias), (*inputs, *outputs), rank - 2);
+    let layer = Layer::new(cx.within(Frame::Rows), matmul)?.biased(cx, bias)?;
+    let conv = BranchConv::layer(cx, layer, rank - 2);
     let nodes = [Some(transpose), Some(matmul), add, Some(node)].into_iter().flatten().collect();
     let reads = vec![Use { node: transpose, slot: 0 }];
     found(Some(Reading { step: Step::Conv(Box::new(conv)), input, reads, nodes }))

@@ -31,7 +31,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     let readings: Vec<Reading> = [(0, a, b), (1, b, a)]
         .into_iter()
         .filter_map(|(slot, input, other)| {
-            let (gate, flat) = (is_flat(cx, other, 2), is_flat(cx, input, 2));
+            let (gate, flat) = (is_flat(cx, other), is_flat(cx, input));
             // A sum of two whole tensors is a join: it is removed by itself, and only when it stays the branch leads
             // through it.
             if cx.facts.rank(input)? != cx.facts.rank(other)?
@@ -48,9 +48,11 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     if readings.is_empty() { None } else { Some(Ok(readings)) }
 }
 
-/// True when every axis from `first` on is known to have one entry: a gate is `[N, C, 1, ...]`.
-fn is_flat(cx: Context<'_>, value: ValueId, first: usize) -> bool {
-    cx.facts.shape(value).is_some_and(|s| s.len() > first && s[first..].iter().all(|d| *d == Dim::Known(1)))
+/// True when all positions are known to be one: a gate is `[N, C, 1, ...]`, or `[N, 1, C]`.
+fn is_flat(cx: Context<'_>, value: ValueId) -> bool {
+    let Some(shape) = cx.facts.shape(value) else { return false };
+    let positions = &shape[cx.frame.positions(shape.len())];
+    !positions.is_empty() && positions.iter().all(|d| *d == Dim::Known(1))
 }
 
 impl Pass for Operand {
@@ -63,7 +65,7 @@ impl Pass for Operand {
         let at = |v: ValueId, axis: usize| cx.facts.shape(v).and_then(|s| s.get(axis)).and_then(Dim::known);
         let size = |v: ValueId| at(v, arrival.axis);
         let (maps, weights) = (at(self.input, 1), at(self.other, 1));
-        if arrival.axis != 1 && weights != Some(1) && (weights.is_none() || weights != maps) {
+        if arrival.stacked && weights != Some(1) && (weights.is_none() || weights != maps) {
             let reason = "it weights one map in several ways, so carried channels would be summed up";
             return Err(refuse(RejectCode::CannotPass, reason));
         }
@@ -72,6 +74,10 @@ impl Pass for Operand {
             return Err(refuse(RejectCode::SizeUnknown, reason));
         }
         Ok(Form::Neutral)
+    }
+
+    fn broadcasts(&self) -> bool {
+        true
     }
 
     fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, lin: &[Slot], output: &str) {

@@ -18,7 +18,7 @@ struct Shuffle {
 pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
     let view = cx.view;
     let before = |value: Option<ValueId>, op: &str| view.def(value?).filter(|n| view.op(*n) == op);
-    if view.op(node) != "Reshape" {
+    if !cx.is_maps() || view.op(node) != "Reshape" {
         return None;
     }
     let transpose = before(view.input(node, 0), "Transpose")?;

@@ -11,6 +11,9 @@ use crate::residual::reject::{Reject, RejectCode};
 use super::{Arrival, Context, Form, Found, Pass, Reading, Step, data_inputs, found};
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
+    if !cx.is_maps() {
+        return None;
+    }
     match cx.view.op(node) {
         "Unsqueeze" if only_axis(cx, node)? == 1 => found(Reading::one(cx, node, 0, pass(Lift { node, by: 1 }))),
         "ReduceSum" if only_axis(cx, node)? == 1 && cx.view.attr_i(node, "keepdims") == Some(0) => {

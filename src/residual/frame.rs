@@ -1,0 +1,88 @@
+//! Where the channels of the tensors on a branch stand.
+//!
+//! Convolutions have them on axis 1, in front of the spatial axes. Linear layers have them on the last axis: a tensor is
+//! rows of channels, however many axes number the rows (`[N, C]`, `[N, tokens, C]`), and a layer is a convolution without
+//! spatial axes. Each tensor of a branch has its channels in the same frame.
+
+use std::ops::Range;
+
+use crate::graph::ValueId;
+
+use super::Context;
+
+/// The place of the channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// On axis 1, spatial axes behind: `[N, C, ...]`.
+    Maps,
+    /// On the last axis, rows in front: `[..., C]`.
+    Rows,
+}
+
+impl Frame {
+    /// The frames in which a tensor of so many axes can be read, the likelier one first.
+    #[must_use]
+    pub fn of(rank: Option<usize>) -> &'static [Self] {
+        match rank {
+            Some(2) => &[Self::Rows],
+            Some(_) => &[Self::Maps, Self::Rows],
+            None => &[Self::Maps],
+        }
+    }
+
+    /// Spatial axes of a tensor of so many axes: those behind the channels.
+    #[must_use]
+    pub fn spatial(self, rank: usize) -> Option<usize> {
+        match self {
+            Self::Maps => rank.checked_sub(2).filter(|axes| *axes > 0),
+            Self::Rows => (rank >= 2).then_some(0),
+        }
+    }
+
+    /// The axes along which there is one entry for each position of an image.
+    #[must_use]
+    pub fn positions(self, rank: usize) -> Range<usize> {
+        match self {
+            Self::Maps => 2.min(rank)..rank,
+            Self::Rows => 1..rank.saturating_sub(1).max(1),
+        }
+    }
+}
+
+impl Context<'_> {
+    /// The same, for tensors of `frame`.
+    #[must_use]
+    pub fn within(self, frame: Frame) -> Self {
+        Self { frame, ..self }
+    }
+
+    /// True when the channels stand on axis 1, in front of spatial axes.
+    #[must_use]
+    pub fn is_maps(self) -> bool {
+        self.frame == Frame::Maps
+    }
+
+    /// The axis of the channels of `value`.
+    #[must_use]
+    pub fn axis(self, value: ValueId) -> Option<usize> {
+        let rank = self.facts.rank(value)?;
+        match self.frame {
+            Frame::Maps => (rank >= 2).then_some(1),
+            Frame::Rows => rank.checked_sub(1).filter(|axis| *axis > 0),
+        }
+    }
+
+    /// The channels of `value`.
+    #[must_use]
+    pub fn channels(self, value: ValueId) -> Option<usize> {
+        usize::try_from(self.facts.shape(value)?.get(self.axis(value)?)?.known()?).ok()
+    }
+
+    /// True when `axis`, which counts from the end where it is negative, is the one of the channels of `value`.
+    #[must_use]
+    pub fn is_channel_axis(self, value: ValueId, axis: i64) -> bool {
+        let from_front = |rank: usize| if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
+        let axis = self.facts.rank(value).and_then(|rank| usize::try_from(from_front(rank)).ok());
+        axis.is_some() && axis == self.axis(value)
+    }
+}

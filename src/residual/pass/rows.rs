@@ -1,0 +1,118 @@
+//! `Reshape` and `Flatten` that leave the last axis whole: they number the rows of channels in another way, `[N, T, C]`
+//! as `[N * T, C]`. A linear layer does not see it, so that they stand in front of one as well as behind, where a
+//! per-channel map folds into it; and two that undo each other are none.
+
+use crate::algebra::Slot;
+use crate::facts::Dim;
+use crate::graph::{NodeId, Use, ValueId};
+use crate::residual::emit::{Emit, int};
+use crate::residual::reject::{Reject, RejectCode};
+
+use super::{Arrival, Context, Form, Found, Pass, Reading, Step};
+
+/// Another numbering of the rows: the axes in front of the channels.
+#[derive(Clone)]
+pub struct Rows {
+    node: NodeId,
+    from: Vec<Dim>,
+    to: Vec<Dim>,
+}
+
+pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
+    let input = cx.view.input(node, 0)?;
+    let rows = Rows::new(cx, node, input, value)?;
+    let (sizes, shapes) = sizes(cx, node);
+    let mut reading = Reading::one(cx, node, 0, Step::Rows(rows))?;
+    reading.nodes.extend(sizes);
+    reading.reads.extend(shapes);
+    Some(Ok(vec![reading]))
+}
+
+impl Rows {
+    /// The numbering that `node` changes. `None` when it does anything else.
+    pub(crate) fn new(cx: Context<'_>, node: NodeId, input: ValueId, value: ValueId) -> Option<Self> {
+        if cx.is_maps() || !matches!(cx.view.op(node), "Reshape" | "Flatten") {
+            return None;
+        }
+        let known = |v: ValueId| cx.channels(v).filter(|c| *c > 0);
+        let front = |v: ValueId| Some(cx.facts.shape(v)?.split_last()?.1.to_vec());
+        (known(input)? == known(value)?).then_some(Self { node, from: front(input)?, to: front(value)? })
+    }
+
+    /// This numbering, then `next`; `None` when that is the one in front again.
+    #[must_use]
+    pub fn then(&self, next: &Self) -> Option<Self> {
+        let both = Self { node: next.node, from: self.from.clone(), to: next.to.clone() };
+        (!same_rows(&both.from, &both.to)).then_some(both)
+    }
+
+    /// The sizes to ask a `Reshape` for: a 0 copies, and one -1 is what is left. `None` when two are unknown.
+    fn target(&self) -> Option<Vec<i64>> {
+        let copied = |i: usize, d: &Dim| *d != Dim::Unknown && self.from.get(i) == Some(d);
+        let mut free = 1;
+        let sizes = self.to.iter().enumerate().map(|(i, d)| match d.known().filter(|n| *n > 0) {
+            Some(n) => Some(n),
+            None if copied(i, d) => Some(0),
+            None => (std::mem::take(&mut free) > 0).then_some(-1),
+        });
+        sizes.collect()
+    }
+}
+
+/// True when as many rows are numbered alike: all sizes are the same but one at most, which follows from the others.
+#[must_use]
+pub(crate) fn same_rows(a: &[Dim], b: &[Dim]) -> bool {
+    let same = |a: &Dim, b: &Dim| a == b && *a != Dim::Unknown;
+    a.len() == b.len() && a.iter().zip(b).filter(|(a, b)| !same(a, b)).count() <= 1
+}
+
+/// Most nodes that compute the sizes of one `Reshape`.
+const MOST: usize = 32;
+
+/// The nodes that compute the sizes that `node` asks for, and their reads of tensors of data. They go with it, where
+/// nothing else reads them.
+fn sizes(cx: Context<'_>, node: NodeId) -> (Vec<NodeId>, Vec<Use>) {
+    let (mut nodes, mut reads) = (Vec::new(), Vec::new());
+    let mut stack: Vec<ValueId> = cx.view.input(node, 1).into_iter().collect();
+    while let Some(value) = stack.pop() {
+        let Some(at) = cx.view.def(value).filter(|n| !nodes.contains(n) && nodes.len() < MOST) else { continue };
+        nodes.push(at);
+        if cx.view.op(at) == "Shape" {
+            reads.push(Use { node: at, slot: 0 });
+        } else {
+            stack.extend(cx.view.inputs(at).iter().flatten().filter(|v| !cx.facts.is_data(**v)));
+        }
+    }
+    (nodes, reads)
+}
+
+impl Pass for Rows {
+    fn form(&self, cx: Context<'_>, _: Arrival) -> Result<Form, Reject> {
+        if self.target().is_some() {
+            return Ok(Form::Moved);
+        }
+        let reason = "the Reshape numbers rows by two sizes that are unknown";
+        Err(Reject::at(cx.view, self.node, RejectCode::SizeUnknown, reason).hint("export with a fixed input size"))
+    }
+
+    fn moves_only(&self) -> bool {
+        true
+    }
+
+    fn axis(&self, _: usize) -> usize {
+        self.to.len()
+    }
+
+    fn rows(&self) -> Option<&Rows> {
+        Some(self)
+    }
+
+    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, lin: &[Slot], output: &str) {
+        let name = cx.view.node(self.node).name().to_owned();
+        let mut shape = self.target().unwrap_or_default();
+        shape.push(lin.len() as i64);
+        let shape = emit.int64s(&format!("{name}_shape"), &shape);
+        let attributes = if cx.view.opset() >= 14 { vec![int("allowzero", 0)] } else { Vec::new() };
+        emit.node("Reshape", &name, &[input, &shape], output, attributes);
+    }
+}
