@@ -15,14 +15,15 @@ import export
 import gated
 import linear
 import residual
+import rows
 import wiring
 from parts import randomise
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "blocks"
-FAMILIES = residual.FAMILIES | gated.FAMILIES | linear.FAMILIES | wiring.FAMILIES
+FAMILIES = residual.FAMILIES | gated.FAMILIES | linear.FAMILIES | wiring.FAMILIES | rows.FAMILIES
 # Every batch normalisation stays a node in these; the rest are exported as people export for inference.
 KEEP_BATCH_NORM = {"batch_norm", "preactivation"}
-SIZES = {"conv_1d": (3, 32), "causal": (3, 32), "conv_3d": (3, 8, 8, 8), "odd_average_pool": (3, 15, 15)}
+SIZES = {"feature_layers": (12,), "conv_1d": (3, 32), "causal": (3, 32), "conv_3d": (3, 8, 8, 8), "odd_average_pool": (3, 15, 15)}
 # Everything is computed in float32 by both, in different orders.
 TOLERANCE = 2e-5
 

@@ -10,6 +10,7 @@ import re
 import gated
 import linear
 import residual
+import rows
 import wiring
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent
@@ -18,6 +19,7 @@ GROUPS = {
     "gated.py": gated.FAMILIES,
     "wiring.py": wiring.FAMILIES,
     "linear.py": linear.FAMILIES,
+    "rows.py": rows.FAMILIES,
 }
 
 

@@ -249,6 +249,15 @@ mod tests {
     }
 
     #[test]
+    fn a_dense_kernel_has_zeros_between_its_groups() {
+        let weight = ArrayD::from_shape_vec(IxDyn(&[4, 2]), (1..=8).map(f64::from).collect()).unwrap();
+        let dense = Kernel { weight, bias: None, group: 2 }.dense().unwrap();
+        let rows: Vec<Vec<f64>> = dense.weight.outer_iter().map(|r| r.iter().copied().collect()).collect();
+        assert_eq!(rows, [[1., 2., 0., 0.], [3., 4., 0., 0.], [0., 0., 5., 6.], [0., 0., 7., 8.]]);
+        assert_eq!((dense.group, dense.inputs()), (1, 4));
+    }
+
+    #[test]
     fn a_union_has_the_taps_of_both_and_the_same_size() {
         let (three, five) = (window(3, 2, 1, 1), window(5, 2, 2, 2));
         assert_eq!(three.union(&five), Some(five.clone()));

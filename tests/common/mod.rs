@@ -54,6 +54,8 @@ pub fn evaluate(model: &ModelProto, seed: u64) -> Vec<ArrayD<f64>> {
         .iter()
         .map(|o| match trace.get(o.name()) {
             Some(Value::F(a)) => a.clone().into_dyn(),
+            // A shape that is given out.
+            Some(Value::I(a)) => a.mapv(|v| v as f64).into_dyn(),
             other => panic!("output {} is {other:?}", o.name()),
         })
         .collect()

@@ -143,13 +143,16 @@ fn every_float_type_stays_what_it_is() {
         "projection with stride",
         "split and concat",
         "inverted residual",
+        "layers normed as rows, sized by a shape",
+        "gemm with factors",
     ];
     for (dtype, bar) in types {
         for name in blocks {
             let mut b = model_of(named(name), 53, true);
             // A convolution of bfloat16 needs opset 22. What is read elsewhere is cut out again.
             b.opset = 22;
-            let conv = b.graph.node.iter().find(|n| n.op_type() == "Conv" && n.input[0] != "x");
+            let is_map = |op: &str| matches!(op, "Conv" | "Gemm" | "MatMul");
+            let conv = b.graph.node.iter().find(|n| is_map(n.op_type()) && n.input[0] != "x");
             let inner = conv.unwrap().output[0].clone();
             let read = b.node("Neg", &[&inner], vec![]);
             b.output(&read);

@@ -3,6 +3,7 @@
 use onnx_rm::onnx::NodeProto;
 use onnx_rm::plan::options::{Downsample, Families, Options, Selector};
 
+use crate::blocks::rows::{layer, mlp, tokens};
 use crate::blocks::{Block, C, basic_with, model_of};
 use crate::common::*;
 use crate::{options, refusals};
@@ -151,6 +152,88 @@ const ON_THE_BRANCH: &[Case] = &[
     }),
 ];
 
+const OVER_ROWS: &[Case] = &[
+    ("layer norm of tokens", "cannot-pass", "LayerNormalization", |b, x| {
+        let x = tokens(b, x);
+        mlp(b, &x, |b, y| {
+            let s = b.random(&[8], 1.0);
+            b.node("LayerNormalization", &[y, &s], vec![int("axis", -1)])
+        })
+    }),
+    ("a softmax over the channels of a token", "cannot-pass", "Softmax", |b, x| {
+        let x = tokens(b, x);
+        mlp(b, &x, |b, y| b.node("Softmax", &[y], vec![int("axis", -1)]))
+    }),
+    ("attention", "cannot-pass", "MatMul", |b, x| {
+        let x = tokens(b, x);
+        mlp(b, &x, |b, y| {
+            let t = b.node("Transpose", &[y], vec![ints("perm", &[0, 2, 1])]);
+            let a = b.node("MatMul", &[y, &t], vec![]);
+            let a = b.node("Softmax", &[&a], vec![int("axis", -1)]);
+            b.node("MatMul", &[&a, y], vec![])
+        })
+    }),
+    ("a layer that mixes tokens", "cannot-pass", "MatMul", |b, x| {
+        let x = tokens(b, x);
+        mlp(b, &x, |b, y| {
+            let w = b.random(&[64, 64], 0.2);
+            b.node("MatMul", &[&w, y], vec![])
+        })
+    }),
+    ("a batch norm of tokens", "cannot-pass", "BatchNormalization", |b, x| {
+        // Its axis 1 is the tokens, not the channels.
+        let x = tokens(b, x);
+        mlp(b, &x, |b, y| b.batch_norm(y, 64))
+    }),
+    ("a layer whose weights are computed", "cannot-pass", "MatMul", |b, x| {
+        let x = tokens(b, x);
+        let y = layer(b, &x, C, 8);
+        let y = b.relu(&y);
+        let w = b.random(&[8, C], 0.5);
+        let one = b.node("ReduceMin", &[&x], vec![int("keepdims", 0)]);
+        let w = b.node("Mul", &[&w, &one], vec![]);
+        let y = b.node("MatMul", &[&y, &w], vec![]);
+        b.add(&y, &x)
+    }),
+    ("a bias for each token", "cannot-pass", "Add", |b, x| {
+        let x = tokens(b, x);
+        mlp(b, &x, |b, y| {
+            let bias = b.random(&[64, 8], 0.5);
+            b.add(y, &bias)
+        })
+    }),
+    ("a reshape that parts rows", "cannot-pass", "Reshape", |b, x| {
+        let x = tokens(b, x);
+        mlp(b, &x, |b, y| {
+            let (half, whole) = (b.ints(&[-1, 128, 4]), b.ints(&[-1, 64, 8]));
+            let y = b.node("Reshape", &[y, &half], vec![]);
+            let y = b.relu(&y);
+            b.node("Reshape", &[&y, &whole], vec![])
+        })
+    }),
+    ("rows that broadcast against others", "size-unknown", "Add", |b, x| {
+        // `[1, 64, C] + [64, 1, C]`: every token with every token.
+        let x = tokens(b, x);
+        let x = b.node("ReduceMean", &[&x], vec![ints("axes", &[0])]);
+        let y = layer(b, &x, C, 8);
+        let y = b.relu(&y);
+        let y = layer(b, &y, 8, C);
+        let shape = b.ints(&[64, 1, C as i64]);
+        let y = b.node("Reshape", &[&y, &shape], vec![]);
+        b.add(&y, &x)
+    }),
+    ("a shortcut with other rows", "size-unknown", "Add", |b, x| {
+        let x = tokens(b, x);
+        let x = b.node("ReduceMean", &[&x], vec![ints("axes", &[0])]);
+        let y = layer(b, &x, C, 8);
+        let y = b.relu(&y);
+        let y = layer(b, &y, 8, C);
+        let shape = b.ints(&[64, 1, C as i64]);
+        let s = b.node("Reshape", &[&x, &shape], vec![]);
+        b.add(&y, &s)
+    }),
+];
+
 /// Two convolutions of which the results are stacked, changed by `between`, and summed.
 fn stacked(b: &mut Build, x: &str, between: fn(&mut Build, &str) -> String) -> String {
     let y = b.conv(x, &conv(C, 2, 1));
@@ -259,6 +342,11 @@ fn assert_refused(cases: &[Case]) {
 #[test]
 fn what_the_branch_cannot_pass_stays_and_is_named() {
     assert_refused(ON_THE_BRANCH);
+}
+
+#[test]
+fn what_rows_of_channels_cannot_pass_stays_and_is_named() {
+    assert_refused(OVER_ROWS);
 }
 
 #[test]

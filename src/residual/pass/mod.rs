@@ -20,7 +20,7 @@ mod stack;
 mod written;
 
 use crate::algebra::{Layout, Slot};
-use crate::facts::{Facts, Interval};
+use crate::facts::{BatchNorm, Facts, Interval};
 use crate::graph::{GraphView, NodeId, Use, ValueId};
 use crate::plan::options::{ActivationForm, Options, Target};
 
@@ -279,17 +279,26 @@ fn refuse(cx: Context<'_>, node: NodeId) -> Reject {
         | "RMSNormalization" => {
             "its statistics run over channels or positions, so a carried channel would change them and be normalised"
         }
+        "BatchNormalization" if BatchNorm::new(cx.view, cx.facts, node).is_some() => {
+            "it acts on another axis than that of the channels"
+        }
         "BatchNormalization" => "it runs in training mode or its statistics are no constants: it depends on the batch",
         "MaxPool" | "GlobalMaxPool" | "ReduceMax" => {
             "a maximum over a window is not linear, so a carried channel would be changed"
+        }
+        "MatMul" | "Gemm" if data_inputs(cx, node).len() == 1 => {
+            "it is no layer on the axis of the channels, and mixes the entries of another one"
         }
         "Softmax" | "MatMul" | "Einsum" | "Gemm" => "it mixes positions or channels by weights that depend on the data",
         "Resize" | "Upsample" | "ConvTranspose" | "DepthToSpace" | "SpaceToDepth" => {
             "it changes the size of the map, so a carried channel would not fit the shortcut any more"
         }
-        "Add" | "Sum" => {
+        "Add" | "Sum" if data_inputs(cx, node).len() > 1 => {
             code = RejectCode::InnerJoin;
             "it is another join on the branch, which stays"
+        }
+        "Add" | "Sub" | "Mul" | "Div" if data_inputs(cx, node).len() == 1 => {
+            "its constant differs between positions, or has no value for each channel"
         }
         "GlobalAveragePool" | "ReduceMean" | "ReduceSum" => "it reduces the carried channels to their mean",
         "AveragePool" => "it leaves padding or an overhang out of its mean, so it is no convolution at the border",

@@ -116,3 +116,31 @@ impl Pass for Rows {
         emit.node("Reshape", &name, &[input, &shape], output, attributes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn rows(from: &[Dim], to: &[Dim]) -> Rows {
+        Rows { node: NodeId(0), from: from.to_vec(), to: to.to_vec() }
+    }
+
+    #[test]
+    fn what_flattens_and_parts_again_is_nothing() {
+        let (n, t) = (Dim::Symbol("batch".into()), Dim::Known(64));
+        let flat = rows(&[n.clone(), t.clone()], &[Dim::Unknown]);
+        assert!(flat.then(&rows(&[Dim::Unknown], &[Dim::Unknown, t.clone()])).is_none());
+        let other = flat.then(&rows(&[Dim::Unknown], &[n.clone(), Dim::Known(32), Dim::Known(2)])).unwrap();
+        assert_eq!(other.target(), Some(vec![0, 32, 2]));
+        assert!(!same_rows(&[n.clone(), t.clone()], &[t.clone(), n.clone()]), "two sizes that differ");
+        assert!(!same_rows(&[Dim::Unknown, Dim::Unknown], &[n, t]));
+    }
+
+    #[test]
+    fn two_unknown_sizes_cannot_be_asked_for() {
+        let n = Dim::Symbol("n".into());
+        assert_eq!(rows(&[Dim::Unknown], &[Dim::Unknown, n.clone()]).target(), None);
+        assert_eq!(rows(&[n.clone(), Dim::Unknown], &[n, Dim::Unknown]).target(), Some(vec![0, -1]));
+    }
+}

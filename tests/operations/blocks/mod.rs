@@ -5,6 +5,7 @@ mod channels;
 mod gates;
 mod nested;
 mod plain;
+pub mod rows;
 mod shortcuts;
 mod windows;
 
@@ -26,6 +27,7 @@ pub fn all() -> impl Iterator<Item = (&'static str, Block)> {
         shortcuts::BLOCKS,
         windows::BLOCKS,
         nested::BLOCKS,
+        rows::BLOCKS,
     ];
     tables.into_iter().flatten().copied()
 }
