@@ -173,12 +173,14 @@ impl Branch {
         let layer = if self.foldable(cx).is_some() { self.items.pop() } else { None };
         let values = if layer.is_some() { Vec::new() } else { vec![output] };
         let before = self.items.last().filter(|_| self.last_is_free(cx)).and_then(|item| item.pass()?.rows());
+        // In front of the branch there is no item that could give out what has the fork's numbering again.
+        let keeps = self.items.len() == 1 && values.iter().any(|v| self.is_needed(cx, *v));
         let both = match before.map(|before| before.then(&rows)) {
-            Some(both) => {
+            Some(both) if both.is_some() || !keeps => {
                 self.items.pop();
                 both
             }
-            None => Some(rows),
+            _ => Some(rows),
         };
         match (both, self.items.last_mut()) {
             (Some(rows), _) => self.items.push(Item { kind: Kind::Pass(Box::new(rows)), values }),

@@ -101,6 +101,54 @@ pub struct Block {
     pub swapped: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerKind {
+    /// `x W`.
+    Plain,
+    /// With a bias: a `Gemm` where it can be one.
+    Biased,
+    /// With a batch normalisation over all rows.
+    Normed,
+}
+
+/// A linear layer.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    pub width: usize,
+    pub kind: LayerKind,
+}
+
+#[derive(Clone, Debug)]
+pub enum RowStep {
+    Layer(Layer),
+    Act(Act),
+    Norm,
+    /// Rows with a batch as rows without one, or the other way round.
+    Renumber,
+    Gate,
+    /// One half of the channels gates the other.
+    Halves,
+}
+
+/// A residual block of linear layers on the positions of a map.
+#[derive(Clone, Debug)]
+pub struct RowBlock {
+    pub steps: Vec<RowStep>,
+    pub last: Layer,
+    pub tail: Option<Act>,
+    /// The shortcut, where it is a layer.
+    pub projection: Option<Layer>,
+    /// The join stands on rows without a batch.
+    pub flat: bool,
+    pub swapped: bool,
+}
+
+#[derive(Clone, Debug)]
+pub enum Unit {
+    Maps(Block),
+    Rows(RowBlock),
+}
+
 #[derive(Clone, Copy, Debug)]
 pub enum Fork {
     Input,
@@ -116,7 +164,7 @@ pub struct Spec {
     pub size: usize,
     pub channels: usize,
     pub fork: Fork,
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<Unit>,
     /// Tensors that something else reads, and whether they are graph outputs too.
     pub read: Vec<(usize, bool)>,
     pub options: Options,
@@ -215,6 +263,31 @@ fn block() -> impl Strategy<Value = Block> {
     )
 }
 
+fn row_block() -> impl Strategy<Value = RowBlock> {
+    let layer = || {
+        let kind = select(vec![LayerKind::Plain, LayerKind::Biased, LayerKind::Biased, LayerKind::Normed]);
+        (1_usize..10, kind).prop_map(|(width, kind)| Layer { width, kind })
+    };
+    let step = prop_oneof![
+        4 => layer().prop_map(RowStep::Layer),
+        4 => act().prop_map(RowStep::Act),
+        1 => Just(RowStep::Norm),
+        1 => Just(RowStep::Renumber),
+        1 => Just(RowStep::Gate),
+        1 => Just(RowStep::Halves),
+    ];
+    let steps = prop::collection::vec(step, 0..6);
+    let rest = (prop::option::weighted(0.2, act()), prop::option::weighted(0.3, layer()), any::<[bool; 2]>());
+    (steps, layer(), rest).prop_map(|(steps, last, (tail, projection, [flat, swapped]))| RowBlock {
+        steps,
+        last,
+        tail,
+        projection,
+        flat,
+        swapped,
+    })
+}
+
 fn options() -> impl Strategy<Value = Options> {
     use ActivationForm::{Auto, Minmax, Pair, Prelu, Select};
     let downsample = select(vec![Downsample::Auto, Downsample::Auto, Downsample::V1, Downsample::V2]);
@@ -234,7 +307,8 @@ pub fn spec() -> impl Strategy<Value = Spec> {
     let axes = prop_oneof![4 => Just(2_usize), 1 => Just(1), 1 => Just(3)];
     let fork = select(vec![Fork::Input, Fork::Signed, Fork::Positive, Fork::Bounded]);
     let read = prop::collection::vec((any::<u16>().prop_map(usize::from), any::<bool>()), 0..3);
-    let blocks = prop::collection::vec(block(), 1..4);
+    let unit = prop_oneof![4 => block().prop_map(Unit::Maps), 1 => row_block().prop_map(Unit::Rows)];
+    let blocks = prop::collection::vec(unit, 1..4);
     (any::<u64>(), axes, 3_usize..8, 1_usize..7, fork, blocks, read, options()).prop_map(
         |(seed, axes, size, channels, fork, blocks, read, options)| Spec {
             seed,

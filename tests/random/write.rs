@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use onnx_rm::onnx::ModelProto;
 
 use crate::common::{Build, ConvArgs, float, int, ints, string};
-use crate::spec::{Act, Block, Conv, Fork, Group, Shortcut, Spec, Step};
+use crate::spec::{Act, Block, Conv, Fork, Group, Shortcut, Spec, Step, Unit};
 
 /// The model of `spec`.
 pub fn model(spec: &Spec) -> ModelProto {
@@ -24,7 +24,10 @@ pub fn model(spec: &Spec) -> ModelProto {
         Fork::Bounded => w.act(&at, Act::Clip(0.0, 6.0)),
     };
     for block in &spec.blocks {
-        at = w.block(at, block);
+        at = match block {
+            Unit::Maps(block) => w.block(at, block),
+            Unit::Rows(block) => w.row_block(&at, block),
+        };
         at = w.act(&at, Act::Leaky(0.5));
     }
     w.b.output(&at.name);
@@ -38,16 +41,16 @@ pub fn model(spec: &Spec) -> ModelProto {
 }
 
 #[derive(Clone)]
-struct Tensor {
-    name: String,
-    channels: usize,
+pub struct Tensor {
+    pub name: String,
+    pub channels: usize,
 }
 
-struct Writer {
-    b: Build,
-    axes: usize,
+pub struct Writer {
+    pub b: Build,
+    pub axes: usize,
     /// Entries along each axis.
-    size: usize,
+    pub size: usize,
     /// Weights by their shape.
     shared: BTreeMap<Vec<usize>, String>,
 }
@@ -205,11 +208,11 @@ impl Writer {
         Tensor { name, channels: width }
     }
 
-    fn norm(&mut self, x: &Tensor) -> Tensor {
+    pub fn norm(&mut self, x: &Tensor) -> Tensor {
         Tensor { name: self.b.batch_norm(&x.name, x.channels), ..x.clone() }
     }
 
-    fn act(&mut self, x: &Tensor, act: Act) -> Tensor {
+    pub fn act(&mut self, x: &Tensor, act: Act) -> Tensor {
         let b = &mut self.b;
         let y = x.name.as_str();
         let name = match act {

@@ -179,6 +179,19 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
         let y = layer(b, &y, 8, C);
         b.add(&y, &x)
     }),
+    ("numbered anew and back in front of halves", |b, x| {
+        let x = tokens(b, x);
+        let (flat, back) = (b.ints(&[-1, C as i64]), b.ints(&[-1, 64, C as i64]));
+        let y = b.node("Reshape", &[&x, &flat], vec![]);
+        let y = b.node("Reshape", &[&y, &back], vec![]);
+        let sizes = b.ints(&[3, 3]);
+        let parts = b.nodes("Split", &[&y, &sizes], 2, vec![int("axis", 2)]);
+        let z = layer(b, &parts[0], 3, 3);
+        let y = b.node("Concat", &[&z, &parts[1]], vec![int("axis", -1)]);
+        let y = b.relu(&y);
+        let y = layer(b, &y, C, C);
+        b.add(&y, &x)
+    }),
     ("channels last", |b, x| {
         let x = b.node("Transpose", &[x], vec![ints("perm", &[0, 2, 3, 1])]);
         mlp(b, &x, |b, y| {
