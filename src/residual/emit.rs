@@ -65,8 +65,9 @@ impl<'a> Emit<'a> {
 
     /// Marks the convolution or linear layer added last as the merge of `site`.
     pub fn mark_merge(&mut self, site: &str) {
-        let merges = |n: &&mut NodeProto| matches!(n.op_type(), "Conv" | "Gemm" | "MatMul");
-        if let Some(node) = self.edits.add_nodes.iter_mut().rev().find(merges) {
+        let nodes = &mut self.edits.add_nodes;
+        let merge = nodes.iter().rposition(|n| matches!(n.op_type(), "Conv" | "Gemm" | "MatMul"));
+        if let Some(node) = merge.and_then(|at| nodes.get_mut(at)) {
             let entry = StringStringEntryProto { key: Some(MERGE_KEY.to_owned()), value: Some(site.to_owned()) };
             node.metadata_props.push(entry);
         }

@@ -145,7 +145,7 @@ pub struct RowBlock {
 
 #[derive(Clone, Debug)]
 pub enum Unit {
-    Maps(Block),
+    Maps(Box<Block>),
     Rows(RowBlock),
 }
 
@@ -307,7 +307,7 @@ pub fn spec() -> impl Strategy<Value = Spec> {
     let axes = prop_oneof![4 => Just(2_usize), 1 => Just(1), 1 => Just(3)];
     let fork = select(vec![Fork::Input, Fork::Signed, Fork::Positive, Fork::Bounded]);
     let read = prop::collection::vec((any::<u16>().prop_map(usize::from), any::<bool>()), 0..3);
-    let unit = prop_oneof![4 => block().prop_map(Unit::Maps), 1 => row_block().prop_map(Unit::Rows)];
+    let unit = prop_oneof![4 => block().prop_map(|b| Unit::Maps(Box::new(b))), 1 => row_block().prop_map(Unit::Rows)];
     let blocks = prop::collection::vec(unit, 1..4);
     (any::<u64>(), axes, 3_usize..8, 1_usize..7, fork, blocks, read, options()).prop_map(
         |(seed, axes, size, channels, fork, blocks, read, options)| Spec {
