@@ -70,7 +70,7 @@ struct Planning {
     /// Do not run these; may be repeated
     #[arg(long, value_enum, value_name = "FAMILY")]
     skip: Vec<Selector>,
-    /// When two 1x1 convolutions with nothing between become one: auto when that is no dearer
+    /// When two 1x1 convolutions, or linear layers, with nothing between become one: auto when that is no dearer
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     fuse_pointwise: FusePointwise,
 }

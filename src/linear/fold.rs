@@ -1,4 +1,4 @@
-//! The proof that a region is one convolution, and the edit that makes it one.
+//! The proof that a region is one convolution or one linear layer, and the edit that makes it one.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::residual::{Context, Reject, RejectCode};
 use super::map::{Map, Outline};
 use super::region::Region;
 
-/// A convolution that stands in a region.
+/// A convolution or a linear layer that stands in a region.
 #[derive(Clone, Copy, Debug)]
 pub struct Part {
     /// Its node.
@@ -48,7 +48,7 @@ pub fn prove(cx: Context<'_>, region: Region) -> Result<Fold, Reject> {
     })?;
     let parts = region
         .ops()
-        .filter(|(_, _, op)| op.conv().is_some())
+        .filter(|(_, _, op)| op.is_weighted())
         .map(|(i, term, op)| Part {
             node: term.node,
             weights: op.outline.weights(),
@@ -110,20 +110,24 @@ impl Fold {
             return None;
         }
         let root = view.def(self.region.root)?;
-        let biggest = self.region.ops().filter_map(|(_, t, op)| Some((t, op.conv()?))).max_by_key(|(_, c)| {
-            // The first of equals gives its name.
-            (c.weights(), std::cmp::Reverse(c.node))
-        });
-        let (name, weight) = match biggest {
-            Some((_, conv)) => (conv.name.clone(), conv.weight_name.clone()),
-            None => (view.node(root).name().to_owned(), format!("{}_weight", view.name(self.region.root))),
-        };
+        let weighted = self.region.ops().filter(|(_, _, op)| op.is_weighted());
+        // The first of equals gives its name.
+        let biggest = weighted.max_by_key(|(_, t, op)| (op.outline.weights(), std::cmp::Reverse(t.node)));
+        let (name, weight) = biggest
+            .and_then(|(_, t, op)| op.names(cx, t.node))
+            .unwrap_or_else(|| (view.node(root).name().to_owned(), format!("{}_weight", view.name(self.region.root))));
         let site = if view.node(root).name().is_empty() { view.name(self.region.root) } else { view.node(root).name() };
         let axes = map.outline.window.axes();
         let mut emit = Emit::new(names, self.dtype, axes, format!("{family}: {site}"));
         emit.edits.remove = self.removed.iter().copied().collect();
         let (input, output) = (view.name(self.region.origin), view.name(self.region.root));
-        emit.conv(&name, &weight, &kernel, &map.outline.window, input, output);
+        match axes {
+            0 => {
+                emit.opset = view.opset();
+                emit.gemm(&name, &weight, &kernel, input, output)?;
+            }
+            _ => emit.conv(&name, &weight, &kernel, &map.outline.window, input, output),
+        }
         // A convolution in which a residual join was merged stays known as one.
         if let Some(merged) = self.region.terms.iter().find_map(|t| merged_site(view.node(t.node))) {
             emit.mark_merge(merged);

@@ -1,24 +1,26 @@
 //! Folding linear operators into fewer convolutions: no channel is carried, nothing is reserved.
 //!
-//! [`op`] reads one operator as a linear map of one tensor: a `Conv`, a per-channel affine map, an average, a `Pad`
-//! of zeros. A [`region`] is a set of such operators and of the sums between them that all lead back to one
+//! [`op`] reads one operator as a linear map of one tensor: a `Conv`, a [`dense`] layer, a per-channel affine map, an
+//! average, a `Pad` of zeros. A [`region`] is a set of such operators and of the sums between them that all lead back to one
 //! tensor, its origin, so that its root is one linear map of the origin. [`parallel`] finds the regions under a
 //! sum (RepVGG and its kin), [`sequence`] those along a chain (`Conv` + `BatchNormalization`, `Pad` + `Conv`,
 //! `Conv` + `Conv`). [`fold`] proves that a region is one convolution, border by border, and builds it.
-//! [`behind`] scales the weights of what is no `Conv` (`ConvTranspose`, `Gemm`), and [`dead`] takes away what
-//! provably contributes nothing.
+//! [`transposed`] scales the weights of a `ConvTranspose`, [`flatten`] those of a linear layer behind a `Flatten`, and
+//! [`dead`] takes away what provably contributes nothing.
 //!
 //! Nothing here decides what is worth it: that is `plan`'s part. How single operators are read is shared with the
 //! shortcuts of residual joins, `residual::shortcut`, which are chains of the same operators.
 
-pub mod behind;
 pub mod dead;
+pub mod dense;
+pub mod flatten;
 pub mod fold;
 pub mod map;
 pub mod op;
 pub mod parallel;
 pub mod region;
 pub mod sequence;
+pub mod transposed;
 
 pub use fold::Fold;
 pub use region::Region;

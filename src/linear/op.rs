@@ -7,12 +7,14 @@ use crate::residual::pass::conv;
 use crate::residual::shortcut::{self, LinearStep};
 use crate::residual::{Context, Reject, RejectCode};
 
+use super::dense::Dense;
 use super::map::Outline;
 
 /// Where the weights come from, when they are asked for.
 enum Weights {
     Nothing,
     Conv(Box<conv::BranchConv>),
+    Dense(Dense),
     Affine(Vec<f64>, Vec<f64>),
     Average,
     /// Moves entries along the spatial axes only: `Pad` of zeros, every n-th entry.
@@ -34,11 +36,20 @@ impl Op {
         matches!(self.weights, Weights::Nothing)
     }
 
-    /// The convolution, if it is one.
+    /// True for an operator that sums over channels or taps with weights of its own: `Conv`, `Gemm`, `MatMul`.
     #[must_use]
-    pub fn conv(&self) -> Option<&conv::BranchConv> {
+    pub fn is_weighted(&self) -> bool {
+        matches!(self.weights, Weights::Conv(_) | Weights::Dense(_))
+    }
+
+    /// Names for an operator that takes the place of `node`, which this was read from, and for its weights.
+    #[must_use]
+    pub fn names(&self, cx: Context<'_>, node: NodeId) -> Option<(String, String)> {
         match &self.weights {
-            Weights::Conv(conv) => Some(conv),
+            Weights::Conv(conv) => Some((conv.name.clone(), conv.weight_name.clone())),
+            Weights::Dense(dense) => {
+                Some((cx.view.node(node).name().to_owned(), cx.view.name(dense.weight).to_owned()))
+            }
             _ => None,
         }
     }
@@ -64,6 +75,7 @@ impl Op {
         match &self.weights {
             Weights::Nothing | Weights::Move => Some(Kernel::identity(channels, axes)),
             Weights::Conv(conv) => conv.kernel(cx.facts),
+            Weights::Dense(dense) => dense.kernel(cx),
             Weights::Affine(scale, shift) => Some(Kernel::identity(channels, axes).then_affine(scale, shift)),
             Weights::Average => Some(compose::average(channels, &self.outline.window)),
             Weights::Select(from) => Kernel::selection(from, channels, axes),
@@ -95,6 +107,7 @@ pub fn read(cx: Context<'_>, value: ValueId) -> Option<Found> {
     let op = match cx.view.op(node) {
         "Pad" => pad(cx, node, input),
         "Conv" => Err(conv::branch_conv(cx, node).err()?),
+        "Gemm" | "MatMul" => Dense::read(cx, node)?.map(dense),
         "AveragePool" => {
             let reason = "near a border the AveragePool divides by the entries inside of the image alone \
                           (count_include_pad, ceil_mode or auto_pad), so it is no convolution";
@@ -133,6 +146,26 @@ fn op(cx: Context<'_>, step: LinearStep, input: ValueId, output: ValueId) -> Opt
             Op { outline, weights: Weights::Select(from) }
         }
     })
+}
+
+/// True when `node` is `scale * x + shift` with the same constants on every channel, behind a product `x` of two tensors
+/// of data: it ends an activation that is written out. It stays, for runtimes know the whole expression and fuse it.
+#[must_use]
+pub fn ends_activation(cx: Context<'_>, node: NodeId, x: ValueId) -> bool {
+    let product = cx.view.def(x).filter(|n| cx.view.op(*n) == "Mul");
+    let of_data = |n: NodeId| cx.view.inputs(n).iter().flatten().all(|v| cx.facts.is_data(*v));
+    let uniform = || {
+        let found = cx.view.output(node).and_then(|v| read(cx, v));
+        found.is_some_and(|f| f.op.is_ok_and(|op| op.is_uniform()))
+    };
+    product.is_some_and(of_data) && uniform()
+}
+
+/// A linear layer: a convolution over no spatial axis.
+fn dense(dense: Dense) -> Op {
+    let (inputs, outputs, biased) = (dense.inputs, dense.outputs, dense.is_biased());
+    let outline = Outline { inputs, outputs, group: 1, window: Geometry::pointwise(0), biased };
+    Op { outline, weights: Weights::Dense(dense) }
 }
 
 /// A `Pad` along the spatial axes: a window of one entry with padding (ONNX `Pad`, all opsets).

@@ -45,9 +45,13 @@ impl Region {
     /// A [`Reject`] that names the operator, the tensor and the border or axis.
     pub fn map(&self, cx: Context<'_>, weights: bool) -> Result<(Map, Vec<usize>), Reject> {
         let unknown = |why: &str| Reject::tensor(cx.view, self.origin, RejectCode::SizeUnknown, why);
-        let axes = cx.facts.rank(self.origin).and_then(|r| r.checked_sub(2)).filter(|a| *a > 0);
-        let axes = axes.ok_or_else(|| unknown("its rank is unknown, or it has no spatial axis"))?;
-        let channels = cx.facts.channels(self.origin).ok_or_else(|| unknown("its channel count is unknown"))?;
+        let axes = cx.facts.rank(self.origin).and_then(|r| r.checked_sub(2));
+        let channels = cx.facts.channels(self.origin);
+        // What is not known of the origin, its first reader may say.
+        let (channels, axes) = channels
+            .zip(axes)
+            .or_else(|| self.read_as())
+            .ok_or_else(|| unknown("its rank or its channel count is unknown, or it has no channels"))?;
         let size = spatial(cx, self.origin);
         let mut maps = BTreeMap::from([(self.origin, Map::identity(channels, axes, weights))]);
         let mut strides = Vec::new();
@@ -71,6 +75,15 @@ impl Region {
         }
         let root = maps.remove(&self.root).ok_or_else(|| unknown("no operator of the region computes its root"))?;
         Ok((root, strides))
+    }
+
+    /// Channels and spatial axes of the origin, by an operator that reads it.
+    fn read_as(&self) -> Option<(usize, usize)> {
+        let reader = |(_, term, op): (usize, &Term, &Op)| match term.kind {
+            Kind::Op(input, _) if input == self.origin => Some((op.outline.inputs, op.outline.window.axes())),
+            _ => None,
+        };
+        self.ops().find_map(reader)
     }
 
     /// The nodes that nothing needs any more once the root is computed in another way.

@@ -1,5 +1,5 @@
 //! Linear operators one after the other, with nothing between: `Conv` + `BatchNormalization`, `Pad` + `Conv`,
-//! `BatchNormalization` + `Conv`, `Conv` + `Conv`, and longer chains of them.
+//! `BatchNormalization` + `Conv`, `Conv` + `Conv`, and longer chains of them; the same with `Gemm` and `MatMul` on vectors.
 //!
 //! Inside of the image two windows always compose. At the border the second may pad with zeros, and that is exact
 //! only where the first, continued outside, would give zero: no bias, and no tap that still sees the image.
@@ -21,12 +21,12 @@ pub struct Site {
     pub end: Option<Reject>,
 }
 
-/// The chains that start with the node at `head`; the shortest has two operators, one of them a `Conv`.
+/// The chains that start with the node at `head`; the shortest has two operators, one of them with weights.
 #[must_use]
 pub fn find(cx: Context<'_>, head: NodeId) -> Site {
     let mut site = Site { regions: Vec::new(), end: None };
     let Some(first) = only_output(cx, head).and_then(|v| link(cx, v)) else { return site };
-    if matches!(&first.1.op, Ok(op) if op.is_nothing() || op.is_uniform() && ends_activation(cx, first.1.input)) {
+    if matches!(&first.1.op, Ok(op) if op.is_nothing()) || op::ends_activation(cx, head, first.1.input) {
         return site;
     }
     let mut chain = vec![first];
@@ -36,8 +36,8 @@ pub fn find(cx: Context<'_>, head: NodeId) -> Site {
             Ok(Some(found)) => chain.push(found),
             Ok(None) => break,
             Err(reject) => {
-                let conv = chain.iter().any(|(_, f)| matches!(&f.op, Ok(op) if op.conv().is_some()));
-                site.end = conv.then_some(reject);
+                let weighted = chain.iter().any(|(_, f)| matches!(&f.op, Ok(op) if op.is_weighted()));
+                site.end = weighted.then_some(reject);
                 break;
             }
         }
@@ -53,13 +53,6 @@ pub fn find(cx: Context<'_>, head: NodeId) -> Site {
         }
     }
     site
-}
-
-/// True when `value` is the product of two tensors of data: a constant behind it ends an activation that is written
-/// out. It stays, for runtimes know the whole expression and fuse it.
-fn ends_activation(cx: Context<'_>, value: ValueId) -> bool {
-    let product = cx.view.def(value).filter(|n| cx.view.op(*n) == "Mul");
-    product.is_some_and(|n| cx.view.inputs(n).iter().flatten().all(|v| cx.facts.is_data(*v)))
 }
 
 type Link = (ValueId, Found);
@@ -100,17 +93,17 @@ fn next(cx: Context<'_>, value: ValueId) -> Result<Option<Link>, Reject> {
     Err(Reject::tensor(view, value, RejectCode::ReadElsewhere, reason))
 }
 
-/// `chain` as a region; `None` when it has fewer than two operators, no `Conv`, or ends with one that does nothing.
+/// `chain` as a region; `None` when it has fewer than two operators, none with weights, or ends with one that does nothing.
 fn region(cx: Context<'_>, chain: &[Link]) -> Option<Result<Region, Reject>> {
     let nothing = |found: &Found| matches!(&found.op, Ok(op) if op.is_nothing());
-    let conv = |found: &Found| match &found.op {
-        Ok(op) => op.conv().is_some(),
-        Err(_) => cx.view.op(found.node) == "Conv",
+    let weighted = |found: &Found| match &found.op {
+        Ok(op) => op.is_weighted(),
+        Err(_) => matches!(cx.view.op(found.node), "Conv" | "Gemm" | "MatMul"),
     };
     let (root, last) = chain.last()?;
     let origin = chain.first()?.1.input;
     let working = chain.iter().filter(|(_, f)| !nothing(f)).count();
-    if working < 2 || nothing(last) || !chain.iter().any(|(_, f)| conv(f)) {
+    if working < 2 || nothing(last) || !chain.iter().any(|(_, f)| weighted(f)) {
         return None;
     }
     let mut terms = Vec::new();

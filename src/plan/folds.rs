@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::graph::{EditList, Names, NodeId};
-use crate::linear::{Fold, behind, fold, parallel, sequence};
+use crate::linear::{Fold, flatten, fold, parallel, sequence, transposed};
 use crate::report::{Change, Exactness};
 use crate::residual::{Context, Reject, RejectCode};
 
@@ -55,9 +55,13 @@ pub fn plan(cx: Context<'_>, names: &mut Names) -> Folds {
         }
     }
     if families.has(Family::Sequence) {
+        // Across a Flatten first: what stands on both sides of it then folds at once.
+        for node in cx.view.nodes() {
+            folds.flattened(cx, node, names);
+        }
         for node in cx.view.nodes() {
             folds.sequence(cx, node, names);
-            folds.behind(cx, node, names);
+            folds.transposed(cx, node, names);
         }
     }
     folds
@@ -117,21 +121,33 @@ impl Folds {
         }
     }
 
-    fn behind(&mut self, cx: Context<'_>, node: NodeId, names: &mut Names) {
-        let Some(found) = behind::find(cx, node) else { return };
-        let built = found.and_then(|scaled| {
-            let unreadable = || {
-                let reason = "its weights do not have one value an output channel, or become too large for their type";
-                Reject::at(cx.view, node, RejectCode::WeightNotConstant, reason)
-            };
-            Ok((scaled.build(cx, names).ok_or_else(unreadable)?, scaled))
+    fn flattened(&mut self, cx: Context<'_>, node: NodeId, names: &mut Names) {
+        let Some(found) = flatten::find(cx, node) else { return };
+        let built = found.and_then(|found| {
+            let edits = found.build(cx, names).ok_or_else(|| unreadable(cx, node))?;
+            let operators = found.affine.iter().rev().chain([&node]).map(|n| cx.view.op(*n));
+            Ok((operators.collect::<Vec<_>>().join(" + "), node, edits))
         });
+        self.scaled(cx, node, built);
+    }
+
+    fn transposed(&mut self, cx: Context<'_>, node: NodeId, names: &mut Names) {
+        let Some(found) = transposed::find(cx, node) else { return };
+        let built = found.and_then(|found| {
+            let edits = found.build(cx, names).ok_or_else(|| unreadable(cx, node))?;
+            let (first, last) = if found.before { (found.affine, node) } else { (node, found.affine) };
+            Ok((format!("{} + {}", cx.view.op(first), cx.view.op(last)), last, edits))
+        });
+        self.scaled(cx, node, built);
+    }
+
+    /// The fold of per-channel constants into `map`, whose cost stays: its form, its site and what to do.
+    fn scaled(&mut self, cx: Context<'_>, map: NodeId, built: Result<(String, NodeId, EditList), Reject>) {
         match built {
-            Ok((edits, scaled)) if edits.remove.iter().all(|n| !self.claimed.contains(n)) => {
+            Ok((form, site, edits)) if edits.remove.iter().all(|n| !self.claimed.contains(n)) => {
                 self.claimed.extend(&edits.remove);
-                let macs = cost::macs(cx.view, cx.facts, node);
-                let params = cost::params(cx.view, cx.facts, node);
-                let form = format!("{} + {}", cx.view.op(node), cx.view.op(scaled.affine));
+                let macs = cost::macs(cx.view, cx.facts, map);
+                let params = cost::params(cx.view, cx.facts, map);
                 let change = Change {
                     form,
                     exactness: Exactness::Reordered,
@@ -140,10 +156,10 @@ impl Folds {
                     params_before: params,
                     params_after: params,
                 };
-                self.chosen.push(Chosen { family: Family::Sequence, site: scaled.affine, edits, change });
+                self.chosen.push(Chosen { family: Family::Sequence, site, edits, change });
             }
             Ok(_) => {}
-            Err(reject) => self.keep(Family::Sequence, node, reject),
+            Err(reject) => self.keep(Family::Sequence, map, reject),
         }
     }
 
@@ -168,10 +184,18 @@ impl Folds {
     }
 }
 
+fn unreadable(cx: Context<'_>, node: NodeId) -> Reject {
+    let reason = "its weights do not have one value a channel, or become too large for their type";
+    Reject::at(cx.view, node, RejectCode::WeightNotConstant, reason)
+}
+
 fn form(cx: Context<'_>, family: Family, fold: &Fold) -> String {
     let operators = fold.operators(cx);
     if family == Family::Sequence {
         return operators.join(" + ");
+    }
+    if fold.outline().window.axes() == 0 {
+        return format!("{} operators around a sum, one linear layer", operators.len());
     }
     let window = fold.outline().window.kernel.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
     let group = if fold.outline().group > 1 { ", grouped" } else { "" };
@@ -214,7 +238,8 @@ fn affordable(cx: Context<'_>, fold: &Fold) -> Result<Price, Reject> {
         return Ok(price);
     }
     let unit = if price.exact.is_some() { "MACs" } else { "MACs a position" };
-    let mut reason = format!("one convolution needs {} {unit}, what it replaces {}", price.after, price.before);
+    let map = if fold.outline().window.axes() == 0 { "linear layer" } else { "convolution" };
+    let mut reason = format!("one {map} needs {} {unit}, what it replaces {}", price.after, price.before);
     if let Some(value) = fold.read_elsewhere() {
         reason.push_str(&format!("; what computes '{}' stays, for it is read elsewhere", cx.view.name(value)));
     }
@@ -229,13 +254,13 @@ fn pointwise(cx: Context<'_>, fold: &Fold) -> Result<Price, Reject> {
         FusePointwise::Auto => affordable(cx, fold),
         FusePointwise::Always => Ok(price(cx, fold)),
         FusePointwise::Never => {
-            let reason = "two 1x1 convolutions with nothing between stay by --fuse-pointwise never";
+            let reason = "two 1x1 convolutions, or linear layers, with nothing between stay by --fuse-pointwise never";
             Err(Reject::tensor(cx.view, fold.root(), RejectCode::Dearer, reason))
         }
     }
 }
 
-/// True when all convolutions are 1x1, and there are two or more.
+/// True when all convolutions are 1x1, or all of them are linear layers, and there are two or more.
 fn is_pointwise_pair(fold: &Fold) -> bool {
     fold.parts().len() > 1 && fold.parts().iter().all(|p| p.is_pointwise)
 }

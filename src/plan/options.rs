@@ -43,7 +43,7 @@ pub enum Target {
     Onnxruntime,
 }
 
-/// When two 1x1 convolutions with nothing between become one: MobileNetV2 becomes MobileNetV1.
+/// When two 1x1 convolutions, or two linear layers, with nothing between become one: MobileNetV2 becomes MobileNetV1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum FusePointwise {
@@ -172,7 +172,7 @@ pub struct Options {
     pub target: Target,
     /// Which mechanisms run.
     pub families: Families,
-    /// Whether two 1x1 convolutions with nothing between become one.
+    /// Whether two 1x1 convolutions, or linear layers, with nothing between become one.
     pub fuse_pointwise: FusePointwise,
 }
 

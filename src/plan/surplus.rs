@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::graph::{EditList, Names, NodeId};
-use crate::linear::dead::{channels, initializers};
+use crate::linear::dead::{channels, initializers, narrow};
 use crate::report::{Change, Exactness};
 use crate::residual::Context;
 
@@ -33,7 +33,7 @@ pub struct Surplus {
 pub fn plan(cx: Context<'_>, names: &mut Names) -> Surplus {
     let mut surplus = Surplus::default();
     let mut claimed: BTreeSet<NodeId> = BTreeSet::new();
-    for node in cx.view.nodes().filter(|n| cx.view.op(*n) == "Conv") {
+    for node in cx.view.nodes().filter(|n| is_weighted(cx, *n)) {
         let Some(found) = channels::find(cx, node) else { continue };
         if found.nodes().any(|n| claimed.contains(&n)) {
             continue;
@@ -50,14 +50,19 @@ pub fn plan(cx: Context<'_>, names: &mut Names) -> Surplus {
     surplus
 }
 
-fn narrowing(cx: Context<'_>, found: &channels::Narrowed) -> Change {
+fn is_weighted(cx: Context<'_>, node: NodeId) -> bool {
+    matches!(cx.view.op(node), "Conv" | "Gemm" | "MatMul")
+}
+
+fn narrowing(cx: Context<'_>, found: &narrow::Narrowed) -> Change {
     let macs = found.nodes().try_fold(0_u64, |n, node| Some(n.saturating_add(cost::macs(cx.view, cx.facts, node)?)));
-    let convs = || found.nodes().filter(|n| cx.view.op(*n) == "Conv");
+    let convs = || found.nodes().filter(|n| is_weighted(cx, *n));
     let params = convs().map(|n| cost::params(cx.view, cx.facts, n)).fold(0, u64::saturating_add);
-    let (kept, width) = found.share();
-    let less = |n: u64| (u128::from(n) * kept as u128 / (width as u128).max(1)) as u64;
+    let (kept, units) = found.share();
+    let (width, gone) = (found.channels(), found.channels() / units.max(1) * (units - kept));
+    let less = |n: u64| (u128::from(n) * kept as u128 / (units as u128).max(1)) as u64;
     Change {
-        form: format!("{} of {width} channels that are zero or never read", found.dead),
+        form: format!("{gone} of {width} channels that are zero or never read"),
         exactness: Exactness::Reordered,
         macs_before: macs,
         macs_after: macs.map(less),

@@ -1,14 +1,9 @@
 //! Dead weight: only what is proved goes, and only when asked for.
 
 use super::*;
-use onnx_rm::onnx::TensorProto;
 
 fn dead() -> Options {
     only(&[Selector::Dead])
-}
-
-fn initializer<'a>(model: &'a ModelProto, name: &str) -> Option<&'a TensorProto> {
-    model.graph.as_ref().unwrap().initializer.iter().find(|t| t.name() == name)
 }
 
 /// Weights `[outputs, inputs, k, k]` with some rows and columns of zeros.
@@ -27,7 +22,7 @@ fn holes(b: &mut Build, shape: [usize; 4], rows: &[usize], columns: &[usize]) ->
 
 fn widths(model: &ModelProto) -> Vec<Vec<i64>> {
     let graph = model.graph.as_ref().unwrap();
-    let convs = graph.node.iter().filter(|n| n.op_type() == "Conv");
+    let convs = graph.node.iter().filter(|n| matches!(n.op_type(), "Conv" | "Gemm" | "MatMul"));
     convs.map(|n| initializer(model, &n.input[1]).unwrap().dims[..2].to_vec()).collect()
 }
 
@@ -158,6 +153,191 @@ fn a_row_of_zeros_in_one_group_of_several_stays() {
     let m = b.relu(&m);
     let y = b.conv(&m, &conv(6, 2, 1));
     unchanged(&finish(b, &y), &dead());
+}
+
+/// Three groups of four channels; two of each, two and three of them, or none of the third are zero.
+#[test]
+fn every_group_of_a_grouped_producer_loses_as_many() {
+    let build = |rows: &[usize]| {
+        let mut b = Build::new(68);
+        let x = b.input("x", &[1, 6, 5, 5]);
+        let w = holes(&mut b, [12, 2, 3, 3], rows, &[]);
+        let m = b.conv_with(&[&x, &w], &conv(6, 12, 3).group(3));
+        let m = b.relu(&m);
+        let y = b.conv(&m, &conv(12, 2, 1));
+        finish(b, &y)
+    };
+    let narrowed = |rows: &[usize]| {
+        let after = becomes_with(&build(rows), &dead(), &["Conv", "Relu", "Conv"]);
+        assert_eq!(attribute(node(&after, "Conv"), "group"), [3]);
+        widths(&after)
+    };
+    assert_eq!(narrowed(&[0, 1, 5, 7, 10, 11]), [[6, 2], [2, 6]]);
+    assert_eq!(narrowed(&[3, 4, 5, 6, 8, 9]), [[9, 2], [2, 9]], "as many as the poorest group has");
+    assert_eq!(narrowed(&(0..12).collect::<Vec<_>>()), [[3, 2], [2, 3]], "a group must have a channel");
+    unchanged(&build(&[0, 1, 2, 4]), &dead());
+}
+
+/// A grouped convolution between: whole groups go, with all channels that they read and write.
+#[test]
+fn whole_groups_go_where_nothing_reads_them() {
+    let build = |columns: &[usize]| {
+        let mut b = Build::new(69);
+        let x = b.input("x", &[2, 3, 6, 6]);
+        let m = b.conv(&x, &conv(3, 8, 3));
+        let m = b.relu(&m);
+        // 4 groups of 2 channels, which become 3 each; then 2 groups of 6, which become 4 each.
+        let m = b.conv(&m, &conv(8, 12, 3).group(4));
+        let m = b.batch_norm(&m, 12);
+        let m = b.conv(&m, &conv(12, 8, 1).group(2));
+        let w = holes(&mut b, [2, 8, 1, 1], &[], columns);
+        let y = b.conv_with(&[&m, &w], &conv(8, 2, 1));
+        finish(b, &y)
+    };
+    let want = ["Conv", "Relu", "Conv", "BatchNormalization", "Conv", "Conv"];
+    let after = becomes_with(&build(&[4, 5, 6, 7]), &dead(), &want);
+    assert_eq!(widths(&after), [[4, 3], [6, 2], [4, 6], [2, 4]]);
+    let groups: Vec<_> = after.graph.as_ref().unwrap().node.iter().filter(|n| n.op_type() == "Conv").collect();
+    assert_eq!(attribute(groups[1], "group"), [2]);
+    assert_eq!(attribute(groups[2], "group"), [1]);
+    // Not a whole group: the last grouped convolution loses what each of its groups can.
+    let after = becomes_with(&build(&[0, 1, 2, 4, 5]), &dead(), &want);
+    assert_eq!(widths(&after), [[8, 3], [12, 2], [4, 6], [2, 4]]);
+    unchanged(&build(&[0, 1, 2]), &dead());
+}
+
+#[test]
+fn channels_that_a_linear_layer_does_not_read() {
+    let ways: [(usize, Between); 5] = [
+        (9, |b, x| b.node("Flatten", &[x], vec![])),
+        (1, |b, x| {
+            let m = b.node("GlobalAveragePool", &[x], vec![]);
+            b.node("Flatten", &[&m], vec![int("axis", 1)])
+        }),
+        (9, |b, x| {
+            let shape = b.ints(&[2, -1]);
+            b.node("Reshape", &[x, &shape], vec![])
+        }),
+        (9, |b, x| {
+            let shape = b.ints(&[-1, 54]);
+            b.node("Reshape", &[x, &shape], vec![])
+        }),
+        (1, |b, x| {
+            let m = b.node("GlobalMaxPool", &[x], vec![]);
+            let axes = b.ints(&[2, 3]);
+            let m = b.node("Squeeze", &[&m, &axes], vec![]);
+            let m = b.batch_norm(&m, 6);
+            let s = b.random(&[6], 1.0);
+            b.node("PRelu", &[&m, &s], vec![])
+        }),
+    ];
+    for (each, between) in ways {
+        for (op, transposed) in [("Gemm", 1), ("Gemm", 0), ("MatMul", 0)] {
+            let build = |whole: bool| {
+                let mut b = Build::new(90);
+                let x = b.input("x", &[2, 3, 3, 3]);
+                let m = b.conv(&x, &conv(3, 6, 3));
+                let m = b.relu(&m);
+                let m = between(&mut b, &m);
+                // Channels 1 and 4; or all entries of channel 1 but one.
+                let gone: Vec<usize> = match whole {
+                    true => (each..2 * each).chain(4 * each..5 * each).collect(),
+                    false => (each + 1..2 * each).collect(),
+                };
+                let (rows, columns, shape) = match transposed {
+                    1 => (vec![], gone, [5, 6 * each, 1, 1]),
+                    _ => (gone, vec![], [6 * each, 5, 1, 1]),
+                };
+                let w = holes(&mut b, shape, &rows, &columns);
+                b.graph.initializer.last_mut().unwrap().dims.truncate(2);
+                let attributes = if op == "Gemm" { vec![int("transB", transposed)] } else { vec![] };
+                let y = b.node(op, &[&m, &w], attributes);
+                finish(b, &y)
+            };
+            let model = build(true);
+            let after = becomes_with(&model, &dead(), &ops(&model));
+            let (wide, four) = (5, 4 * each as i64);
+            let layer = if transposed == 1 { [wide, four] } else { [four, wide] };
+            assert_eq!(widths(&after), [[4, 3], layer]);
+            unchanged(&build(false), &dead());
+        }
+    }
+}
+
+#[test]
+fn features_of_a_linear_layer_that_are_zero() {
+    for bias in [vec![6], vec![1, 6], vec![1], vec![]] {
+        let mut b = Build::new(91);
+        let x = b.input("x", &[2, 3]);
+        let w = holes(&mut b, [6, 3, 1, 1], &[0, 5], &[]);
+        b.graph.initializer.last_mut().unwrap().dims.truncate(2);
+        let c = b.floats(&bias, vec![-0.25; bias.iter().product()]);
+        let m = b.node("Gemm", &[&x, &w, &c], vec![int("transB", 1)]);
+        let m = b.relu(&m);
+        let v = b.random(&[6, 2], 1.0);
+        let y = b.node("MatMul", &[&m, &v], vec![]);
+        let after = becomes_with(&finish(b, &y), &dead(), &["Gemm", "Relu", "MatMul"]);
+        assert_eq!(widths(&after), [[4, 3], [4, 2]]);
+    }
+}
+
+/// Rearranged so that a channel's features are apart, or read by something else as well.
+#[test]
+fn features_that_are_needed_or_out_of_order_stay() {
+    let build = |other: u8| {
+        let mut b = Build::new(92);
+        let x = b.input("x", &[4, 3, 2, 2]);
+        let w = holes(&mut b, [4, 3, 3, 3], &[1], &[]);
+        let m = b.conv_with(&[&x, &w], &conv(3, 4, 3));
+        let f = match other {
+            0 => b.node("Flatten", &[&m], vec![int("axis", 2)]),
+            1 => {
+                let shape = b.ints(&[16, 4]);
+                b.node("Reshape", &[&m, &shape], vec![])
+            }
+            2 => {
+                let m = b.node("Transpose", &[&m], vec![ints("perm", &[0, 2, 3, 1])]);
+                b.node("Flatten", &[&m], vec![])
+            }
+            _ => b.node("Flatten", &[&m], vec![]),
+        };
+        let features = if other < 2 { 4 } else { 16 };
+        let v = b.random(&[features, 2], 1.0);
+        match other {
+            3 => b.output(&f),
+            4 => {
+                let z = captured(&mut b, &f);
+                b.output(&z);
+            }
+            5 => {
+                let z = b.node("Softmax", &[&f], vec![int("axis", 1)]);
+                b.output(&z);
+            }
+            6 => b.input(&v, &[16, 2]).clear(),
+            _ => {}
+        }
+        let y = b.node("MatMul", &[&f, &v], vec![]);
+        finish(b, &y)
+    };
+    for other in 0..7 {
+        unchanged(&build(other), &dead());
+    }
+    // Two layers read the features, and both lose what neither needs; a shared matrix is copied.
+    let mut b = Build::new(92);
+    let x = b.input("x", &[4, 3, 2, 2]);
+    let w = holes(&mut b, [4, 3, 3, 3], &[1], &[]);
+    let m = b.conv_with(&[&x, &w], &conv(3, 4, 3));
+    let f = b.node("Flatten", &[&m], vec![]);
+    let v = b.random(&[16, 16], 0.3);
+    let p = b.node("MatMul", &[&f, &v], vec![]);
+    let q = b.node("Gemm", &[&f, &v], vec![int("transB", 1)]);
+    b.output(&p);
+    let q = b.relu(&q);
+    let y = b.node("MatMul", &[&q, &v], vec![]);
+    let model = finish(b, &y);
+    let after = becomes_with(&model, &dead(), &["Conv", "Flatten", "MatMul", "Gemm", "Relu", "MatMul"]);
+    assert_eq!(widths(&after), [[3, 3], [12, 16], [16, 12], [16, 16]]);
+    assert_eq!(initializer(&after, &v), initializer(&model, &v));
 }
 
 #[test]

@@ -4,15 +4,20 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod dead;
+mod dense;
 mod parallel;
 mod pointwise;
 mod sequence;
 mod together;
+mod transposed;
 
-use common::{Build, ROUNDING, conv, distance, float, int, ints, rewrite};
-use onnx_rm::onnx::{GraphProto, ModelProto, NodeProto, ValueInfoProto};
+use common::{Build, ROUNDING, conv, distance, float, int, ints, rewrite, string};
+use onnx_rm::onnx::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use onnx_rm::plan::options::{Families, FusePointwise, Options, Selector};
 use onnx_rm::report::{Outcome, SiteStatus};
+
+/// What stands between a convolution or constants and the linear layer that reads them.
+type Between = fn(&mut Build, &str) -> String;
 
 fn only(selectors: &[Selector]) -> Options {
     Options { families: Families::new(selectors, &[]), ..Options::default() }
@@ -33,6 +38,10 @@ fn ops(model: &ModelProto) -> Vec<&str> {
 
 fn node<'a>(model: &'a ModelProto, op: &str) -> &'a NodeProto {
     model.graph.as_ref().unwrap().node.iter().find(|n| n.op_type() == op).unwrap()
+}
+
+fn initializer<'a>(model: &'a ModelProto, name: &str) -> Option<&'a TensorProto> {
+    model.graph.as_ref().unwrap().initializer.iter().find(|t| t.name() == name)
 }
 
 fn attribute(node: &NodeProto, name: &str) -> Vec<i64> {

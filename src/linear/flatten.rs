@@ -1,0 +1,165 @@
+//! Per-channel constants before a linear layer, with a `Flatten`, `Reshape`, `Squeeze` or `GlobalAveragePool` between:
+//! `W flatten(s * x + t) + b` is `(W S) flatten(x) + W T + b`, where `S` and `T` hold the constants once for each entry of a
+//! channel. Exact everywhere: nothing is padded, and the mean of `s * x + t` is `s` times the mean of `x`, plus `t`.
+
+use ndarray::{Array1, Ix2};
+
+use crate::algebra::Kernel;
+use crate::facts::tensor;
+use crate::graph::{EditList, Names, NodeId, ValueId};
+use crate::onnx::tensor_proto::DataType;
+use crate::residual::emit::Emit;
+use crate::residual::pass::affine;
+use crate::residual::{Context, Reject, RejectCode};
+
+use super::dense::Dense;
+use super::op;
+
+/// A linear layer with per-channel constants before it.
+pub struct Flattened {
+    /// The linear layer.
+    pub layer: NodeId,
+    /// The affine operators, the last first.
+    pub affine: Vec<NodeId>,
+    /// What stands between and stays, the last first.
+    between: Vec<NodeId>,
+    input: ValueId,
+    dense: Dense,
+    scale: Vec<f64>,
+    shift: Vec<f64>,
+    dtype: DataType,
+}
+
+/// Most operators that are walked through.
+const MOST_NODES: usize = 16;
+
+/// The constants that can fold into the linear layer `layer` across an operator that rearranges.
+///
+/// # Errors
+/// Why they cannot, when there are some.
+#[must_use]
+pub fn find(cx: Context<'_>, layer: NodeId) -> Option<Result<Flattened, Reject>> {
+    let view = cx.view;
+    let dense = Dense::read(cx, layer)?.ok()?;
+    let mut found = Flattened {
+        layer,
+        affine: Vec::new(),
+        between: Vec::new(),
+        input: view.input(layer, 0)?,
+        scale: vec![1.0; dense.inputs],
+        shift: vec![0.0; dense.inputs],
+        dtype: cx.facts.dtype(view.output(layer)?)?,
+        dense,
+    };
+    let mut needed: Option<ValueId> = None;
+    let (mut at, mut passed) = (found.input, Vec::new());
+    for _ in 0..MOST_NODES {
+        let Some(node) = view.def(at) else { break };
+        needed = needed.or((!view.is_private(at)).then_some(at));
+        if let Some((input, scale, shift)) = affine::affine(cx, node) {
+            let odd = cx.facts.channels(input).is_some_and(|n| n != scale.len());
+            if odd || op::ends_activation(cx, node, input) || found.is_sequence(&passed) && needed.is_some() {
+                break;
+            }
+            if let Some(value) = needed {
+                let reason = "it is an output of the graph, or something else reads it";
+                let reject = Reject::tensor(view, value, RejectCode::ReadElsewhere, reason);
+                return found.between.is_empty().then_some(Err(reject)).or(Some(Ok(found)));
+            }
+            if !found.push_before(&scale, &shift) {
+                break;
+            }
+            found.affine.push(node);
+            found.between.append(&mut passed);
+            (found.input, at) = (input, input);
+        } else if let Some(input) = carried(cx, node, at, found.dense.inputs) {
+            passed.push(node);
+            at = input;
+        } else {
+            break;
+        }
+    }
+    (!found.between.is_empty()).then_some(Ok(found))
+}
+
+/// The input of `node`, when it hands on the entries of each channel, or their mean, in the order in which a layer of so
+/// many `features` reads them.
+fn carried(cx: Context<'_>, node: NodeId, output: ValueId, features: usize) -> Option<ValueId> {
+    let view = cx.view;
+    let input = view.input(node, 0).filter(|_| view.output(node) == Some(output))?;
+    let entries = |v: ValueId| {
+        let dims = cx.facts.shape(v)?.get(1..)?;
+        dims.iter().try_fold(1_usize, |n, d| n.checked_mul(usize::try_from(d.known()?).ok()?))
+    };
+    let fits = match view.op(node) {
+        "Identity" | "Dropout" => affine::nothing(cx, node, output).is_some(),
+        // One entry a channel is left, so before it there must be as many channels as features.
+        "GlobalAveragePool" => true,
+        // Its rows are images, whatever their size is.
+        "Flatten" => view.attr_i(node, "axis").unwrap_or(1) == 1,
+        "Reshape" | "Squeeze" => [input, output].iter().all(|v| entries(*v) == Some(features)),
+        _ => false,
+    };
+    fits.then_some(input)
+}
+
+impl Flattened {
+    /// Counts in `scale * x + shift` before everything so far. `false` when the channels do not divide the features.
+    fn push_before(&mut self, scale: &[f64], shift: &[f64]) -> bool {
+        let (features, channels) = (self.dense.inputs, scale.len());
+        if channels == 0 || features % channels != 0 || shift.len() != channels {
+            return false;
+        }
+        let each = features / channels;
+        for (i, (s, t)) in self.scale.iter_mut().zip(&mut self.shift).enumerate() {
+            *t += *s * shift[i / each];
+            *s *= scale[i / each];
+        }
+        true
+    }
+
+    /// True when nothing stands between the layer and the constants in front of `passed`: a plain sequence of them.
+    fn is_sequence(&self, passed: &[NodeId]) -> bool {
+        self.between.is_empty() && passed.is_empty()
+    }
+
+    /// The edit. `None` when a constant could not be read, or a folded one is too large.
+    #[must_use]
+    pub fn build(&self, cx: Context<'_>, names: &mut Names) -> Option<EditList> {
+        let view = cx.view;
+        let kernel = self.kernel(cx)?;
+        if !tensor::fits(self.dtype, kernel.weight.iter().chain(kernel.bias.iter().flatten())) {
+            return None;
+        }
+        let node = view.node(self.layer);
+        let mut emit = Emit::new(names, self.dtype, 0, format!("sequence: {}", node.name()));
+        emit.opset = view.opset();
+        emit.edits.remove = self.nodes().collect();
+        // What stays reads something else now, so its result needs another name.
+        let mut input = view.name(self.input).to_owned();
+        for between in self.between.iter().rev() {
+            let mut inputs: Vec<&str> = view.inputs(*between).iter().map(|v| v.map_or("", |v| view.name(v))).collect();
+            *inputs.first_mut()? = &input;
+            let output = emit.fresh(view.name(view.output(*between)?));
+            emit.copy(view.node(*between), &inputs, &output);
+            input = output;
+        }
+        emit.gemm(node.name(), view.name(self.dense.weight), &kernel, &input, view.name(view.output(self.layer)?))?;
+        Some(emit.edits)
+    }
+
+    /// All nodes that the edit removes.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.affine.iter().chain(&self.between).copied().chain([self.layer])
+    }
+
+    fn kernel(&self, cx: Context<'_>) -> Option<Kernel> {
+        let kernel = self.dense.kernel(cx)?;
+        let matrix = kernel.weight.into_dimensionality::<Ix2>().ok()?;
+        let shift = matrix.dot(&Array1::from_vec(self.shift.clone()));
+        let bias = kernel.bias.unwrap_or_else(|| vec![0.0; shift.len()]);
+        let bias: Vec<f64> = bias.iter().zip(&shift).map(|(b, t)| b + t).collect();
+        let biased = bias.iter().any(|b| *b != 0.0);
+        Kernel::pointwise(matrix * &Array1::from_vec(self.scale.clone()), biased.then_some(bias), 0)
+    }
+}
