@@ -4,16 +4,16 @@
 
 use ndarray::{Array1, Ix2};
 
-use crate::algebra::Kernel;
+use crate::algebra::{Geometry, Kernel};
 use crate::facts::tensor;
 use crate::graph::{EditList, Names, NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 use crate::residual::emit::Emit;
 use crate::residual::pass::affine;
-use crate::residual::{Context, Reject, RejectCode};
+use crate::residual::pass::layer::Layer;
+use crate::residual::{Context, Frame, Reject, RejectCode};
 
-use super::dense::Dense;
-use super::op;
+use super::{dense, op};
 
 /// A linear layer with per-channel constants before it.
 pub struct Flattened {
@@ -24,7 +24,7 @@ pub struct Flattened {
     /// What stands between and stays, the last first.
     between: Vec<NodeId>,
     input: ValueId,
-    dense: Dense,
+    dense: Layer,
     scale: Vec<f64>,
     shift: Vec<f64>,
     dtype: DataType,
@@ -40,14 +40,14 @@ const MOST_NODES: usize = 16;
 #[must_use]
 pub fn find(cx: Context<'_>, layer: NodeId) -> Option<Result<Flattened, Reject>> {
     let view = cx.view;
-    let dense = Dense::read(cx, layer)?.ok()?;
+    let dense = dense::read(cx, layer)?.ok()?;
     let mut found = Flattened {
         layer,
         affine: Vec::new(),
         between: Vec::new(),
         input: view.input(layer, 0)?,
-        scale: vec![1.0; dense.inputs],
-        shift: vec![0.0; dense.inputs],
+        scale: vec![1.0; dense.channels.0],
+        shift: vec![0.0; dense.channels.0],
         dtype: cx.facts.dtype(view.output(layer)?)?,
         dense,
     };
@@ -72,7 +72,7 @@ pub fn find(cx: Context<'_>, layer: NodeId) -> Option<Result<Flattened, Reject>>
             found.affine.push(node);
             found.between.append(&mut passed);
             (found.input, at) = (input, input);
-        } else if let Some(input) = carried(cx, node, at, found.dense.inputs) {
+        } else if let Some(input) = carried(cx, node, at, found.dense.channels.0) {
             passed.push(node);
             at = input;
         } else {
@@ -106,7 +106,7 @@ fn carried(cx: Context<'_>, node: NodeId, output: ValueId, features: usize) -> O
 impl Flattened {
     /// Counts in `scale * x + shift` before everything so far. `false` when the channels do not divide the features.
     fn push_before(&mut self, scale: &[f64], shift: &[f64]) -> bool {
-        let (features, channels) = (self.dense.inputs, scale.len());
+        let (features, channels) = (self.dense.channels.0, scale.len());
         if channels == 0 || features % channels != 0 || shift.len() != channels {
             return false;
         }
@@ -133,7 +133,7 @@ impl Flattened {
         }
         let node = view.node(self.layer);
         let mut emit = Emit::new(names, self.dtype, 0, format!("sequence: {}", node.name()));
-        emit.opset = view.opset();
+        emit.frame = Frame::Rows;
         emit.edits.remove = self.nodes().collect();
         // What stays reads something else now, so its result needs another name.
         let mut input = view.name(self.input).to_owned();
@@ -144,7 +144,8 @@ impl Flattened {
             emit.copy(view.node(*between), &inputs, &output);
             input = output;
         }
-        emit.gemm(node.name(), view.name(self.dense.weight), &kernel, &input, view.name(view.output(self.layer)?))?;
+        let (weight, output) = (view.name(self.dense.weight), view.name(view.output(self.layer)?));
+        emit.conv(node.name(), weight, &kernel, &Geometry::pointwise(0), &input, output);
         Some(emit.edits)
     }
 
@@ -154,7 +155,7 @@ impl Flattened {
     }
 
     fn kernel(&self, cx: Context<'_>) -> Option<Kernel> {
-        let kernel = self.dense.kernel(cx)?;
+        let kernel = self.dense.kernel(cx.facts, 0)?;
         let matrix = kernel.weight.into_dimensionality::<Ix2>().ok()?;
         let shift = matrix.dot(&Array1::from_vec(self.shift.clone()));
         let bias = kernel.bias.unwrap_or_else(|| vec![0.0; shift.len()]);

@@ -6,7 +6,7 @@ use crate::facts::tensor;
 use crate::graph::{EditList, Names, NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 use crate::residual::emit::{Emit, merged_site};
-use crate::residual::{Context, Reject, RejectCode};
+use crate::residual::{Context, Frame, Reject, RejectCode};
 
 use super::map::{Map, Outline};
 use super::region::Region;
@@ -121,13 +121,11 @@ impl Fold {
         let mut emit = Emit::new(names, self.dtype, axes, format!("{family}: {site}"));
         emit.edits.remove = self.removed.iter().copied().collect();
         let (input, output) = (view.name(self.region.origin), view.name(self.region.root));
-        match axes {
-            0 => {
-                emit.opset = view.opset();
-                emit.gemm(&name, &weight, &kernel, input, output)?;
-            }
-            _ => emit.conv(&name, &weight, &kernel, &map.outline.window, input, output),
+        if axes == 0 {
+            emit.frame = Frame::Rows;
+            kernel = kernel.dense()?;
         }
+        emit.conv(&name, &weight, &kernel, &map.outline.window, input, output);
         // A convolution in which a residual join was merged stays known as one.
         if let Some(merged) = self.region.terms.iter().find_map(|t| merged_site(view.node(t.node))) {
             emit.mark_merge(merged);

@@ -4,17 +4,18 @@ use crate::algebra::{Geometry, Kernel, compose};
 use crate::facts::{Fill, Padding};
 use crate::graph::{NodeId, ValueId};
 use crate::residual::pass::conv;
+use crate::residual::pass::layer::Layer;
 use crate::residual::shortcut::{self, LinearStep};
 use crate::residual::{Context, Reject, RejectCode};
 
-use super::dense::Dense;
+use super::dense;
 use super::map::Outline;
 
 /// Where the weights come from, when they are asked for.
 enum Weights {
     Nothing,
     Conv(Box<conv::BranchConv>),
-    Dense(Dense),
+    Dense(Layer),
     Affine(Vec<f64>, Vec<f64>),
     Average,
     /// Moves entries along the spatial axes only: `Pad` of zeros, every n-th entry.
@@ -47,8 +48,8 @@ impl Op {
     pub fn names(&self, cx: Context<'_>, node: NodeId) -> Option<(String, String)> {
         match &self.weights {
             Weights::Conv(conv) => Some((conv.name.clone(), conv.weight_name.clone())),
-            Weights::Dense(dense) => {
-                Some((cx.view.node(node).name().to_owned(), cx.view.name(dense.weight).to_owned()))
+            Weights::Dense(layer) => {
+                Some((cx.view.node(node).name().to_owned(), cx.view.name(layer.weight).to_owned()))
             }
             _ => None,
         }
@@ -75,7 +76,7 @@ impl Op {
         match &self.weights {
             Weights::Nothing | Weights::Move => Some(Kernel::identity(channels, axes)),
             Weights::Conv(conv) => conv.kernel(cx.facts),
-            Weights::Dense(dense) => dense.kernel(cx),
+            Weights::Dense(layer) => layer.kernel(cx.facts, 0),
             Weights::Affine(scale, shift) => Some(Kernel::identity(channels, axes).then_affine(scale, shift)),
             Weights::Average => Some(compose::average(channels, &self.outline.window)),
             Weights::Select(from) => Kernel::selection(from, channels, axes),
@@ -107,7 +108,7 @@ pub fn read(cx: Context<'_>, value: ValueId) -> Option<Found> {
     let op = match cx.view.op(node) {
         "Pad" => pad(cx, node, input),
         "Conv" => Err(conv::branch_conv(cx, node).err()?),
-        "Gemm" | "MatMul" => Dense::read(cx, node)?.map(dense),
+        "Gemm" | "MatMul" => dense::read(cx, node)?.map(|layer| dense(cx, layer)),
         "AveragePool" => {
             let reason = "near a border the AveragePool divides by the entries inside of the image alone \
                           (count_include_pad, ceil_mode or auto_pad), so it is no convolution";
@@ -162,10 +163,10 @@ pub fn ends_activation(cx: Context<'_>, node: NodeId, x: ValueId) -> bool {
 }
 
 /// A linear layer: a convolution over no spatial axis.
-fn dense(dense: Dense) -> Op {
-    let (inputs, outputs, biased) = (dense.inputs, dense.outputs, dense.is_biased());
+fn dense(cx: Context<'_>, layer: Layer) -> Op {
+    let ((inputs, outputs), biased) = (layer.channels, layer.is_biased(cx.facts));
     let outline = Outline { inputs, outputs, group: 1, window: Geometry::pointwise(0), biased };
-    Op { outline, weights: Weights::Dense(dense) }
+    Op { outline, weights: Weights::Dense(layer) }
 }
 
 /// A `Pad` along the spatial axes: a window of one entry with padding (ONNX `Pad`, all opsets).

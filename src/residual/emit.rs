@@ -166,24 +166,6 @@ impl<'a> Emit<'a> {
         self.node("Conv", name, &inputs, output, attributes);
     }
 
-    /// Adds a linear layer with the weights `[out, in]` of `kernel`. `None` when they are grouped.
-    pub fn gemm(&mut self, name: &str, weight: &str, kernel: &Kernel, input: &str, output: &str) -> Option<()> {
-        if kernel.group != 1 {
-            return None;
-        }
-        let w = self.constant(weight, &kernel.weight);
-        // The bias may be left out since opset 11.
-        let zeros = (self.opset < 11).then(|| vec![0.0; kernel.outputs()]);
-        let b = kernel.bias.clone().or(zeros).map(|bias| {
-            let array = ArrayD::from_shape_vec(IxDyn(&[bias.len()]), bias).unwrap_or_default();
-            self.constant(&format!("{weight}_bias"), &array)
-        });
-        let mut inputs = vec![input, &w];
-        inputs.extend(b.as_deref());
-        self.node("Gemm", name, &inputs, output, vec![int("transB", 1)]);
-        Some(())
-    }
-
     /// Takes the channels at `columns`, in that order: nothing when that is all of them, a `Slice` when they
     /// are neighbours (bounds are inputs since opset 10), a `Gather` otherwise. Returns the name that holds the result.
     pub fn take(&mut self, name: &str, input: &str, width: usize, columns: &[usize], output: Option<&str>) -> String {

@@ -14,7 +14,7 @@ use ndarray::Axis;
 use crate::algebra::{Kernel, sum};
 use crate::facts::{Interval, is_elementwise};
 use crate::graph::{NodeId, ValueId};
-use crate::linear::dense::Dense;
+use crate::linear::dense;
 use crate::residual::Context;
 use crate::residual::pass::conv::branch_conv;
 
@@ -113,7 +113,7 @@ fn kept(unread: &[Vec<bool>], units: usize, groups: usize) -> Option<Vec<usize>>
 fn weights(cx: Context<'_>, node: NodeId) -> Option<Kernel> {
     match cx.view.op(node) {
         "Conv" => branch_conv(cx, node).ok()?.kernel(cx.facts),
-        _ => Dense::read(cx, node)?.ok()?.kernel(cx),
+        _ => dense::read(cx, node)?.ok()?.kernel(cx.facts, 0),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ndarray::{ArrayD, Axis};
 
 use crate::graph::{EditList, Names, NodeId, ValueId};
-use crate::linear::dense::Dense;
+use crate::linear::dense;
 use crate::onnx::tensor_proto::DataType;
 use crate::residual::Context;
 use crate::residual::emit::Emit;
@@ -114,12 +114,12 @@ impl Narrowed {
             "Conv" if reads => (slot == 1).then_some(1),
             "Conv" => (slot == 1 || slot == 2).then_some(0),
             "Gemm" | "MatMul" => {
-                let dense = Dense::read(cx, node)?.ok()?;
+                let layer = dense::read(cx, node)?.ok()?;
                 match slot {
-                    1 if reads => Some(1 - dense.output_axis),
-                    1 => Some(dense.output_axis),
+                    1 if reads => Some(1 - layer.output_axis()),
+                    1 => Some(layer.output_axis()),
                     // One value for all stays; else the channels stand on the last axis.
-                    2 if !reads => cx.facts.constant_shape(value)?.iter().rposition(|n| *n == dense.outputs),
+                    2 if !reads => cx.facts.constant_shape(value)?.iter().rposition(|n| *n == layer.channels.1),
                     _ => None,
                 }
             }

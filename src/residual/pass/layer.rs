@@ -25,20 +25,26 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    /// Reads `node` (ONNX `MatMul`; `Gemm` since opset 7, before which a bias did not broadcast). `None` when it is no
-    /// layer on the last axis, or when its weights are no constants.
+    /// Reads `node`, when its input is known to have as many channels as the matrix asks for.
     pub(crate) fn new(cx: Context<'_>, node: NodeId) -> Option<Self> {
+        let layer = Self::given(cx, node)?;
+        (cx.channels(cx.view.input(node, 0)?) == Some(layer.channels.0)).then_some(layer)
+    }
+
+    /// Reads `node` whatever its input is (ONNX `MatMul`; `Gemm` since opset 7, before which a bias did not broadcast). `None` when it is no
+    /// layer on the last axis, or when its weights are no constants.
+    pub(crate) fn given(cx: Context<'_>, node: NodeId) -> Option<Self> {
         let (view, op) = (cx.view, cx.view.op(node));
         let gemm = op == "Gemm" && view.attr_i(node, "transA").unwrap_or(0) == 0;
         if view.opset() < 7 || !gemm && op != "MatMul" {
             return None;
         }
-        let (input, weight) = (view.input(node, 0)?, view.input(node, 1)?);
+        let weight = view.input(node, 1)?;
         let transposed = gemm && view.attr_i(node, "transB").unwrap_or(0) != 0;
         let [rows, columns] = cx.facts.constant_shape(weight)?.try_into().ok()?;
         let channels = if transposed { (columns, rows) } else { (rows, columns) };
         let empty = channels.0 == 0 || channels.1 == 0;
-        if empty || cx.channels(input) != Some(channels.0) || !cx.facts.is_constant(weight) {
+        if empty || !cx.facts.is_constant(weight) {
             return None;
         }
         let factor = |name| if gemm { view.attr_f(node, name).map_or(1.0, f64::from) } else { 1.0 };
@@ -53,6 +59,16 @@ impl Layer {
         layer.bias_values(cx.facts).map(|_| layer)
     }
 
+    /// The axis of the matrix along which the channels out stand.
+    pub(crate) fn output_axis(&self) -> usize {
+        usize::from(!self.transposed)
+    }
+
+    /// True when it adds something.
+    pub(crate) fn is_biased(&self, facts: &Facts<'_>) -> bool {
+        self.bias_values(facts).flatten().is_some_and(|bias| bias.iter().any(|b| *b != 0.0))
+    }
+
     fn bias_values(&self, facts: &Facts<'_>) -> Option<Option<Vec<f64>>> {
         let Some(bias) = self.bias else { return Some(None) };
         let constant = facts.constant(bias)?;
@@ -63,7 +79,7 @@ impl Layer {
     }
 
     /// Weights and bias over `axes` spatial axes. `None` when they are no constants after all.
-    pub(super) fn kernel(&self, facts: &Facts<'_>, axes: usize) -> Option<Kernel> {
+    pub(crate) fn kernel(&self, facts: &Facts<'_>, axes: usize) -> Option<Kernel> {
         let matrix = facts.constant(self.weight)?.data.clone().into_dimensionality::<Ix2>().ok()?;
         let matrix = if self.transposed { matrix } else { matrix.reversed_axes() };
         Kernel::pointwise(matrix * self.alpha, self.bias_values(facts)?, axes)
