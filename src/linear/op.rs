@@ -108,7 +108,7 @@ pub fn read(cx: Context<'_>, value: ValueId) -> Option<Found> {
     let op = match cx.view.op(node) {
         "Pad" => pad(cx, node, input),
         "Conv" => Err(conv::branch_conv(cx, node).err()?),
-        "Gemm" | "MatMul" => dense::read(cx, node)?.map(|layer| dense(cx, layer)),
+        "Gemm" | "MatMul" => dense::read(cx, node)?.map(dense),
         "AveragePool" => {
             let reason = "near a border the AveragePool divides by the entries inside of the image alone \
                           (count_include_pad, ceil_mode or auto_pad), so it is no convolution";
@@ -162,10 +162,10 @@ pub fn ends_activation(cx: Context<'_>, node: NodeId, x: ValueId) -> bool {
     product.is_some_and(of_data) && uniform()
 }
 
-/// A linear layer: a convolution over no spatial axis.
-fn dense(cx: Context<'_>, layer: Layer) -> Op {
-    let ((inputs, outputs), biased) = (layer.channels, layer.is_biased(cx.facts));
-    let outline = Outline { inputs, outputs, group: 1, window: Geometry::pointwise(0), biased };
+/// A linear layer: a convolution over no spatial axis, and so without a border at which a bias would count.
+fn dense(layer: Layer) -> Op {
+    let (inputs, outputs) = layer.channels;
+    let outline = Outline { inputs, outputs, group: 1, window: Geometry::pointwise(0), biased: true };
     Op { outline, weights: Weights::Dense(layer) }
 }
 

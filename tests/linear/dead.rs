@@ -264,6 +264,48 @@ fn channels_that_a_linear_layer_does_not_read() {
     }
 }
 
+/// Convolutions with any groups, rows and columns of zeros, then a layer: whatever goes, the rest computes the same.
+#[test]
+fn random_holes_compute_the_same() {
+    let (mut narrowed, mut layers) = (0, 0);
+    for seed in 0..120 {
+        let mut b = Build::new(1000 + seed);
+        let mut width = [4, 6, 12][b.rng.below(3)];
+        let x = b.input("x", &[2, width as i64, 3, 2]);
+        let mut m = x;
+        for _ in 0..3 {
+            let outputs = [4, 6, 12][b.rng.below(3)];
+            let groups: Vec<usize> = (1..=width).filter(|g| width % g == 0 && outputs % g == 0).collect();
+            let group = groups[b.rng.below(groups.len())];
+            let mut some = |n: usize| (0..n).filter(|_| b.rng.below(3) == 0).collect::<Vec<_>>();
+            let (rows, columns) = (some(outputs), some(width / group));
+            let w = holes(&mut b, [outputs, width / group, 3, 3], &rows, &columns);
+            m = b.conv_with(&[&m, &w], &conv(width, outputs, 3).group(group));
+            width = outputs;
+            m = match b.rng.below(4) {
+                0 => b.relu(&m),
+                1 => layer_scale(&mut b, &m, width),
+                2 => b.node("MaxPool", &[&m], vec![ints("kernel_shape", &[1, 1])]),
+                _ => m,
+            };
+        }
+        let m = b.node("Flatten", &[&m], vec![]);
+        let columns: Vec<usize> = (0..width * 6).filter(|i| i / 6 % 3 == 0 || b.rng.below(8) == 0).collect();
+        let w = holes(&mut b, [3, width * 6, 1, 1], &[], &columns);
+        b.graph.initializer.last_mut().unwrap().dims.truncate(2);
+        let c = b.random(&[3], 1.0);
+        let y = b.node("Gemm", &[&m, &w, &c], vec![int("transB", 1)]);
+        let model = finish(b, &y);
+        let (after, _) = rewrite(&model, &dead());
+        let (before, now) = (widths(&model), widths(&after));
+        narrowed += usize::from(now != before);
+        layers += usize::from(now.last() != before.last());
+        let far = distance(&model, &after);
+        assert!(far <= ROUNDING, "{far:e} {seed}\n{}", onnx_rm::graph::dump(&model));
+    }
+    assert!(narrowed > 80 && layers > 60, "{narrowed} narrowed, {layers} with their layer");
+}
+
 #[test]
 fn features_of_a_linear_layer_that_are_zero() {
     for bias in [vec![6], vec![1, 6], vec![1], vec![]] {

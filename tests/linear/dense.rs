@@ -244,6 +244,23 @@ fn a_product_of_two_tensors_of_data_is_no_layer() {
     assert!(outcome.sites.is_empty(), "{:?}", outcome.sites);
 }
 
+/// Over more axes layers stay as they are, and are not even looked at.
+#[test]
+fn layers_of_tokens_are_no_sites() {
+    for features in [4, 5] {
+        let mut b = Build::new(96);
+        let x = b.input("x", &[2, 4, features as i64]);
+        let (v, w) = (b.random(&[features, 4], 0.5), b.random(&[features, 4], 0.5));
+        let p = b.node("MatMul", &[&x, &v], vec![]);
+        let q = b.node("MatMul", &[&x, &w], vec![]);
+        let y = b.add(&p, &q);
+        let model = finish(b, &y);
+        let (after, outcome) = rewrite(&model, &linear());
+        assert_eq!(after, model);
+        assert!(outcome.sites.is_empty(), "{:?}", outcome.sites);
+    }
+}
+
 /// The layer says how many features its input has.
 #[test]
 fn a_layer_on_a_tensor_of_unknown_size() {

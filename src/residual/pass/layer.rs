@@ -64,11 +64,6 @@ impl Layer {
         usize::from(!self.transposed)
     }
 
-    /// True when it adds something.
-    pub(crate) fn is_biased(&self, facts: &Facts<'_>) -> bool {
-        self.bias_values(facts).flatten().is_some_and(|bias| bias.iter().any(|b| *b != 0.0))
-    }
-
     fn bias_values(&self, facts: &Facts<'_>) -> Option<Option<Vec<f64>>> {
         let Some(bias) = self.bias else { return Some(None) };
         let constant = facts.constant(bias)?;
