@@ -76,9 +76,20 @@ pub fn save(model: &Model, path: impl AsRef<Path>) -> Result<(), SaveError> {
     io::save(model, path.as_ref())
 }
 
+/// What becomes of a model that agrees with the original in float64, where rounding decides what the original computes in
+/// its own type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unstable {
+    /// It is not written: in that type its answers are other ones.
+    Keep,
+    /// It is written all the same.
+    Accept,
+}
+
 /// [`save`], but only when the files compute what they should: `compare` looks at the model that is written already, but
 /// has not got its name yet. When it finds a difference, or no evidence, nothing is written and an existing file at
-/// `path` is untouched. Without `compare` the model is written as it is; one that was not edited needs no comparison.
+/// `path` is untouched. The same goes for a model that is [unstable](VerifyReport::is_unstable), unless `unstable` accepts
+/// such models. Without `compare` the model is written as it is; one that was not edited needs no comparison.
 ///
 /// # Errors
 /// Those of [`save`] and of `compare`.
@@ -86,6 +97,7 @@ pub fn save_when_equal<E: From<SaveError>>(
     model: &Model,
     path: impl AsRef<Path>,
     compare: Option<impl FnOnce(&Path) -> Result<VerifyReport, E>>,
+    unstable: Unstable,
 ) -> Result<Verification, E> {
     let staged = io::stage(model, path.as_ref())?;
     let verification = match compare {
@@ -95,6 +107,9 @@ pub fn save_when_equal<E: From<SaveError>>(
             let report = compare(&staged.path())?;
             if !report.is_equal() {
                 return Ok(Verification::Failed(report));
+            }
+            if report.is_unstable() && unstable == Unstable::Keep {
+                return Ok(Verification::Unstable(report));
             }
             Verification::Passed(report)
         }

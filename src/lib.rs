@@ -60,7 +60,7 @@ pub mod verify;
 
 #[cfg(feature = "verify")]
 pub use api::verify;
-pub use api::{inspect, load, rewrite, save, save_when_equal};
+pub use api::{Unstable, inspect, load, rewrite, save, save_when_equal};
 pub use engine::EngineError;
 pub use io::{LoadError, LoadOptions, Model, SaveError};
 pub use plan::options::{ActivationForm, Downsample, Families, FusePointwise, Options, Selector, Target};

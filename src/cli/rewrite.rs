@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::api::save_when_equal;
+use crate::api::{Unstable, save, save_when_equal};
 use crate::engine;
 use crate::io::Model;
-use crate::report::{Report, SCHEMA_VERSION, Verification};
+use crate::report::{RejectReport, Report, SCHEMA_VERSION, Verification};
+use crate::verify::VerifyReport;
 
+use crate::residual::RejectCode;
 use super::{Bar, Failure, Feeding, Planning, Reading, Talking, Verdict, print, say};
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -32,6 +34,9 @@ pub(super) struct Arguments {
     /// Write without running the models; the report says so
     #[arg(long)]
     no_verify: bool,
+    /// Also rewrite a model whose own result is mostly rounding error, when both agree in float64
+    #[arg(long)]
+    accept_unstable: bool,
     #[command(flatten)]
     feeding: Feeding,
     /// Exit with 1, and write nothing, when no join could be removed
@@ -93,12 +98,34 @@ fn finding(report: &Report) -> String {
 
 fn write(arguments: &Arguments, model: &Model, report: &mut Report, bar: &Bar) -> Result<Verdict, Failure> {
     let compare = |staged: &Path| super::verify::compare(&arguments.input, staged, &arguments.feeding, bar);
-    let verification = save_when_equal(model, &arguments.output, (!arguments.no_verify).then_some(compare))?;
-    let fails = matches!(verification, Verification::Failed(_));
-    report.verification = Some(verification);
-    if fails {
-        return Ok(Verdict::Finding);
+    let compare = (!arguments.no_verify).then_some(compare);
+    let unstable = if arguments.accept_unstable { Unstable::Accept } else { Unstable::Keep };
+    let verification = report.verification.insert(save_when_equal(model, &arguments.output, compare, unstable)?);
+    match verification {
+        Verification::Failed(_) => return Ok(Verdict::Finding),
+        Verification::Unstable(found) => {
+            report.outcome.undo(&unstable_reject(found));
+            if arguments.require {
+                return Ok(Verdict::Finding);
+            }
+            save(&arguments.reading.load(&arguments.input)?, &arguments.output)?;
+        }
+        Verification::Passed(_) | Verification::Off | Verification::Unchanged => {}
     }
     report.output = Some(arguments.output.display().to_string());
     Ok(Verdict::Done)
+}
+
+/// Why nothing of a model stays rewritten whose answers a sum in another order changes.
+fn unstable_reject(found: &VerifyReport) -> RejectReport {
+    RejectReport {
+        code: RejectCode::Unstable.as_str().to_owned(),
+        reason: format!(
+            "rounding decides what this model computes in {}: {}",
+            found.arithmetic.element_type,
+            found.arithmetic.float64_because.as_deref().unwrap_or_default()
+        ),
+        hint: "--accept-unstable rewrites it all the same: both agree in float64".to_owned(),
+        ..RejectReport::default()
+    }
 }

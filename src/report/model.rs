@@ -126,6 +126,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Nothing of it was written after all: every site stays, for the reason of `reject`.
+    pub fn undo(&mut self, reject: &RejectReport) {
+        for site in &mut self.sites {
+            if !matches!(site.status, SiteStatus::Kept(_)) {
+                site.status = SiteStatus::Kept(reject.clone());
+            }
+        }
+        self.after = self.before.clone();
+        self.stop = StopReason::NothingToDo;
+    }
+
     /// The joins that were removed, or could be.
     pub fn removed(&self) -> impl Iterator<Item = (&SiteReport, &Change)> {
         self.sites.iter().filter_map(|s| match &s.status {
@@ -151,6 +162,8 @@ pub enum Verification {
     Passed(crate::verify::VerifyReport),
     /// They differ, or nothing could be concluded: nothing was written.
     Failed(crate::verify::VerifyReport),
+    /// They agree in float64, but rounding decides what the original computes in its own type: it was left as it is.
+    Unstable(crate::verify::VerifyReport),
     /// Turned off by `--no-verify`.
     Off,
     /// The output is the input, byte for byte.

@@ -14,6 +14,7 @@ impl fmt::Display for Report {
         match &self.verification {
             Some(Verification::Passed(report)) => writeln!(f, "verified: {report}"),
             Some(Verification::Failed(report)) => writeln!(f, "NOT verified: {report}"),
+            Some(Verification::Unstable(report)) => writeln!(f, "left as it is: {report}"),
             Some(Verification::Off) => writeln!(f, "not verified (--no-verify)"),
             Some(Verification::Unchanged) => writeln!(f, "unchanged: the output is the input, byte for byte"),
             None => Ok(()),

@@ -33,6 +33,8 @@ pub enum RejectCode {
     Dearer,
     /// A tensor that would go is read by something else.
     ReadElsewhere,
+    /// The model's own result is mostly rounding error, so that a sum in another order is another answer.
+    Unstable,
 }
 
 impl RejectCode {
@@ -54,6 +56,7 @@ impl RejectCode {
             Self::Border => "border",
             Self::Dearer => "dearer",
             Self::ReadElsewhere => "read-elsewhere",
+            Self::Unstable => "unstable",
         }
     }
 }

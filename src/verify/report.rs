@@ -75,6 +75,9 @@ pub struct Arithmetic {
     /// Why both were evaluated in float64 instead, when they were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub float64_because: Option<String>,
+    /// True when that is because the original's own result is mostly rounding error: in its own type any other order of
+    /// a sum gives another answer.
+    pub unstable: bool,
 }
 
 /// A graph input as it was fed.
@@ -132,6 +135,12 @@ impl VerifyReport {
     #[must_use]
     pub fn is_equal(&self) -> bool {
         self.status == Status::Equal
+    }
+
+    /// True when the models agree in float64 only, since rounding decides what the original computes in its own type.
+    #[must_use]
+    pub fn is_unstable(&self) -> bool {
+        self.arithmetic.unstable
     }
 }
 

@@ -9,8 +9,8 @@ use onnx_rm::onnx::{ModelProto, NodeProto, StringStringEntryProto};
 use prost::Message;
 use serde_json::Value;
 
-use super::common::residual_block;
-use super::{edit, net, nodes, weight};
+use super::common::{Build, conv, residual_block};
+use super::{amplified, edit, net, nodes, weight};
 
 struct Folder(tempfile::TempDir);
 
@@ -137,6 +137,37 @@ fn a_failed_verification_writes_nothing() {
     let (code, _, stderr) = folder.run(&["rewrite", "a.onnx", "new.onnx", "--no-verify"]);
     assert_eq!((code, folder.path("new.onnx").exists()), (Some(0), true));
     assert!(stderr.contains("not verified (--no-verify)"), "{stderr}");
+}
+
+#[test]
+fn a_model_that_is_mostly_rounding_error_is_left_as_it_is() {
+    let mut b = Build::new(1);
+    let x = b.input("x", &[1, 4, 8, 8]);
+    let y = b.conv(&x, &conv(4, 4, 3));
+    let y = b.relu(&y);
+    let y = b.conv(&y, &conv(4, 4, 3));
+    let y = b.add(&y, &x);
+    let y = amplified(&mut b, &y, 3.99);
+    b.output(&y);
+    let folder = Folder::new(&[("a.onnx", &b.model())]);
+    let read = |name: &str| fs::read(folder.path(name)).unwrap();
+
+    let (code, _, stderr) = folder.run(&["rewrite", "a.onnx", "kept.onnx"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("0 of 1 joins removed") && stderr.contains("  unstable\n"), "{stderr}");
+    assert!(stderr.contains("left as it is: equal") && stderr.contains("hint: --accept-unstable"), "{stderr}");
+    assert_eq!(read("kept.onnx"), read("a.onnx"));
+    let (code, stdout, _) = folder.run(&["rewrite", "a.onnx", "a.onnx", "--json"]);
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &report["verification"]["result"]), (Some(0), &"unstable".into()));
+    assert_eq!((&report["sites"][0]["code"], &report["after"]), (&"unstable".into(), &report["before"]));
+    assert_eq!(folder.run(&["rewrite", "a.onnx", "none.onnx", "--require"]).0, Some(1));
+    assert!(!folder.path("none.onnx").exists());
+
+    let (code, _, stderr) = folder.run(&["rewrite", "a.onnx", "chain.onnx", "--accept-unstable"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains("1 of 1 joins removed") && stderr.contains("verified: equal"), "{stderr}");
+    assert_ne!(read("chain.onnx"), read("a.onnx"));
 }
 
 /// `model` with its larger weights in `name`, which is written into `folder`.

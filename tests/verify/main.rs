@@ -49,6 +49,19 @@ fn weight(model: &mut ModelProto, node: usize, slot: usize) -> &mut TensorProto 
     graph.initializer.iter_mut().find(|t| t.name() == name).unwrap()
 }
 
+/// Thirty steps of the logistic map: each squares and shifts into another digit, so what is left of float32 after
+/// twelve is noise.
+fn amplified(b: &mut common::Build, x: &str, scale: f64) -> String {
+    let mut y = b.node("Sigmoid", &[x], vec![]);
+    for _ in 0..30 {
+        let (one, scale) = (b.floats(&[], vec![1.0]), b.floats(&[], vec![scale]));
+        let rest = b.node("Sub", &[&one, &y], vec![]);
+        let product = b.node("Mul", &[&y, &rest], vec![]);
+        y = b.node("Mul", &[&product, &scale], vec![]);
+    }
+    y
+}
+
 fn edit(tensor: &mut TensorProto, f: impl Fn(&mut ArrayD<f64>)) {
     let mut values = tensor::read_f64(tensor).unwrap();
     f(&mut values);

@@ -110,7 +110,7 @@ fn report(status: Status, message: String, precision: Precision, options: &Verif
         status,
         message,
         coverage: Coverage::Whole,
-        arithmetic: Arithmetic { element_type: precision.name().to_owned(), float64_because: None },
+        arithmetic: Arithmetic { element_type: precision.name().to_owned(), float64_because: None, unstable: false },
         outputs: Vec::new(),
         inputs: Vec::new(),
         kinds: Vec::new(),
@@ -126,11 +126,13 @@ fn judge(ran: Ran<'_>, job: &Job<'_>) -> VerifyReport {
         None => Tolerance::run(job.precision),
     };
     let mut outputs = runs.map_or_else(Vec::new, |runs| measure(&pair, &runs, tolerance));
+    let mut unstable = false;
     if let Some(reason) = amplifies(&outputs, tolerance)
         && let Ok(runs) = session::float64(&pair, job.observer)
     {
         outputs = measure(&pair, &runs, Tolerance::rounding(job.precision));
         float64_because = Some(reason);
+        unstable = true;
     }
     let (status, message) = verdict(&outputs);
     let mut report = report(status, message, job.precision, job.options);
@@ -143,6 +145,7 @@ fn judge(ran: Ran<'_>, job: &Job<'_>) -> VerifyReport {
         report.coverage = Coverage::Regions { tensors: outputs.iter().map(|o| o.name.clone()).collect(), reason };
     }
     report.arithmetic.float64_because = float64_because;
+    report.arithmetic.unstable = unstable;
     report.outputs = outputs;
     report.kinds = pair.cases.iter().map(|c| c.name.clone()).collect();
     report.inputs = pair.inputs;
