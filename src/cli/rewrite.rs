@@ -10,8 +10,8 @@ use crate::io::Model;
 use crate::report::{RejectReport, Report, SCHEMA_VERSION, Verification};
 use crate::verify::VerifyReport;
 
-use crate::residual::RejectCode;
 use super::{Bar, Failure, Feeding, Planning, Reading, Talking, Verdict, print, say};
+use crate::residual::RejectCode;
 
 pub(super) const EXAMPLES: &str = "Examples:
   onnx-rm rewrite resnet50.onnx chain.onnx

@@ -14,13 +14,13 @@ mod shape;
 mod slice;
 pub mod tensor;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use ndarray::ArrayD;
 
-use crate::graph::{GraphView, NodeId, ValueId};
+use crate::graph::{Dominators, GraphView, NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 use crate::onnx::{ValueInfoProto, tensor_shape_proto, type_proto};
 
@@ -74,6 +74,7 @@ pub struct Facts<'a> {
     view: &'a GraphView<'a>,
     table: Table,
     constants: RefCell<HashMap<ValueId, Option<Rc<Constant>>>>,
+    dominators: OnceCell<Dominators>,
 }
 
 /// The eager part, indexed by value.
@@ -105,7 +106,7 @@ impl<'a> Facts<'a> {
             interval: vec![Interval::ANY; count],
             channel_intervals: vec![None; count],
         };
-        let mut facts = Self { view, table, constants: RefCell::default() };
+        let mut facts = Self { view, table, constants: RefCell::default(), dominators: OnceCell::new() };
         facts.read_inputs();
         for node in view.nodes() {
             facts.read_node(node);
@@ -232,6 +233,12 @@ impl<'a> Facts<'a> {
     #[must_use]
     pub fn is_data(&self, value: ValueId) -> bool {
         self.table.is_data[value.0 as usize]
+    }
+
+    /// Where the ways from the graph's inputs to `a` and to `b` meet last: see [`Dominators::meet`].
+    #[must_use]
+    pub fn meet(&self, a: ValueId, b: ValueId) -> Option<ValueId> {
+        self.dominators.get_or_init(|| Dominators::new(self.view, |v| self.is_data(v))).meet(a, b)
     }
 
     /// Element type.

@@ -5,6 +5,7 @@
 
 mod apply;
 mod clean;
+mod dominators;
 mod dump;
 mod edit;
 mod ids;
@@ -15,6 +16,7 @@ mod view;
 
 pub use apply::{ApplyError, PROVENANCE_KEY, apply};
 pub use clean::clean;
+pub use dominators::Dominators;
 pub use dump::dump;
 pub use edit::{EditList, Names};
 pub use ids::{NodeId, Use, ValueId};

@@ -121,7 +121,7 @@ fn read_branch(cx: Context<'_>, join: NodeId, branch: ValueId, shortcut: Shortcu
     let mut search = Search::new(cx, &origins);
     search.run(branch);
     let Some(steps) = search.path(branch) else {
-        return Err(search.explain(&shortcut));
+        return Err(search.explain(branch, &shortcut));
     };
     let fork = steps.first().map_or(branch, |s| s.reading.input);
     let origin = origins.get(&fork).copied().unwrap_or(0);
@@ -247,7 +247,7 @@ impl<'a, 'b> Search<'a, 'b> {
     }
 
     /// Why no way was found: the operator that the branch could not pass, or the one that ended the shortcut.
-    fn explain(self, shortcut: &Shortcut) -> Reject {
+    fn explain(self, branch: ValueId, shortcut: &Shortcut) -> Reject {
         if let Some(reject) = self.reject {
             return reject;
         }
@@ -256,8 +256,10 @@ impl<'a, 'b> Search<'a, 'b> {
         match last.and_then(|v| view.def(v)) {
             Some(node) => {
                 let op = view.op(node);
+                let source = last.and_then(|v| self.cx.facts.meet(branch, v)).map(|v| view.name(v));
+                let source = source.map_or_else(String::new, |name| format!("; both come from '{name}'"));
                 let reason = format!(
-                    "the two sides never meet: neither is linear back to a common tensor (this side ends at a {op})"
+                    "the two sides never meet: neither is linear back to a common tensor (this side ends at a {op}{source})"
                 );
                 Reject::at(view, node, RejectCode::ShortcutNotLinear, reason)
             }
