@@ -308,6 +308,16 @@ fn report(cx: Context<'_>, family: Family, node: NodeId, status: SiteStatus) -> 
     SiteReport { join: cx.view.node(node).name().to_owned(), tensor, kind: family.name().to_owned(), status }
 }
 
+/// Says that everything stays after all, since rounding decides what the model computes: `reason` has the figure.
+pub fn leave_unstable(outcome: &mut Outcome, reason: String, hint: &str) {
+    outcome.undo(&RejectReport {
+        code: RejectCode::Unstable.as_str().to_owned(),
+        reason,
+        hint: hint.to_owned(),
+        ..RejectReport::default()
+    });
+}
+
 fn refusal(reject: &Reject) -> RejectReport {
     RejectReport {
         code: reject.code.as_str().to_owned(),

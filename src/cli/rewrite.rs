@@ -7,11 +7,9 @@ use clap::Args;
 use crate::api::{Unstable, save, save_when_equal};
 use crate::engine;
 use crate::io::Model;
-use crate::report::{RejectReport, Report, SCHEMA_VERSION, Verification};
-use crate::verify::VerifyReport;
+use crate::report::{Report, SCHEMA_VERSION, Verification};
 
 use super::{Bar, Failure, Feeding, Planning, Reading, Talking, Verdict, print, say};
-use crate::residual::RejectCode;
 
 pub(super) const EXAMPLES: &str = "Examples:
   onnx-rm rewrite resnet50.onnx chain.onnx
@@ -104,7 +102,15 @@ fn write(arguments: &Arguments, model: &Model, report: &mut Report, bar: &Bar) -
     match verification {
         Verification::Failed(_) => return Ok(Verdict::Finding),
         Verification::Unstable(found) => {
-            report.outcome.undo(&unstable_reject(found));
+            engine::leave_unstable(
+                &mut report.outcome,
+                format!(
+                    "rounding decides what this model computes in {}: {}",
+                    found.arithmetic.element_type,
+                    found.arithmetic.float64_because.as_deref().unwrap_or_default()
+                ),
+                "--accept-unstable rewrites it all the same: both agree in float64",
+            );
             if arguments.require {
                 return Ok(Verdict::Finding);
             }
@@ -114,18 +120,4 @@ fn write(arguments: &Arguments, model: &Model, report: &mut Report, bar: &Bar) -
     }
     report.output = Some(arguments.output.display().to_string());
     Ok(Verdict::Done)
-}
-
-/// Why nothing of a model stays rewritten whose answers a sum in another order changes.
-fn unstable_reject(found: &VerifyReport) -> RejectReport {
-    RejectReport {
-        code: RejectCode::Unstable.as_str().to_owned(),
-        reason: format!(
-            "rounding decides what this model computes in {}: {}",
-            found.arithmetic.element_type,
-            found.arithmetic.float64_because.as_deref().unwrap_or_default()
-        ),
-        hint: "--accept-unstable rewrites it all the same: both agree in float64".to_owned(),
-        ..RejectReport::default()
-    }
 }
