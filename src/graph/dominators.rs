@@ -88,6 +88,8 @@ impl Dominators {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::Dominators;
     use crate::graph::GraphView;
     use crate::graph::testing::{model, node};

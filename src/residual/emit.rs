@@ -110,13 +110,12 @@ impl<'a> Emit<'a> {
         name
     }
 
-    /// Adds a boolean mask shaped `[C, 1, ...]` that is true where `layout` has nothing of the body. Channels of zeros
-    /// are among them: a function that is infinite at 0 would make NaNs of the weights 0 that read them.
-    pub fn mask(&mut self, hint: &str, layout: &[Slot]) -> String {
+    /// Adds a boolean mask shaped `[C, 1, ...]`.
+    pub fn mask(&mut self, hint: &str, values: impl Iterator<Item = bool>) -> String {
         let name = self.fresh(hint);
+        let raw: Vec<u8> = values.map(u8::from).collect();
         let mut dims = vec![1; self.axes + 1];
-        dims[0] = layout.len() as i64;
-        let raw: Vec<u8> = layout.iter().map(|s| u8::from(s.body.is_none())).collect();
+        dims[0] = raw.len() as i64;
         self.edits.add_initializers.push(TensorProto {
             name: Some(name.clone()),
             dims,

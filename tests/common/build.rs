@@ -167,6 +167,18 @@ impl Build {
         name
     }
 
+    pub fn bools(&mut self, shape: &[i64], values: &[u8]) -> String {
+        let name = self.fresh("mask");
+        self.graph.initializer.push(TensorProto {
+            name: Some(name.clone()),
+            dims: shape.to_vec(),
+            data_type: Some(DataType::Bool as i32),
+            raw_data: Some(values.to_vec().into()),
+            ..TensorProto::default()
+        });
+        name
+    }
+
     pub fn node(&mut self, op: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> String {
         self.nodes(op, inputs, 1, attributes).remove(0)
     }

@@ -15,7 +15,7 @@ mod wrong;
 use blocks::stays;
 use common::*;
 use onnx_rm::onnx::ModelProto;
-use onnx_rm::plan::options::{ActivationForm, Options};
+use onnx_rm::plan::options::Options;
 use onnx_rm::report::{RejectReport, SiteStatus};
 
 fn options() -> Options {
@@ -26,19 +26,11 @@ fn options() -> Options {
 fn complaint(name: &str, model: &ModelProto, expected: &Expected, options: &Options) -> Option<String> {
     let (after, outcome) = rewrite(model, options);
     let kept: Vec<_> = outcome.sites.iter().filter(|s| matches!(s.status, SiteStatus::Kept(_))).collect();
-    if joins(&outcome) != stays(name) + blocked(name, options) {
+    if joins(&outcome) != stays(name) {
         return Some(format!("{name} {options:?}: {} joins are left: {kept:?}", joins(&outcome)));
     }
     let d = expected.distance(&after);
     (d >= ROUNDING).then(|| format!("{name} {options:?}: differs by {d}\n{}", onnx_rm::graph::dump(&after)))
-}
-
-/// Joins around a branch that are left because what passed the activations on it is not read again: masks of a
-/// channel's own.
-fn blocked(name: &str, options: &Options) -> usize {
-    let nested =
-        ["three nested joins", "a chain of three and a skip around it", "layers inside and around"].contains(&name);
-    usize::from(nested && options.activation == ActivationForm::Select)
 }
 
 fn assert_removed(name: &str, model: &ModelProto, options: &Options) {

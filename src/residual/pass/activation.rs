@@ -13,7 +13,7 @@ use crate::residual::reject::{Reject, RejectCode};
 
 use super::{
     Arrival, Context, Form, Found, Pass, Reading, Step, affine::per_channel, allowed, data_inputs, found,
-    prefers_bounds,
+    prefers_bounds, unstacked,
 };
 
 enum Kind {
@@ -67,6 +67,17 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     found(Reading::one(cx, node, slot, Step::Pass(Box::new(Activation { node, slot, kind, uniform: op != "PRelu" }))))
 }
 
+/// `max(x, slope * x)` with a slope for each channel, which `node` computes.
+pub(super) fn slope(node: NodeId, slopes: Vec<f64>) -> Step {
+    Step::Pass(Box::new(Activation { node, slot: 0, kind: Kind::Slope(slopes), uniform: false }))
+}
+
+/// Where `Where` passes `x` on: at everything that is not the body's. Channels of zeros are among them: a function that is
+/// infinite at 0 would make NaNs of the weights 0 that read them.
+pub(super) fn spared(lin: &[Slot]) -> impl Iterator<Item = bool> {
+    lin.iter().map(|s| s.body.is_none())
+}
+
 fn scalar_bound(cx: Context<'_>, node: NodeId, op: &str) -> Option<(Kind, usize)> {
     let inputs = cx.view.inputs(node);
     if inputs.len() != 2 {
@@ -91,11 +102,11 @@ fn bounded(lo: f64, hi: f64) -> Option<Kind> {
 }
 
 impl Pass for Activation {
-    fn form(&self, cx: Context<'_>, Arrival { carried, stacked, alone, .. }: Arrival) -> Result<Form, Reject> {
-        if stacked && matches!(self.kind, Kind::Slope(_)) {
-            let reason = "its slopes would have to differ between maps that are stacked";
-            return Err(Reject::at(cx.view, self.node, RejectCode::CannotPass, reason));
+    fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
+        if matches!(self.kind, Kind::Slope(_)) {
+            unstacked(cx, self.node, arrival, "its slopes")?;
         }
+        let Arrival { carried, stacked, alone, .. } = arrival;
         // Maps that are stacked hold zeros beside what one of them carries.
         let carried = if stacked { carried.hull(Interval::new(0.0, 0.0)) } else { carried };
         let identity = match &self.kind {
@@ -103,9 +114,9 @@ impl Pass for Activation {
             Kind::Bounds(lo, hi) => carried.lo >= *lo && carried.hi <= *hi,
             Kind::Odd | Kind::Other => false,
         };
-        if identity {
-            // PRelu keeps its slopes a channel, so it needs new ones for the carried channels.
-            return Ok(if cx.view.op(self.node) == "PRelu" { Form::Prelu } else { Form::Unchanged });
+        // Slopes of a channel's own need new ones for the carried channels.
+        if identity && self.uniform {
+            return Ok(Form::Unchanged);
         }
         if alone && cx.options.activation == ActivationForm::Pair && self.pair_scale().is_some() {
             return Ok(Form::Pair);
@@ -187,7 +198,7 @@ impl Pass for Activation {
                     Kind::Slope(slopes) if !self.uniform => sloped(emit, &name, slopes, input, lin, &computed),
                     _ => self.copy(cx, emit, input, &computed),
                 }
-                let mask = emit.mask(&format!("{name}_mask"), lin);
+                let mask = emit.mask(&format!("{name}_mask"), spared(lin));
                 emit.node("Where", &format!("{name}_select"), &[&mask, input, &computed], output, Vec::new());
             }
             _ => self.copy(cx, emit, input, output),

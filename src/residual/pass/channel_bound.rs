@@ -5,9 +5,9 @@ use crate::algebra::Slot;
 use crate::facts::tensor::largest;
 use crate::graph::{NodeId, ValueId};
 use crate::residual::emit::Emit;
-use crate::residual::reject::{Reject, RejectCode};
+use crate::residual::reject::Reject;
 
-use super::{Arrival, Context, Form, Found, Pass, Reading, Step, affine::per_channel, found};
+use super::{Arrival, Context, Form, Found, Pass, Reading, Step, affine::per_channel, found, unstacked};
 
 struct ChannelBound {
     node: NodeId,
@@ -32,11 +32,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
 
 impl Pass for ChannelBound {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
-        if !arrival.stacked {
-            return Ok(Form::Bounds);
-        }
-        let reason = "its bounds would have to differ between maps that are stacked";
-        Err(Reject::at(cx.view, self.node, RejectCode::CannotPass, reason))
+        unstacked(cx, self.node, arrival, "its bounds").map(|()| Form::Bounds)
     }
 
     fn is_activation(&self) -> bool {

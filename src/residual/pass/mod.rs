@@ -11,6 +11,8 @@ pub(crate) mod channels;
 pub(crate) mod conv;
 mod crop;
 pub(crate) mod layer;
+mod leak;
+mod masked;
 pub(crate) mod pad;
 mod per_pixel;
 mod product;
@@ -207,12 +209,14 @@ type Reader = fn(Context<'_>, NodeId, ValueId) -> Found;
 const READERS: &[Reader] = &[
     conv::read,
     layer::read,
+    leak::read,
     written::read,
     per_pixel::read,
     rows::read,
     shuffle::read,
     affine::read,
     activation::read,
+    masked::read,
     channel_bound::read,
     stack::read,
     channels::read,
@@ -318,6 +322,15 @@ pub(crate) fn data_inputs(cx: Context<'_>, node: NodeId) -> Vec<ValueId> {
     let mut seen = std::collections::BTreeSet::new();
     inputs.retain(|v| seen.insert(*v));
     inputs
+}
+
+/// Refuses maps that are stacked, between which `what` would have to differ.
+fn unstacked(cx: Context<'_>, node: NodeId, arrival: Arrival, what: &str) -> Result<(), Reject> {
+    if !arrival.stacked {
+        return Ok(());
+    }
+    let reason = format!("{what} would have to differ between maps that are stacked");
+    Err(Reject::at(cx.view, node, RejectCode::CannotPass, reason))
 }
 
 /// [`Form::Moved`] for what acts on channels, as long as no maps are stacked.

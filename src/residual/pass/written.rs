@@ -15,7 +15,7 @@ use crate::plan::options::ActivationForm;
 use crate::residual::emit::Emit;
 use crate::residual::reject::{Reject, RejectCode};
 
-use super::{Arrival, Context, Form, Found, Pass, Reading, Step, allowed, found};
+use super::{Arrival, Context, Form, Found, Pass, Reading, Step, activation::spared, allowed, found};
 
 /// Most nodes of one written-out function.
 const MOST: usize = 24;
@@ -249,7 +249,7 @@ impl Pass for Written {
         }
         if let (Form::Select, Some(value)) = (form, last.and_then(|n| cx.view.output(n))) {
             let site = cx.view.name(value).to_owned();
-            let mask = emit.mask(&format!("{site}_mask"), lin);
+            let mask = emit.mask(&format!("{site}_mask"), spared(lin));
             let computed = names.get(&value).cloned().unwrap_or_default();
             emit.node("Where", &format!("{site}_select"), &[&mask, input, &computed], output, Vec::new());
         }

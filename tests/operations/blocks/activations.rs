@@ -26,6 +26,31 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
             b.node("Clip", &[y, &lo, &hi], vec![])
         })
     }),
+    ("leaky relu written out", |b, x| {
+        basic_with(b, x, |b, y| {
+            let slope = b.scalar(0.1);
+            let scaled = b.node("Mul", &[y, &slope], vec![]);
+            b.node("Max", &[y, &scaled], vec![])
+        })
+    }),
+    ("slopes written out", |b, x| {
+        basic_with(b, x, |b, y| {
+            let slopes = b.floats(&[8, 1, 1], (0..8).map(|i| f64::from(i) / 8.0).collect());
+            let scaled = b.node("Mul", &[&slopes, y], vec![]);
+            b.node("Max", &[&scaled, y], vec![])
+        })
+    }),
+    ("masks of a channel's own", |b, x| {
+        basic_with(b, x, |b, y| {
+            let z = b.node("Elu", &[y], vec![]);
+            let mask = b.bools(&[8, 1, 1], &[0, 1, 0, 0, 1, 1, 0, 0]);
+            let y = b.node("Where", &[&mask, y, &z], vec![]);
+            let y = b.conv(&y, &conv(8, 8, 1));
+            let slopes = b.random(&[8, 1, 1], 0.5);
+            let z = b.node("PRelu", &[&y, &slopes], vec![]);
+            b.node("Where", &[&mask, &y, &z], vec![])
+        })
+    }),
     ("a power", |b, x| {
         basic_with(b, x, |b, y| {
             let two = b.floats(&[1], vec![2.0]);
