@@ -196,6 +196,38 @@ def dense_concat():
     return net(Dense(), last=16)
 
 
+class PixelGate(nn.Module):
+    """CBAM: a weight for every channel from its mean and its maximum, then one for every pixel from those of its channels."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.weights = nn.Sequential(conv(channels, 4, 1), nn.ReLU(), conv(4, channels, 1))
+        self.pixels = conv(2, 1, 7, bias=False)
+
+    def forward(self, x):
+        mean, largest = F.adaptive_avg_pool2d(x, 1), F.adaptive_max_pool2d(x, 1)
+        x = x * torch.sigmoid(self.weights(mean) + self.weights(largest))
+        both = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)
+        return x * torch.sigmoid(self.pixels(both))
+
+
+@family
+def pixel_gate():
+    """CBAM behind the last convolution; then a gate of one channel, by a 1x1 convolution, between two convolutions."""
+
+    class OneChannel(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = conv(16, 1, 1)
+
+        def forward(self, x):
+            return x * torch.sigmoid(self.weight(x))
+
+    attended = nn.Sequential(conv_bn(8, 8), nn.ReLU(), conv_bn(8, 8), PixelGate(8))
+    gated = nn.Sequential(conv_bn(8, 16, 1), nn.ReLU(), OneChannel(), conv_bn(16, 8))
+    return net(Residual(attended, after=nn.ReLU()), Residual(gated))
+
+
 class ScaledShift(nn.Module):
     """One half of the excitation scales, the other half is added to every pixel."""
 

@@ -190,6 +190,15 @@ impl<'a> Emit<'a> {
         output
     }
 
+    /// Gives the body's channels of `layout` the one channel of `input`, and every other one `fill`.
+    pub fn select(&mut self, name: &str, fill: f64, input: &str, layout: &[Slot]) -> String {
+        let mask = self.mask(&format!("{name}_mask"), layout);
+        let value = self.constant(&format!("{name}_value"), &ArrayD::from_elem(IxDyn(&[]), fill));
+        let output = self.fresh(&format!("{name}_selected"));
+        self.node("Where", name, &[&mask, &value, input], &output, Vec::new());
+        output
+    }
+
     /// Brings the body tensor `input` into `layout`, with `fill` on every other channel.
     /// Exact: a `Pad` with a constant, and a `Gather` where the order differs.
     pub fn spread(&mut self, name: &str, input: &str, layout: &[Slot], fill: f64) -> String {

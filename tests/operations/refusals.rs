@@ -89,11 +89,12 @@ const ON_THE_BRANCH: &[Case] = &[
         let y = b.node("Pad", &[&y, &pads], vec![]);
         b.add(&y, x)
     }),
-    ("a gate of one channel", "size-unknown", "Mul", |b, x| {
+    ("a map averaged over its channels", "cannot-pass", "ReduceMean", |b, x| {
+        // Spread again by a gate: what is carried would be in the mean.
         basic_with(b, x, |b, y| {
-            let g = b.conv(y, &conv(8, 1, 1));
-            let g = b.node("Sigmoid", &[&g], vec![]);
-            b.node("Mul", &[y, &g], vec![])
+            let mean = b.node("ReduceMean", &[y], vec![ints("axes", &[1])]);
+            let g = b.node("GlobalAveragePool", &[y], vec![]);
+            b.node("Mul", &[&mean, &g], vec![])
         })
     }),
     ("one map weighted in two ways", "cannot-pass", "Mul", |b, x| {
@@ -366,6 +367,13 @@ fn an_opset_that_lacks_the_operator_is_named() {
             basic_with(b, x, |b, y| {
                 let t = b.node("Exp", &[y], vec![]);
                 b.node("Mul", &[&t, y], vec![])
+            })
+        }),
+        ("a gate of one channel", 8, "Mul", |b, x| {
+            basic_with(b, x, |b, y| {
+                let g = b.conv(y, &conv(8, 1, 1));
+                let g = b.node("Sigmoid", &[&g], vec![]);
+                b.node("Mul", &[y, &g], vec![])
             })
         }),
         ("a gate", 10, "Mul", |b, x| {

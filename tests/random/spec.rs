@@ -53,6 +53,8 @@ pub enum Step {
     Scale,
     /// Squeeze and excite; with `true` it shifts as well.
     Gate(bool),
+    /// A gate of every pixel, made of the mean and the largest channel.
+    PixelGate,
     /// A product with another convolution of the same tensor.
     Product,
     /// A part of the channels goes through a convolution, the rest around it.
@@ -213,6 +215,7 @@ fn step(depth: u32) -> BoxedStrategy<Step> {
         2 => Just(Step::Norm),
         1 => Just(Step::Scale),
         1 => any::<bool>().prop_map(Step::Gate),
+        1 => Just(Step::PixelGate),
         1 => Just(Step::Product),
         1 => (1_usize..8, conv()).prop_map(|(n, c)| Step::Part(n, c)),
         1 => Just(Step::Cascade),

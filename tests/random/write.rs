@@ -146,6 +146,7 @@ impl Writer {
                 self.map("Mul", &[&x.name, &k], x.channels)
             }
             Step::Gate(shifts) => self.gate(&x, *shifts),
+            Step::PixelGate => self.pixel_gate(&x),
             Step::Product => {
                 let (p, q) = (self.plain(&x, x.channels, 1, 1), self.plain(&x, x.channels, 3, 1));
                 let q = self.b.node("Sigmoid", &[&q.name], vec![]);
@@ -286,6 +287,15 @@ impl Writer {
         }
         let shift = self.plain(&mean, x.channels, 1, 1);
         self.map("Add", &[&shift.name, &y.name], x.channels)
+    }
+
+    fn pixel_gate(&mut self, x: &Tensor) -> Tensor {
+        let over = |b: &mut Build, op: &str| b.node(op, &[&x.name], vec![ints("axes", &[1])]);
+        let (mean, largest) = (over(&mut self.b, "ReduceMean"), over(&mut self.b, "ReduceMax"));
+        let both = Tensor { name: self.b.concat(&[&mean, &largest]), channels: 2 };
+        let g = self.plain(&both, 1, 3, 1);
+        let g = self.b.node("Sigmoid", &[&g.name], vec![]);
+        self.map("Mul", &[&x.name, &g], x.channels)
     }
 
     /// Channels `from..to`.

@@ -1,6 +1,7 @@
 //! `Mul` and `Add` with a second tensor of data: gates (squeeze-excite, ECA, SiLU written out), products of
 //! two branches, broadcast sums. The other operand is extended with the neutral element on every carried
-//! channel, 1 for a product and 0 for a sum, so that carried values pass bit for bit.
+//! channel, 1 for a product and 0 for a sum, so that carried values pass bit for bit. One that all channels share, the
+//! gate of a pixel (CBAM), becomes one for each channel: itself for the body's, the neutral element for the carried.
 
 use crate::algebra::Slot;
 use crate::facts::Dim;
@@ -38,6 +39,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
                 || neutral == 0.0 && !cx.through_joins && (!gate || flat)
                 // The branch comes in by the map, not by what weights it.
                 || flat && !gate
+                || weights(cx, input, other)
             {
                 return None;
             }
@@ -55,21 +57,45 @@ fn is_flat(cx: Context<'_>, value: ValueId) -> bool {
     !positions.is_empty() && positions.iter().all(|d| *d == Dim::Known(1))
 }
 
+/// True when `value` has one channel for all of those of `whole`, and repeats along no other axis of it what it has.
+fn weights(cx: Context<'_>, value: ValueId, whole: ValueId) -> bool {
+    let (Some(a), Some(b)) = (cx.facts.shape(value), cx.facts.shape(whole)) else { return false };
+    let repeats = |a: &Dim, b: &Dim| *b == Dim::Known(1) && *a != Dim::Known(1);
+    cx.channels(value) == Some(1)
+        && cx.channels(whole).is_some_and(|c| c > 1)
+        && !a.iter().zip(b).any(|(a, b)| repeats(a, b))
+}
+
+/// The size of `value` along `axis`, when it is known.
+fn size(cx: Context<'_>, value: ValueId, axis: usize) -> Option<i64> {
+    cx.facts.shape(value)?.get(axis)?.known()
+}
+
+impl Operand {
+    /// True when the other operand has one channel for all of the body's, which stand on `axis`.
+    fn is_shared(&self, cx: Context<'_>, axis: usize) -> bool {
+        size(cx, self.other, axis) == Some(1) && size(cx, self.input, axis).is_some_and(|c| c > 1)
+    }
+}
+
 impl Pass for Operand {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
         let refuse = |code, reason: &str| Reject::at(cx.view, self.node, code, reason);
-        if cx.view.opset() < 11 {
-            let reason = "extending a gate needs opset 11 (Pad with a value)";
+        let shared = self.is_shared(cx, arrival.axis);
+        let (since, reason) = match shared {
+            true => (9, "a gate that all channels share needs opset 9 (Where)"),
+            false => (11, "extending a gate needs opset 11 (Pad with a value)"),
+        };
+        if cx.view.opset() < since {
             return Err(refuse(RejectCode::Opset, reason).hint("convert the model to a newer opset"));
         }
-        let at = |v: ValueId, axis: usize| cx.facts.shape(v).and_then(|s| s.get(axis)).and_then(Dim::known);
-        let size = |v: ValueId| at(v, arrival.axis);
-        let (maps, weights) = (at(self.input, 1), at(self.other, 1));
+        let (maps, weights) = (size(cx, self.input, 1), size(cx, self.other, 1));
         if arrival.stacked && weights != Some(1) && (weights.is_none() || weights != maps) {
             let reason = "it weights one map in several ways, so carried channels would be summed up";
             return Err(refuse(RejectCode::CannotPass, reason));
         }
-        if size(self.input).is_none() || size(self.input) != size(self.other) {
+        let (channels, gates) = (size(cx, self.input, arrival.axis), size(cx, self.other, arrival.axis));
+        if channels.is_none() || channels != gates && !shared {
             let reason = "its operands are not known to have the same channels";
             return Err(refuse(RejectCode::SizeUnknown, reason));
         }
@@ -83,7 +109,12 @@ impl Pass for Operand {
     fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, lin: &[Slot], output: &str) {
         let node = cx.view.node(self.node);
         let name = node.name().to_owned();
-        let gate = emit.spread(&format!("{name}_gate"), cx.view.name(self.other), lin, self.neutral);
+        let other = cx.view.name(self.other);
+        let gate = if self.is_shared(cx, emit.axis) {
+            emit.select(&format!("{name}_gate"), self.neutral, other, lin)
+        } else {
+            emit.spread(&format!("{name}_gate"), other, lin, self.neutral)
+        };
         let mut inputs = [input, gate.as_str()];
         if self.slot == 1 {
             inputs.swap(0, 1);

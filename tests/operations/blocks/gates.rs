@@ -131,6 +131,43 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
             b.add(y, &g)
         })
     }),
+    ("gate of one channel", |b, x| {
+        basic_with(b, x, |b, y| {
+            let g = b.conv(y, &conv(8, 1, 1));
+            let g = b.node("Sigmoid", &[&g], vec![]);
+            b.node("Mul", &[y, &g], vec![])
+        })
+    }),
+    ("gate of the mean and the largest channel", |b, x| {
+        // CBAM: behind the last convolution, and a gate of another range.
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 3));
+        let mean = b.node("ReduceMean", &[&y], vec![ints("axes", &[1]), int("keepdims", 1)]);
+        let largest = b.node("ReduceMax", &[&y], vec![ints("axes", &[-3])]);
+        let g = b.concat(&[&mean, &largest]);
+        let g = b.conv(&g, &conv(2, 1, 7).unbiased());
+        let g = b.node("Exp", &[&g], vec![]);
+        let y = b.node("Mul", &[&g, &y], vec![]);
+        b.add(&y, x)
+    }),
+    ("gate of one channel beside a dearer branch", |b, x| {
+        // The way through the gate has fewer weights, and is none.
+        let z = b.conv(x, &conv(C, 8, 1));
+        let z = b.relu(&z);
+        let g = b.conv(&z, &conv(8, 1, 1));
+        let y = b.conv(&z, &conv(8, 8, 3));
+        let y = b.node("Mul", &[&g, &y], vec![]);
+        let y = b.conv(&y, &conv(8, C, 1));
+        b.add(&y, x)
+    }),
+    ("one channel added to all", |b, x| {
+        basic_with(b, x, |b, y| {
+            let s = b.conv(y, &conv(8, 1, 3));
+            let s = b.node("Tanh", &[&s], vec![]);
+            b.add(&s, y)
+        })
+    }),
     ("gate of every pixel", |b, x| {
         basic_with(b, x, |b, y| {
             let g = b.conv(y, &conv(8, 8, 3).group(8));

@@ -168,6 +168,14 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
             b.node("Mul", &[y, &g], vec![])
         })
     }),
+    ("gate of each token", |b, x| {
+        let x = tokens(b, x);
+        mlp(b, &x, |b, y| {
+            let g = layer(b, y, 8, 1);
+            let g = b.node("Sigmoid", &[&g], vec![]);
+            b.node("Mul", &[y, &g], vec![])
+        })
+    }),
     ("gated halves of tokens", |b, x| {
         let x = tokens(b, x);
         let y = layer(b, &x, C, 8);
