@@ -192,7 +192,7 @@ impl<'a> Emit<'a> {
 
     /// Gives the body's channels of `layout` the one channel of `input`, and every other one `fill`.
     pub fn select(&mut self, name: &str, fill: f64, input: &str, layout: &[Slot]) -> String {
-        let mask = self.mask(&format!("{name}_mask"), layout);
+        let mask = self.mask(&format!("{name}_mask"), layout.iter().map(|s| s.body.is_none()));
         let value = self.constant(&format!("{name}_value"), &ArrayD::from_elem(IxDyn(&[]), fill));
         let output = self.fresh(&format!("{name}_selected"));
         self.node("Where", name, &[&mask, &value, input], &output, Vec::new());
