@@ -204,17 +204,26 @@ impl Kernel {
     ///
     /// Padding reads 0 in both, so the two agree wherever both have an output.
     #[must_use]
-    pub fn placed_in(&self, own: &Geometry, host: &Geometry) -> Option<Self> {
+    pub fn placed_in(self, own: &Geometry, host: &Geometry) -> Option<Self> {
         let taps = host.taps_under(own)?;
+        if own.kernel == host.kernel {
+            return Some(self);
+        }
+        // The place in the host's window of each tap, in order.
+        let places = taps.iter().zip(&host.kernel).fold(vec![0], |places, (taps, size)| {
+            places.iter().flat_map(|place| taps.iter().map(move |tap| place * size + tap)).collect::<Vec<_>>()
+        });
         let mut shape = vec![self.weight.shape()[0], self.weight.shape()[1]];
         shape.extend(&host.kernel);
-        let mut weight = ArrayD::zeros(IxDyn(&shape));
-        for (index, value) in self.weight.indexed_iter() {
-            let mut target = vec![index[0], index[1]];
-            target.extend((0..host.axes()).map(|a| taps[a][index[a + 2]]));
-            weight[IxDyn(&target)] = *value;
+        let size = host.kernel.iter().product::<usize>().max(1);
+        let mut values = vec![0.0; shape.iter().product()];
+        let mut own = self.weight.iter();
+        for cell in values.chunks_exact_mut(size) {
+            for (place, value) in places.iter().zip(&mut own) {
+                cell[*place] = *value;
+            }
         }
-        Some(Self { weight, bias: self.bias.clone(), group: self.group })
+        Some(Self { weight: ArrayD::from_shape_vec(IxDyn(&shape), values).ok()?, ..self })
     }
 }
 
@@ -243,7 +252,7 @@ mod tests {
     #[test]
     fn a_pointwise_kernel_is_placed_at_the_dirac_tap() {
         let k = Kernel::identity(2, 1);
-        let placed = k.placed_in(&window(1, 2, 0, 0), &window(3, 2, 1, 1)).unwrap();
+        let placed = k.clone().placed_in(&window(1, 2, 0, 0), &window(3, 2, 1, 1)).unwrap();
         assert_eq!(placed.weight.iter().copied().collect::<Vec<_>>(), [0., 1., 0., 0., 1., 0.]);
         assert!(k.placed_in(&window(1, 1, 0, 0), &window(3, 2, 1, 1)).is_none());
     }

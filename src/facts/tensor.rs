@@ -149,10 +149,10 @@ pub fn write(name: &str, values: &ArrayD<f64>, dtype: DataType) -> TensorProto {
     }
 }
 
-fn bytes<const N: usize>(values: &ArrayD<f64>, convert: fn(f64) -> [u8; N]) -> Vec<u8> {
-    let mut raw = Vec::with_capacity(values.len() * N);
-    for value in values {
-        raw.extend_from_slice(&convert(*value));
+fn bytes<const N: usize>(values: &ArrayD<f64>, convert: impl Fn(f64) -> [u8; N]) -> Vec<u8> {
+    let mut raw = vec![0; values.len() * N];
+    for (value, place) in values.iter().zip(raw.chunks_exact_mut(N)) {
+        place.copy_from_slice(&convert(*value));
     }
     raw
 }

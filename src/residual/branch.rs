@@ -79,8 +79,8 @@ impl Branch {
     /// A [`Reject`] when a channel count that an inserted convolution needs is unknown.
     pub fn new(cx: Context<'_>, site: Site) -> Result<(Self, super::shortcut::Shortcut), Reject> {
         let Site { join, fork, steps, shortcut, .. } = site;
-        let removed = removed(cx, join, &steps);
         let edges = edges(cx, join, &steps);
+        let removed = removed(cx, join, &steps, &edges);
         let mut branch = Self { items: Vec::new(), removed, edges, padding: Vec::new() };
         let axes = cx
             .facts
@@ -253,7 +253,7 @@ fn add(so_far: &mut Vec<(usize, usize)>, more: &[(usize, usize)]) {
 
 /// The join, and every node of the branch that computes nothing which is read elsewhere. A tensor between two
 /// operators may be read elsewhere: the rewritten graph has it under its own name.
-fn removed(cx: Context<'_>, join: NodeId, steps: &[PathStep]) -> BTreeSet<NodeId> {
+fn removed(cx: Context<'_>, join: NodeId, steps: &[PathStep], edges: &BTreeSet<Use>) -> BTreeSet<NodeId> {
     let on_path: BTreeSet<ValueId> = steps.iter().map(|s| s.output).collect();
     // What does nothing in front of the branch only gives the fork a second name, which others may read.
     let mut removed: BTreeSet<NodeId> = steps
@@ -262,11 +262,17 @@ fn removed(cx: Context<'_>, join: NodeId, steps: &[PathStep]) -> BTreeSet<NodeId
         .flat_map(|s| s.reading.nodes.iter().copied())
         .collect();
     removed.insert(join);
+    let part = |node: NodeId| steps.iter().position(|s| s.reading.nodes.contains(&node));
     loop {
+        // A removed node comes back widened, and reads what it read beside the branch: a gate, or another part of a `Split`.
+        let own = |value: ValueId, u: &Use| {
+            let inside = || cx.view.def(value).and_then(part).is_some_and(|p| part(u.node) == Some(p));
+            removed.contains(&u.node) && (edges.contains(u) || inside())
+        };
         let read_elsewhere = |value: &ValueId| {
             cx.view.is_output(*value)
                 || cx.view.is_captured(*value)
-                || cx.view.uses(*value).iter().any(|u| !removed.contains(&u.node))
+                || cx.view.uses(*value).iter().any(|u| !own(*value, u))
         };
         let stays = |node: &NodeId| {
             *node != join && cx.view.outputs(*node).iter().flatten().any(|v| !on_path.contains(v) && read_elsewhere(v))

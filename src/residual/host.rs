@@ -269,7 +269,7 @@ impl<'a> Walk<'a> {
         let own = Geometry { stride: conv.window.stride.clone(), ..map.window.clone() };
         let place = |window: &Geometry| {
             conv.own_window(window)?;
-            Some((Carry::Shortcut(map.kernel.placed_in(&own, window)?), window.clone()))
+            Some((Carry::Shortcut(map.kernel.clone().placed_in(&own, window)?), window.clone()))
         };
         place(&conv.window).or_else(|| place(&conv.window.union(&own)?)).ok_or_else(|| {
             let reason = "the shortcut's window does not lie inside the window of this convolution";

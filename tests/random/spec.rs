@@ -57,6 +57,8 @@ pub enum Step {
     PixelGate,
     /// A product with another convolution of the same tensor.
     Product,
+    /// Both halves of the channels, multiplied or, with `true`, one behind the other in turned order.
+    Halves(bool),
     /// A part of the channels goes through a convolution, the rest around it.
     Part(usize, Conv),
     /// Four parts, each of which is added to what the one before it gives.
@@ -217,6 +219,7 @@ fn step(depth: u32) -> BoxedStrategy<Step> {
         1 => any::<bool>().prop_map(Step::Gate),
         1 => Just(Step::PixelGate),
         1 => Just(Step::Product),
+        1 => any::<bool>().prop_map(Step::Halves),
         1 => (1_usize..8, conv()).prop_map(|(n, c)| Step::Part(n, c)),
         1 => Just(Step::Cascade),
         1 => Just(Step::Shuffle),

@@ -152,6 +152,15 @@ impl Writer {
                 let q = self.b.node("Sigmoid", &[&q.name], vec![]);
                 self.map("Mul", &[&p.name, &q], x.channels)
             }
+            Step::Halves(turned) if x.channels.is_multiple_of(2) => {
+                let half = (x.channels / 2) as i64;
+                let parts = self.b.split(&x.name, &[half, half]);
+                if *turned {
+                    return Tensor { name: self.b.concat(&[&parts[1], &parts[0]]), ..x };
+                }
+                self.map("Mul", &[&parts[0], &parts[1]], x.channels / 2)
+            }
+            Step::Halves(_) => x,
             Step::Part(at, c) => self.part(&x, *at, c),
             Step::Cascade => self.cascade(&x),
             Step::Shuffle => self.shuffle(&x),

@@ -22,6 +22,13 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
         let y = b.conv(&c, &conv(8, C, 1));
         b.add(&y, x)
     }),
+    ("halves in turned order", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let halves = b.split(&y, &[4, 4]);
+        let y = b.concat(&[&halves[1], &halves[0]]);
+        let y = b.conv(&y, &conv(8, C, 1));
+        b.add(&y, x)
+    }),
     ("channel shuffle", |b, x| {
         let y = b.conv(x, &conv(C, 12, 1).group(3));
         let y = b.relu(&y);

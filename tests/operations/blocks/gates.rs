@@ -54,6 +54,13 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
         let y = b.conv(&y, &conv(8, C, 3));
         b.add(&y, x)
     }),
+    ("product of two halves", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let halves = b.split(&y, &[4, 4]);
+        let y = b.node("Mul", &[&halves[0], &halves[1]], vec![]);
+        let y = b.conv(&y, &conv(4, C, 1));
+        b.add(&y, x)
+    }),
     ("broadcast sum", |b, x| {
         let y = b.conv(x, &conv(C, 8, 3));
         let g = b.node("GlobalAveragePool", &[&y], vec![]);
