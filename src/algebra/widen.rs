@@ -4,7 +4,7 @@
 //! `Body(j)` has the original weights at the columns of the body channels that it reads. A row that is
 //! both is their sum, which is the merge. Zero rows and columns are 0.
 
-use ndarray::{ArrayD, IxDyn, s};
+use ndarray::{ArrayD, IxDyn};
 
 use super::kernel::Kernel;
 use super::slots::{Part, Slot};
@@ -132,6 +132,24 @@ fn splits(reach: Reach, lin: &[Slot], lout: &[Slot], group: usize) -> bool {
     })
 }
 
+/// The weights of a kernel, one cell for each output and input of its group.
+struct Cells<'a> {
+    values: &'a [f64],
+    width: usize,
+    taps: usize,
+}
+
+impl Cells<'_> {
+    fn at(&self, output: usize, input: usize) -> &[f64] {
+        let at = (output * self.width + input) * self.taps;
+        &self.values[at..at + self.taps]
+    }
+}
+
+fn add(cell: &mut [f64], other: &[f64], factor: f64) {
+    cell.iter_mut().zip(other).for_each(|(a, b)| *a += factor * b);
+}
+
 /// The convolution `body`, widened to read `lin` and write `lout`, in its own window.
 ///
 /// `scale` is the factor by which the two halves of a pair in `lin` differ: 1 behind a Relu, `1 + alpha` behind a
@@ -145,15 +163,16 @@ pub fn widen(body: &Kernel, carry: &Carry, lin: &[Slot], lout: &[Slot], scale: f
     shape[0] = lout.len();
     shape[1] = width;
     let taps: usize = shape[2..].iter().product();
-    let mut weight = ndarray::Array3::<f64>::zeros((lout.len(), width, taps));
-    let flat = |k: &Kernel| {
-        let (o, i) = (k.outputs(), k.group_inputs());
-        k.weight.to_shape((o, i, taps)).ok().map(ndarray::CowArray::into_owned)
-    };
-    let own = flat(body)?;
+    let mut weight = vec![0.0; lout.len() * width * taps];
+    let own = body.weight.as_standard_layout();
+    let own = Cells { values: own.as_slice()?, width: body.group_inputs(), taps };
     let shortcut = match carry {
-        Carry::Shortcut(k) => Some(flat(k)?),
+        Carry::Shortcut(k) => Some((k.weight.as_standard_layout(), k.group_inputs())),
         Carry::Dirac(_) => None,
+    };
+    let shortcut = match &shortcut {
+        Some((values, width)) => Some(Cells { values: values.as_slice()?, width: *width, taps }),
+        None => None,
     };
     let dirac = match carry {
         Carry::Dirac(tap) => tap.iter().zip(&shape[2..]).fold(0, |at, (t, k)| at * k + t),
@@ -166,9 +185,8 @@ pub fn widen(body: &Kernel, carry: &Carry, lin: &[Slot], lout: &[Slot], scale: f
             let row = lout[o];
             if let Some(b) = row.body {
                 for (i, c) in Reach::reads(reach.body, row.body).enumerate() {
-                    let column = columns.body[c]?;
-                    let mut cell = weight.slice_mut(s![o, column, ..]);
-                    cell += &own.slice(s![b as usize, i, ..]);
+                    let at = (o * width + columns.body[c]?) * taps;
+                    add(&mut weight[at..at + taps], own.at(b as usize, i), 1.0);
                 }
                 bias[o] += body.bias.as_ref().map_or(0.0, |v| v[b as usize]);
             }
@@ -178,21 +196,21 @@ pub fn widen(body: &Kernel, carry: &Carry, lin: &[Slot], lout: &[Slot], scale: f
                 (Carry::Shortcut(k), Some(kernel)) => {
                     for (i, c) in Reach::reads(reach.carried, row.carried).enumerate() {
                         for (column, factor) in columns.carried.get(c)?.terms(scale) {
-                            let mut cell = weight.slice_mut(s![o, column, ..]);
-                            cell.scaled_add(sign * factor, &kernel.slice(s![j as usize, i, ..]));
+                            let at = (o * width + column) * taps;
+                            add(&mut weight[at..at + taps], kernel.at(j as usize, i), sign * factor);
                         }
                     }
                     bias[o] += sign * k.bias.as_ref().map_or(0.0, |v| v[j as usize]);
                 }
                 _ => {
                     for (column, factor) in columns.carried.get(j as usize)?.terms(scale) {
-                        weight[[o, column, dirac]] += sign * factor;
+                        weight[(o * width + column) * taps + dirac] += sign * factor;
                     }
                 }
             }
         }
     }
-    let weight: ArrayD<f64> = weight.into_shape_with_order(IxDyn(&shape)).ok()?;
+    let weight = ArrayD::from_shape_vec(IxDyn(&shape), weight).ok()?;
     let bias = bias.iter().any(|b| *b != 0.0).then_some(bias);
     Some(Kernel { weight, bias, group })
 }

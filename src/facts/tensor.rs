@@ -50,7 +50,8 @@ pub fn largest(dtype: DataType) -> f64 {
 #[must_use]
 pub fn fits<'a>(dtype: DataType, values: impl IntoIterator<Item = &'a f64>) -> bool {
     let largest = largest(dtype);
-    values.into_iter().all(|v| v.abs() <= largest)
+    // Without a way out in the middle it runs several times as fast, and mostly all of them fit.
+    values.into_iter().fold(true, |fits, v| fits & (v.abs() <= largest))
 }
 
 fn count(tensor: &TensorProto) -> Result<usize, TensorError> {
