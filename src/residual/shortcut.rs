@@ -223,18 +223,18 @@ pub(crate) fn read(cx: Context<'_>, value: ValueId) -> Option<(NodeId, LinearSte
         "Conv" if cx.is_maps() => LinearStep::Conv(Box::new(conv::branch_conv(cx, node).ok()?)),
         "Gemm" | "MatMul" => LinearStep::Conv(Box::new(layer::branch_layer(cx, node)?)),
         "Reshape" | "Flatten" => Rows::new(cx, node, input, value).map(|_| LinearStep::Rows)?,
-        "AveragePool" if cx.is_maps() => LinearStep::Average(conv::average(cx, node, input)?),
-        "Slice" | "Split" => slice(cx, node, value, input)?,
+        "AveragePool" | "MaxPool" if cx.is_maps() => LinearStep::Average(conv::pool(cx, node, value)?),
+        "Slice" | "Split" | "Gather" => slice(cx, node, value, input)?,
         "Pad" => LinearStep::Select(pad(cx, node, input)?),
         _ => return None,
     };
     Some((node, step, input))
 }
 
-/// A `Slice` or `Split` that takes a range of channels, or a `Slice` that takes every n-th entry in space.
+/// A `Slice`, `Split` or `Gather` that takes some of the channels, or a `Slice` that takes every n-th entry in space.
 fn slice(cx: Context<'_>, node: NodeId, value: ValueId, input: ValueId) -> Option<LinearStep> {
-    if let Some(range) = channels::taken(cx, node, value) {
-        return Some(LinearStep::Select(range.map(|c| Some(c as usize)).collect()));
+    if let Some(from) = channels::taken(cx, node, value) {
+        return Some(LinearStep::Select(from.into_iter().map(|c| Some(c as usize)).collect()));
     }
     if !cx.is_maps() || cx.view.op(node) != "Slice" {
         return None;

@@ -3,6 +3,7 @@
 use onnx_rm::onnx::NodeProto;
 use onnx_rm::plan::options::{Downsample, Families, Options, Selector};
 
+use crate::blocks::channels::gather;
 use crate::blocks::rows::{layer, mlp, tokens};
 use crate::blocks::{Block, C, basic_with, model_of};
 use crate::common::*;
@@ -132,6 +133,25 @@ const ON_THE_BRANCH: &[Case] = &[
             b.node("Max", &[&t, &lower, &low], vec![])
         })
     }),
+    ("channels repeated at the border", "cannot-pass", "Pad", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let pads = b.ints(&[0, 1, 0, 0, 0, 1, 0, 0]);
+        let y = b.node("Pad", &[&y, &pads], vec![string("mode", "reflect")]);
+        let y = b.conv(&y, &conv(10, C, 3));
+        b.add(&y, x)
+    }),
+    ("rows in another order", "cannot-pass", "Gather", |b, x| {
+        // As many rows as channels.
+        basic_with(b, x, |b, y| gather(b, y, &[7, 6, 5, 4, 3, 2, 1, 0], 2))
+    }),
+    ("a channel that depends on the data", "cannot-pass", "Gather", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let index = b.node("ReduceMax", &[x], vec![ints("axes", &[0, 2, 3]), int("keepdims", 0)]);
+        let index = b.node("ArgMax", &[&index], vec![int("axis", 0), int("keepdims", 1)]);
+        let y = b.node("Gather", &[&y, &index], vec![int("axis", 1)]);
+        let y = b.conv(&y, &conv(1, C, 1));
+        b.add(&y, x)
+    }),
     ("x + f(x)", "two-branches", "Add", |b, x| {
         let y = b.node("Tanh", &[x], vec![]);
         b.add(&y, x)
@@ -254,6 +274,12 @@ const ON_THE_SHORTCUT: &[Case] = &[
         let s = b.node("MaxPool", &[x], vec![ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])]);
         b.add(&y, &s)
     }),
+    ("places of a maximum", "shortcut-not-linear", "Cast", |b, x| {
+        let y = b.conv(x, &conv(C, C, 1));
+        let pool = b.nodes("MaxPool", &[x], 2, vec![ints("kernel_shape", &[1, 1])]);
+        let s = b.node("Cast", &[&pool[1]], vec![int("to", 1)]);
+        b.add(&y, &s)
+    }),
     ("average pool that leaves out its padding", "shortcut-not-linear", "AveragePool", |b, x| {
         let y = b.conv(x, &conv(C, C, 3));
         let s = b.node("AveragePool", &[x], vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1, 1, 1, 1])]);
@@ -269,12 +295,6 @@ const ON_THE_SHORTCUT: &[Case] = &[
         let y = b.conv(x, &conv(C, C + 2, 3));
         let pads = b.ints(&[0, 1, 0, 0, 0, 1, 0, 0]);
         let s = b.node("Pad", &[x, &pads], vec![string("mode", "edge")]);
-        b.add(&y, &s)
-    }),
-    ("channels of ones", "shortcut-not-linear", "Pad", |b, x| {
-        let y = b.conv(x, &conv(C, C + 2, 3));
-        let (pads, one) = (b.ints(&[0, 1, 0, 0, 0, 1, 0, 0]), b.scalar(1.0));
-        let s = b.node("Pad", &[x, &pads, &one], vec![]);
         b.add(&y, &s)
     }),
     ("two windows, the first of which drops the border", "shortcut-does-not-fit", "Conv", |b, x| {

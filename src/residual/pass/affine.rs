@@ -1,4 +1,4 @@
-//! Per-channel `y = scale * x + shift`: `BatchNormalization`, `Mul`, `Div`, `Add` and `Sub` by constants; and
+//! Per-channel `y = scale * x + shift`: `BatchNormalization`, `Neg`, `Mul`, `Div`, `Add` and `Sub` by constants; and
 //! operators that do nothing: `Identity`, `Dropout`.
 
 use crate::facts::BatchNorm;
@@ -41,6 +41,11 @@ pub(crate) fn affine(cx: Context<'_>, node: NodeId) -> Option<(ValueId, Vec<f64>
             let input = cx.view.input(node, 0)?;
             // It acts on axis 1, wherever the channels stand.
             (cx.is_maps() || cx.axis(input) == Some(1)).then_some((input, norm.scale, norm.shift))
+        }
+        "Neg" => {
+            let input = cx.view.input(node, 0)?;
+            let channels = cx.channels(input)?;
+            Some((input, vec![-1.0; channels], vec![0.0; channels]))
         }
         op @ ("Mul" | "Div" | "Add" | "Sub") => arithmetic(cx, node, op),
         _ => None,

@@ -1,20 +1,23 @@
-//! Operators that only move channels: `Concat`, `Split` and `Slice` on the channel axis.
-
-use std::ops::Range;
+//! Operators that only move channels: `Concat`, `Split`, `Slice` and `Gather` on the channel axis. Carried channels
+//! stand beside the body's, so each goes on with those that are taken, and what is taken twice stands there twice.
 
 use crate::algebra::{Layout, Slot};
 use crate::graph::{NodeId, ValueId};
 use crate::residual::emit::Emit;
 use crate::residual::reject::Reject;
 
+use super::shuffle::Shuffle;
 use super::{Arrival, Context, Form, Found, Pass, Reading, Step, data_inputs, found, moved};
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
     match cx.view.op(node) {
         "Concat" => concat(cx, node),
-        "Split" | "Slice" => {
-            let range = taken(cx, node, value)?;
-            found(Reading::one(cx, node, 0, Step::Pass(Box::new(Part { node, range }))))
+        "Split" | "Slice" | "Gather" => {
+            let from = taken(cx, node, value)?;
+            let channels = cx.channels(cx.view.input(node, 0)?)?;
+            let part = Part::new(node, &from, channels);
+            let pass: Box<dyn Pass> = if part.permutes() { Box::new(Shuffle { node, from }) } else { Box::new(part) };
+            found(Reading::one(cx, node, 0, Step::Pass(pass)))
         }
         _ => None,
     }
@@ -75,45 +78,90 @@ impl Pass for Joined {
     }
 }
 
-struct Part {
-    node: NodeId,
-    range: Range<u32>,
+/// Most channels that one operator may take: no real network has more.
+const MOST: usize = 1 << 20;
+
+/// The channel of the input that each channel of `value` is, when the node moves channels and nothing else.
+pub(crate) fn taken(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Vec<u32>> {
+    let input = cx.view.input(node, 0)?;
+    let channels = cx.channels(input).filter(|c| *c <= MOST)?;
+    match cx.view.op(node) {
+        "Split" => split(cx, node, input, value),
+        "Gather" => gathered(cx, node, input, channels),
+        _ => match crate::facts::slices(cx.view, cx.facts, node)?.as_slice() {
+            [cut] if cx.is_channel_axis(input, cut.axis) => {
+                let (start, count) = cut.resolve(channels as i64)?;
+                (0..count).map(|i| u32::try_from(start + i * cut.step).ok()).collect()
+            }
+            _ => None,
+        },
+    }
 }
 
-/// The channels of the input that `value` takes, when the node cuts the channel axis alone.
-pub(crate) fn taken(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Range<u32>> {
-    let input = cx.view.input(node, 0)?;
-    let channels = cx.channels(input)?;
-    if cx.view.op(node) == "Split" {
-        if !cx.is_channel_axis(input, cx.view.attr_i(node, "axis").unwrap_or(0)) {
-            return None;
-        }
-        let mut start = 0;
-        for output in cx.view.outputs(node) {
-            let output = (*output)?;
-            let width = cx.channels(output)?;
-            if output == value {
-                return Some(start as u32..(start + width) as u32);
-            }
-            start += width;
-        }
+fn split(cx: Context<'_>, node: NodeId, input: ValueId, value: ValueId) -> Option<Vec<u32>> {
+    if !cx.is_channel_axis(input, cx.view.attr_i(node, "axis").unwrap_or(0)) {
         return None;
     }
-    let cuts = crate::facts::slices(cx.view, cx.facts, node)?;
-    match cuts.as_slice() {
-        [cut] if cx.is_channel_axis(input, cut.axis) && cut.step == 1 => {
-            let clamp = |v: i64| (if v < 0 { v + channels as i64 } else { v }).clamp(0, channels as i64) as u32;
-            Some(clamp(cut.start)..clamp(cut.end))
+    let mut start = 0;
+    for output in cx.view.outputs(node) {
+        let output = (*output)?;
+        let width = cx.channels(output).filter(|c| *c <= MOST)?;
+        if output == value {
+            return Some((start as u32..(start + width) as u32).collect());
         }
-        _ => None,
+        start += width;
     }
+    None
+}
+
+/// A `Gather` by a constant list: a single index would take the axis away.
+fn gathered(cx: Context<'_>, node: NodeId, input: ValueId, channels: usize) -> Option<Vec<u32>> {
+    let indices = cx.facts.constant(cx.view.input(node, 1)?)?;
+    let along = cx.is_channel_axis(input, cx.view.attr_i(node, "axis").unwrap_or(0));
+    if !along || indices.data.ndim() != 1 || indices.data.len() > MOST {
+        return None;
+    }
+    let count = channels as f64;
+    let channel = |i: &f64| (-count..count).contains(i).then(|| if *i < 0.0 { i + count } else { *i } as u32);
+    indices.data.iter().map(channel).collect()
+}
+
+struct Part {
+    node: NodeId,
+    /// Where each channel of the input goes: nowhere, to one place or to several.
+    to: Vec<Vec<u32>>,
 }
 
 impl Part {
-    /// The columns of `lin` that stay: the body channels taken, and everything carried.
-    fn columns(&self, lin: &[Slot]) -> Vec<usize> {
-        let stays = |s: &Slot| s.carried.is_some() || s.body.is_some_and(|b| self.range.contains(&b));
-        lin.iter().enumerate().filter(|(_, s)| stays(s)).map(|(i, _)| i).collect()
+    fn new(node: NodeId, from: &[u32], channels: usize) -> Self {
+        let mut to = vec![Vec::new(); channels];
+        for (place, channel) in from.iter().enumerate() {
+            if let Some(places) = to.get_mut(*channel as usize) {
+                places.push(place as u32);
+            }
+        }
+        Self { node, to }
+    }
+
+    /// True when every channel goes to one place, and not each to its own.
+    fn permutes(&self) -> bool {
+        let moves = self.to.iter().enumerate().any(|(channel, places)| *places != [channel as u32]);
+        moves && self.to.iter().all(|places| places.len() == 1)
+    }
+
+    /// The columns of `lin` that are taken, with what each holds behind the node: the body's channels, each as often
+    /// as it is taken, and everything carried once.
+    fn columns(&self, lin: &[Slot]) -> Vec<(usize, Slot)> {
+        let mut columns = Vec::new();
+        for (column, slot) in lin.iter().enumerate() {
+            let places = slot.body.and_then(|b| self.to.get(b as usize)).map_or(&[][..], Vec::as_slice);
+            let first = places.first().copied();
+            if first.is_some() || slot.carried.is_some() {
+                columns.push((column, Slot { body: first, ..*slot }));
+            }
+            columns.extend(places.iter().skip(1).map(|place| (column, Slot::body(*place))));
+        }
+        columns
     }
 }
 
@@ -127,13 +175,12 @@ impl Pass for Part {
     }
 
     fn layout(&self, lin: &[Slot]) -> Option<Layout> {
-        let moved =
-            |s: Slot| Slot { body: s.body.filter(|b| self.range.contains(b)).map(|b| b - self.range.start), ..s };
-        Some(self.columns(lin).into_iter().map(|i| moved(lin[i])).collect())
+        Some(self.columns(lin).into_iter().map(|(_, slot)| slot).collect())
     }
 
     fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, lin: &[Slot], output: &str) {
         let name = cx.view.node(self.node).name().to_owned();
-        emit.take(&name, input, lin.len(), &self.columns(lin), Some(output));
+        let columns: Vec<usize> = self.columns(lin).into_iter().map(|(column, _)| column).collect();
+        emit.take(&name, input, lin.len(), &columns, Some(output));
     }
 }

@@ -1,4 +1,4 @@
-//! `Conv` on a branch: the operator that reserves, passes and merges.
+//! `Conv` on a branch: the operator that reserves, passes and merges; and pools that are convolutions.
 
 use crate::algebra::{Geometry, Kernel, compose};
 use crate::facts::{ConvSpec, Dim, Facts};
@@ -184,17 +184,15 @@ pub(crate) fn window(spec: &ConvSpec) -> Geometry {
     }
 }
 
-pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
+pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
     if !cx.is_maps() {
         return None;
     }
     let conv = match cx.view.op(node) {
         "Conv" => branch_conv(cx, node),
-        // A pool that divides by its full size everywhere is a depthwise convolution.
-        "AveragePool" => {
-            let input = cx.view.input(node, 0)?;
-            let channels = cx.facts.channels(input)?;
-            let window = average(cx, node, input)?;
+        "AveragePool" | "MaxPool" => {
+            let window = pool(cx, node, value)?;
+            let channels = cx.facts.channels(cx.view.input(node, 0)?)?;
             Ok(BranchConv::depthwise(Some(node), cx.view.node(node).name(), channels, window, Source::Average))
         }
         _ => return None,
@@ -227,12 +225,11 @@ pub(crate) fn branch_conv(cx: Context<'_>, node: NodeId) -> Result<BranchConv, R
     })
 }
 
-/// The window of an `AveragePool` (ONNX, opsets 7 to 22) that divides by its full size everywhere.
-pub(crate) fn average(cx: Context<'_>, node: NodeId, input: ValueId) -> Option<Geometry> {
-    let view = cx.view;
-    if !matches!(view.attr_s(node, "auto_pad"), None | Some(b"NOTSET" | b"VALID")) {
-        return None;
-    }
+/// The window of a pool (ONNX, opsets 7 to 22) that computes `value` and averages over it, and is thus a depthwise
+/// convolution: an `AveragePool` that divides by its full size everywhere, or a `MaxPool` over one entry, of which both
+/// take every n-th.
+pub(crate) fn pool(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Geometry> {
+    let (view, input) = (cx.view, cx.view.input(node, 0)?);
     let count = |v: &[i64]| v.iter().map(|x| usize::try_from(*x).ok()).collect::<Option<Vec<usize>>>();
     let kernel = count(view.attr_ints(node, "kernel_shape")?)?;
     let axes = kernel.len();
@@ -246,8 +243,15 @@ pub(crate) fn average(cx: Context<'_>, node: NodeId, input: ValueId) -> Option<G
     if kernel.iter().chain(&stride).chain(&dilation).any(|n| *n == 0) {
         return None;
     }
+    let one = kernel.iter().all(|n| *n == 1);
+    // SAME padding adds nothing to a window of one entry.
+    let pads_itself = matches!(view.attr_s(node, "auto_pad"), Some(b"SAME_UPPER" | b"SAME_LOWER"));
+    // The second output of a `MaxPool` is no image.
+    if pads_itself && !one || view.op(node) == "MaxPool" && (!one || view.output(node) != Some(value)) {
+        return None;
+    }
     let padded = pads.iter().any(|p| *p > 0);
-    if padded && view.attr_i(node, "count_include_pad").unwrap_or(0) == 0 {
+    if padded && (view.op(node) == "MaxPool" || view.attr_i(node, "count_include_pad").unwrap_or(0) == 0) {
         return None;
     }
     let window =

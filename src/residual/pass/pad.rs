@@ -1,8 +1,9 @@
-//! `Pad` on the spatial axes in front of a convolution. Carried channels pass it whatever it pads with: it only moves
-//! them, and the Dirac tap of the convolution behind it stands on the entries between.
+//! `Pad` on the spatial axes in front of a convolution, and of the channels by a constant. Carried channels pass it
+//! whatever it pads with: it only moves them. Behind spatial ones the Dirac tap of the convolution stands on the entries
+//! between; channels that are added are further ones of the body.
 
-use crate::algebra::Slot;
-use crate::facts::Padding;
+use crate::algebra::{Layout, Slot};
+use crate::facts::{Fill, Padding};
 use crate::graph::{NodeId, ValueId};
 use crate::residual::emit::Emit;
 use crate::residual::reject::Reject;
@@ -13,23 +14,32 @@ use super::{Arrival, Context, Form, Found, Pass, Reading, Step, found, moved};
 const MOST: usize = 1 << 20;
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
-    if !cx.is_maps() || cx.view.op(node) != "Pad" {
+    if cx.view.op(node) != "Pad" {
         return None;
     }
+    let input = cx.view.input(node, 0)?;
+    let (at, before) = (cx.axis(input)?, u32::try_from(cx.channels(input)?).ok()?);
     let padding = Padding::new(cx.view, cx.facts, node)?;
     let count = |n: i64| usize::try_from(n).ok().filter(|n| *n <= MOST);
-    let (outer, spatial) = padding.axes.split_at_checked(2)?;
-    if outer.iter().any(|p| *p != (0, 0)) {
+    let mut added: Vec<(usize, usize)> =
+        padding.axes.iter().map(|(a, b)| Some((count(*a)?, count(*b)?))).collect::<Option<_>>()?;
+    let spatial = added.split_off(at + 1);
+    let (front, back) = added.pop()?;
+    // Entries of the tensor itself, repeated across channels, would be carried ones.
+    let repeated = padding.fill == Fill::Repeated && (front, back) != (0, 0);
+    if repeated || added.iter().any(|p| *p != (0, 0)) {
         return None;
     }
-    let added: Vec<(usize, usize)> =
-        spatial.iter().map(|(a, b)| Some((count(*a)?, count(*b)?))).collect::<Option<_>>()?;
-    found(Reading::one(cx, node, 0, Step::Pass(Box::new(Padded { node, added }))))
+    let channels = (front as u32, before, back as u32);
+    found(Reading::one(cx, node, 0, Step::Pass(Box::new(Padded { node, channels, spatial }))))
 }
 
 struct Padded {
     node: NodeId,
-    added: Vec<(usize, usize)>,
+    /// Channels added in front, those that were there, and channels added behind.
+    channels: (u32, u32, u32),
+    /// Entries added at the begin and the end of each spatial axis.
+    spatial: Vec<(usize, usize)>,
 }
 
 impl Pass for Padded {
@@ -42,7 +52,15 @@ impl Pass for Padded {
     }
 
     fn padding(&self) -> &[(usize, usize)] {
-        &self.added
+        &self.spatial
+    }
+
+    fn layout(&self, lin: &[Slot]) -> Option<Layout> {
+        let (front, before, back) = self.channels;
+        let behind = front.checked_add(before)?;
+        let moved = lin.iter().map(|s| Slot { body: s.body.map(|b| b + front), ..*s });
+        let added = |channels: std::ops::Range<u32>| channels.map(Slot::body);
+        Some(added(0..front).chain(moved).chain(added(behind..behind.checked_add(back)?)).collect())
     }
 
     fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, _: &[Slot], output: &str) {

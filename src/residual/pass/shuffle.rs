@@ -1,5 +1,5 @@
-//! Channel shuffle: `Reshape` to `[N, groups, C / groups, ...]`, `Transpose` of the two, `Reshape` back. Carried
-//! channels stay where they are; the body's are picked in their new order.
+//! Channel shuffle: `Reshape` to `[N, groups, C / groups, ...]`, `Transpose` of the two, `Reshape` back; or any other
+//! order, by `Gather`. Carried channels stay where they are; the body's are picked in their new order.
 
 use crate::algebra::Slot;
 use crate::facts::Dim;
@@ -9,10 +9,10 @@ use crate::residual::reject::Reject;
 
 use super::{Arrival, Context, Form, Found, Pass, Reading, Step, found, moved};
 
-struct Shuffle {
-    node: NodeId,
+pub(super) struct Shuffle {
+    pub(super) node: NodeId,
     /// `from[c]` is the channel of the input that stands at `c` behind it.
-    from: Vec<u32>,
+    pub(super) from: Vec<u32>,
 }
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {

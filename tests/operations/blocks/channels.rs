@@ -1,7 +1,13 @@
 //! Branches whose channels are parted, moved and joined.
 
-use super::{Block, C};
+use super::{Block, C, basic_with};
 use crate::common::*;
+
+/// The channels of `x` at `indices`.
+pub fn gather(b: &mut Build, x: &str, indices: &[i64], axis: i64) -> String {
+    let indices = b.ints(indices);
+    b.node("Gather", &[x, &indices], vec![int("axis", axis)])
+}
 
 pub(super) const BLOCKS: &[(&str, Block)] = &[
     ("concat that holds the fork", |b, x| {
@@ -119,5 +125,72 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
         let y = b.relu(&y);
         let y = b.conv(&y, &conv(8, C, 1));
         b.add(&y, x)
+    }),
+    ("channels in another order", |b, x| {
+        basic_with(b, x, |b, y| {
+            let y = gather(b, y, &[3, 1, -1, 0, 2, 6, -3, 4], 1);
+            b.relu(&y)
+        })
+    }),
+    ("channels in another order between groups", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 1).group(2));
+        let y = gather(b, &y, &[0, 4, 1, 5, 2, 6, 3, 7], 1);
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 8, 3).group(4));
+        let y = b.conv(&y, &conv(8, C, 1).group(2));
+        b.add(&y, x)
+    }),
+    ("channels taken twice, or not at all", |b, x| {
+        let y = b.conv(x, &conv(C, 5, 3));
+        let y = b.relu(&y);
+        let y = gather(b, &y, &[4, 4, 1, 0, -4, 4], -3);
+        let y = b.conv(&y, &conv(6, 8, 3).group(2));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 1));
+        b.add(&y, x)
+    }),
+    ("fork gathered at once", |b, x| {
+        let p = gather(b, x, &[5, 0, 5, 2], 1);
+        let y = b.conv(&p, &conv(4, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 3));
+        b.add(&y, x)
+    }),
+    ("every second channel from the last", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let (starts, ends, axes, steps) = (b.ints(&[-1]), b.ints(&[i64::MIN]), b.ints(&[1]), b.ints(&[-2]));
+        let y = b.node("Slice", &[&y, &starts, &ends, &axes, &steps], vec![]);
+        let y = b.conv(&y, &conv(4, C, 3));
+        b.add(&y, x)
+    }),
+    ("channels of a constant added", |b, x| {
+        let y = b.conv(x, &conv(C, 4, 3));
+        let (pads, value) = (b.ints(&[0, 1, 0, 1, 0, 2, 1, 0]), b.scalar(-0.5));
+        let y = b.node("Pad", &[&y, &pads, &value], vec![]);
+        let y = b.node("LeakyRelu", &[&y], vec![]);
+        let y = b.conv(&y, &conv(7, C, 2).pad(0));
+        b.add(&y, x)
+    }),
+    ("fork with channels added at once", |b, x| {
+        let pads = b.ints(&[0, 2, 0, 0, 0, 0, 0, 0]);
+        let y = b.node("Pad", &[x, &pads], vec![]);
+        let y = b.conv(&y, &conv(C + 2, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 3));
+        b.add(&y, x)
+    }),
+    ("three branches behind one activation", |b, x| {
+        // HiFi-GAN. What the removal of one writes for the others stands on their branches.
+        let a = b.relu(x);
+        let ends: Vec<String> = (0..3)
+            .map(|_| {
+                let y = b.conv(&a, &conv(C, 4, 3));
+                let y = b.relu(&y);
+                let y = b.conv(&y, &conv(4, C, 3));
+                b.add(&y, x)
+            })
+            .collect();
+        b.concat(&[&ends[0], &ends[1], &ends[2]])
     }),
 ];

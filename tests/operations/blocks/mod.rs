@@ -1,7 +1,7 @@
 //! Blocks, one for each operator and place. Each writes itself behind the tensor given and returns the join.
 
 mod activations;
-mod channels;
+pub mod channels;
 mod gates;
 mod nested;
 mod plain;

@@ -1,5 +1,6 @@
 //! Linear layers over rows of channels: `[N, T, C]`, `[N, C]` and `[N, H, W, C]`.
 
+use super::channels::gather;
 use super::{Block, C};
 use crate::common::*;
 
@@ -214,5 +215,14 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
         let y = mlp(b, &y, |b, y| b.relu(y));
         let y = product(b, &y, C, C);
         b.add(&y, &x)
+    }),
+    ("features taken twice, and a constant added", |b, x| {
+        let x = tokens(b, x);
+        mlp(b, &x, |b, y| {
+            let y = gather(b, y, &[7, 0, 0, -3, 2, 1], -1);
+            let (pads, value) = (b.ints(&[0, 0, 1, 0, 0, 1]), b.scalar(-0.5));
+            let y = b.node("Pad", &[&y, &pads, &value], vec![]);
+            b.relu(&y)
+        })
     }),
 ];

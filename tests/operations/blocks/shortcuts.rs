@@ -1,5 +1,6 @@
 //! Shortcuts that compute something.
 
+use super::channels::gather;
 use super::{Block, C};
 use crate::common::*;
 
@@ -13,6 +14,19 @@ fn strided(b: &mut Build, x: &str) -> String {
     let y = b.conv(x, &conv(C, 8, 3).stride(2));
     let y = b.relu(&y);
     b.conv(&y, &conv(8, 10, 3))
+}
+
+/// A pool that takes every second entry as it is.
+fn one_entry(auto_pad: &str) -> Vec<onnx_rm::onnx::AttributeProto> {
+    vec![ints("kernel_shape", &[1, 1]), ints("strides", &[2, 2]), string("auto_pad", auto_pad)]
+}
+
+/// Two convolutions that keep the size and the channels, beside `s`.
+fn basic_beside(b: &mut Build, x: &str, s: &str) -> String {
+    let y = b.conv(x, &conv(C, 8, 3));
+    let y = b.relu(&y);
+    let y = b.conv(&y, &conv(8, C, 3));
+    b.add(&y, s)
 }
 
 pub(super) const BLOCKS: &[(&str, Block)] = &[
@@ -161,6 +175,36 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
         let y = b.relu(&y);
         let y = b.conv(&y, &conv(8, C, 3));
         let s = b.conv(x, &conv(C, C, 3));
+        b.add(&y, &s)
+    }),
+    ("channel gather shortcut", |b, x| {
+        let y = strided(b, x);
+        let s = halved(b, x);
+        let s = gather(b, &s, &[3, 1, -1, 0, 2, 5, 1, 1, 0, -6], 1);
+        b.add(&y, &s)
+    }),
+    ("negated shortcut", |b, x| {
+        let s = b.node("Neg", &[x], vec![]);
+        basic_beside(b, x, &s)
+    }),
+    ("max pool of one entry as shortcut", |b, x| {
+        let y = strided(b, x);
+        let s = b.node("MaxPool", &[x], one_entry("SAME_UPPER"));
+        let s = b.conv(&s, &conv(C, 10, 1));
+        b.add(&y, &s)
+    }),
+    ("max pool of one entry on both sides", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.node("MaxPool", &[&y], one_entry("NOTSET"));
+        let y = b.conv(&y, &conv(8, C, 3));
+        let s = b.node("MaxPool", &[x], one_entry("NOTSET"));
+        b.add(&y, &s)
+    }),
+    ("channels of ones as shortcut", |b, x| {
+        let y = b.conv(x, &conv(C, C + 2, 3));
+        let (pads, one) = (b.ints(&[0, 1, 0, 0, 0, 1, 0, 0]), b.scalar(1.0));
+        let s = b.node("Pad", &[x, &pads, &one], vec![]);
         b.add(&y, &s)
     }),
 ];
