@@ -1,5 +1,7 @@
 //! View, facts, find, prove, plan, apply: round after round, to a fixed point.
 
+mod sums;
+
 use std::collections::BTreeSet;
 
 use crate::facts::Facts;
@@ -8,7 +10,9 @@ use crate::io::Model;
 use crate::onnx::ModelProto;
 use crate::plan::options::{Family, Options};
 use crate::plan::{cost, folds, layouts, surplus};
-use crate::report::{Change, Exactness, Outcome, Price, RejectReport, SiteReport, SiteStatus, StopReason};
+use crate::report::{
+    Change, Exactness, NotInspected, Outcome, Price, RejectReport, SiteReport, SiteStatus, StopReason,
+};
 use crate::residual::check::{self, Proof, Recipe};
 use crate::residual::emit::merged_site;
 use crate::residual::find::{self, Site};
@@ -91,6 +95,11 @@ pub fn rewrite_proto(
     for number in 1..=MOST_ROUNDS {
         let round = plan_round(model, options, through_joins, number, progress)?;
         kept = round.kept;
+        if let Some(parted) = round.parted {
+            *model = parted.model;
+            sites.push(parted.report);
+            continue;
+        }
         if round.edits.is_empty() {
             // What is left inside a branch is there to stay: now the join around it may be removed.
             let blocked = kept.iter().any(|site| is_blocked_by_join(&site.status));
@@ -107,7 +116,8 @@ pub fn rewrite_proto(
     }
     let after = if sites.is_empty() { before.clone() } else { priced(model)? };
     sites.extend(kept);
-    Ok(Outcome { sites, before, after, stop })
+    let (in_subgraphs, in_functions) = graph::sums_inside(model);
+    Ok(Outcome { sites, before, after, stop, not_inspected: NotInspected { in_subgraphs, in_functions } })
 }
 
 fn is_blocked_by_join(status: &SiteStatus) -> bool {
@@ -119,11 +129,11 @@ fn priced(model: &ModelProto) -> Result<Price, EngineError> {
     let facts = Facts::new(&view);
     let options = Options::default();
     let cx = Context { view: &view, facts: &facts, options: &options, through_joins: false, frame: Frame::Maps };
-    let joins = joins(cx).len();
+    let joins = view.nodes().map(|node| find::joins_of(cx, node)).sum();
     Ok(cost::price(model, &view, &facts, joins))
 }
 
-/// The joins of the graph in topological order.
+/// The joins of the graph that are nodes of their own, in topological order.
 fn joins(cx: Context<'_>) -> Vec<NodeId> {
     cx.view.nodes().filter(|n| find::join_inputs(cx, *n).is_some()).collect()
 }
@@ -133,6 +143,8 @@ struct Round {
     edits: Vec<EditList>,
     removed: Vec<SiteReport>,
     kept: Vec<SiteReport>,
+    /// The model without a pair of the inputs of a longer `Sum`.
+    parted: Option<sums::Parted>,
 }
 
 fn plan_round(
@@ -150,9 +162,13 @@ fn plan_round(
     // Folding first: it makes whatever is removed next smaller.
     if round.edits.is_empty() && options.families.has(Family::Residual) {
         remove_joins(cx, number, progress, &mut names, &mut round);
+        // A `Sum` of more than two is parted only where that removes a join, and when no other edit is in the way.
+        if round.edits.is_empty() {
+            sums::remove_pair(model, cx, &mut round)?;
+        }
     }
     // Dead weight last: what is left may be narrowed.
-    if round.edits.is_empty() && options.families.has(Family::Dead) {
+    if round.edits.is_empty() && round.parted.is_none() && options.families.has(Family::Dead) {
         drop_surplus(cx, &mut names, &mut round);
     }
     Ok(round)

@@ -9,7 +9,8 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use onnx_rm::onnx::ModelProto;
+use onnx_rm::onnx::attribute_proto::AttributeType;
+use onnx_rm::onnx::{AttributeProto, FunctionProto, GraphProto, ModelProto, ValueInfoProto};
 use prost::Message;
 use serde_json::Value;
 
@@ -114,6 +115,48 @@ fn rewrite_writes_the_model_and_tells_the_price_on_stderr() {
     let again = folder.run(&["rewrite", "out.onnx", "again.onnx", "--no-verify"]);
     assert_eq!(again.code, Some(0));
     assert_eq!(fs::read(folder.path("out.onnx")).unwrap(), fs::read(folder.path("again.onnx")).unwrap());
+}
+
+#[test]
+fn sums_that_nothing_looks_into_are_told() {
+    let folder = Folder::new();
+    let inner = build::residual_block(1, 4).graph.unwrap();
+    let mut outer = build::Build::new(1);
+    let x = outer.input("x", &[1, 4, 8, 8]);
+    let condition = outer.bools(&[], &[1]);
+    let branch = |name: &str| AttributeProto {
+        name: Some(name.into()),
+        r#type: Some(AttributeType::Graph as i32),
+        g: Some(GraphProto { input: vec![], ..inner.clone() }),
+        ..AttributeProto::default()
+    };
+    let y = outer.node("If", &[&condition], vec![branch("then_branch"), branch("else_branch")]);
+    let z = outer.node("Block", &[&x], vec![]);
+    outer.graph.node.last_mut().unwrap().domain = Some("local".into());
+    outer.output(&y);
+    outer.output(&z);
+    let mut model = outer.model();
+    let names = |values: &[ValueInfoProto]| values.iter().map(|v| v.name().to_owned()).collect();
+    model.functions.push(FunctionProto {
+        name: Some("Block".into()),
+        domain: Some("local".into()),
+        input: names(&inner.input),
+        output: names(&inner.output),
+        node: inner.node.clone(),
+        opset_import: model.opset_import.clone(),
+        ..FunctionProto::default()
+    });
+    fs::write(folder.path("wrapped.onnx"), model.encode_to_vec()).unwrap();
+
+    let run = folder.run(&["inspect", "wrapped.onnx"]);
+    let text = [run.stdout, run.stderr].concat();
+    for part in ["0 of 0 joins", "2 sums in graphs of If", "1 sums in local functions", "inline_local_functions"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let json: Value = serde_json::from_str(&folder.run(&["inspect", "wrapped.onnx", "--json"]).stdout).unwrap();
+    assert_eq!(json["not_inspected"], serde_json::json!({ "in_subgraphs": 2, "in_functions": 1 }));
+    let run = folder.run(&["inspect", "block.onnx"]);
+    assert!(![run.stdout, run.stderr].concat().contains("not looked into"));
 }
 
 #[test]

@@ -4,7 +4,9 @@
 mod common;
 
 use common::*;
+use onnx_rm::onnx::{ModelProto, TensorProto, tensor_proto::DataType};
 use onnx_rm::plan::options::Options;
+use onnx_rm::report::SiteStatus;
 
 /// `F.pad(x, pads)` as the legacy exporter of PyTorch writes it: pads from the last axis to the first, turned around
 /// by a table of two columns, a `Slice` with step -1 and a `Transpose`.
@@ -53,5 +55,226 @@ fn asymmetric_pads_keep_their_sides() {
         assert!(distance(&model, &after) < ROUNDING, "{pads:?}");
         let ops: Vec<&str> = after.graph.as_ref().unwrap().node.iter().map(|n| n.op_type()).collect();
         assert_eq!(ops, ["Conv", "Relu", "Conv"], "{pads:?}");
+    }
+}
+
+/// Writes a weight of a shape.
+type Weight = fn(&mut Build, &[usize]) -> String;
+
+/// `y = x + conv(relu(conv(x)))` with weights that `weight` writes.
+fn block(opset: i64, weight: Weight) -> ModelProto {
+    let mut b = Build::new(5);
+    b.opset = opset;
+    let x = b.input("x", &[1, 4, 6, 6]);
+    let x = b.conv(&x, &conv(4, 4, 1));
+    let w = weight(&mut b, &[6, 4, 3, 3]);
+    let y = b.conv_with(&[&x, &w], &conv(4, 6, 3));
+    let y = b.relu(&y);
+    let w = weight(&mut b, &[4, 6, 3, 3]);
+    let y = b.conv_with(&[&y, &w], &conv(6, 4, 3));
+    let y = b.add(&y, &x);
+    b.output(&y);
+    b.model()
+}
+
+/// A tensor of small integers of type `dtype`.
+fn bytes(b: &mut Build, shape: &[usize], dtype: DataType) -> String {
+    let name = b.fresh("q");
+    let data: Vec<u8> = (0..shape.iter().product()).map(|_| (b.rng.below(200) + 20) as u8).collect();
+    b.graph.initializer.push(TensorProto {
+        name: Some(name.clone()),
+        dims: shape.iter().map(|d| *d as i64).collect(),
+        data_type: Some(dtype as i32),
+        raw_data: Some(data.into()),
+        ..TensorProto::default()
+    });
+    name
+}
+
+fn per_tensor(b: &mut Build, shape: &[usize]) -> String {
+    let (w, s, z) = (bytes(b, shape, DataType::Uint8), b.scalar(0.0078125), bytes(b, &[], DataType::Uint8));
+    b.node("DequantizeLinear", &[&w, &s, &z], vec![])
+}
+
+/// One scale and zero point for each entry along `axis`.
+fn per_axis(b: &mut Build, shape: &[usize], axis: i64) -> String {
+    let n = shape[axis.rem_euclid(4) as usize];
+    let w = bytes(b, shape, DataType::Int8);
+    let scales = (0..n).map(|i| 0.004 * (i + 1) as f64).collect();
+    let (s, z) = (b.floats(&[n], scales), bytes(b, &[n], DataType::Int8));
+    b.node("DequantizeLinear", &[&w, &s, &z], vec![int("axis", axis)])
+}
+
+/// `g * v / norm(v)`, the norm of each filter.
+fn normed(b: &mut Build, shape: &[usize], norm: fn(&mut Build, &str) -> String) -> String {
+    let (v, g) = (b.random(shape, 1.0), b.random(&[shape[0], 1, 1, 1], 1.0));
+    let n = norm(b, &v);
+    let direction = b.node("Div", &[&v, &n], vec![]);
+    b.node("Mul", &[&g, &direction], vec![])
+}
+
+fn over(op: &str, b: &mut Build, v: &str) -> String {
+    b.node(op, &[v], vec![ints("axes", &[1, 2, -1])])
+}
+
+/// A random weight times a number.
+fn scaled(b: &mut Build, shape: &[usize], number: fn(&mut Build) -> String) -> String {
+    let (w, s) = (b.random(shape, 0.5), number(b));
+    b.node("Mul", &[&w, &s], vec![])
+}
+
+/// Name, opset and weight of what is folded.
+const FOLDED: &[(&str, i64, Weight)] = &[
+    ("norm by ReduceL2", 17, |b, s| normed(b, s, |b, v| over("ReduceL2", b, v))),
+    ("norm by ReduceL2 with axes as an input", 18, |b, s| {
+        normed(b, s, |b, v| {
+            let axes = b.ints(&[1, 2, 3]);
+            b.node("ReduceL2", &[v, &axes], vec![])
+        })
+    }),
+    ("norm by ReduceSumSquare", 17, |b, s| {
+        normed(b, s, |b, v| {
+            let n = over("ReduceSumSquare", b, v);
+            b.node("Sqrt", &[&n], vec![])
+        })
+    }),
+    ("norm by Pow and ReduceSum", 13, |b, s| {
+        normed(b, s, |b, v| {
+            let (two, half, axes) = (b.scalar(2.0), b.scalar(0.5), b.ints(&[1, 2, 3]));
+            let n = b.node("Pow", &[v, &two], vec![]);
+            let n = b.node("ReduceSum", &[&n, &axes], vec![]);
+            b.node("Pow", &[&n, &half], vec![])
+        })
+    }),
+    ("norm by ReduceL1", 17, |b, s| normed(b, s, |b, v| over("ReduceL1", b, v))),
+    ("standardised by means", 17, |b, s| {
+        let v = b.random(s, 1.0);
+        let mean = over("ReduceMean", b, &v);
+        let v = b.node("Sub", &[&v, &mean], vec![]);
+        let squares = b.node("Mul", &[&v, &v], vec![]);
+        let variance = over("ReduceMean", b, &squares);
+        let deviation = b.node("Sqrt", &[&variance], vec![]);
+        b.node("Div", &[&v, &deviation], vec![])
+    }),
+    ("the larger of two numbers, as shares of their sum", 17, |b, s| {
+        scaled(b, s, |b| {
+            let w = b.floats(&[3], vec![0.75, -0.5, 2.0]);
+            let w = b.node("Relu", &[&w], vec![]);
+            let (sum, eps) = (b.node("ReduceSum", &[&w], vec![int("keepdims", 0)]), b.scalar(1e-4));
+            let sum = b.node("Sum", &[&sum, &eps], vec![]);
+            let shares = b.node("Div", &[&w, &sum], vec![]);
+            b.node("ReduceMax", &[&shares], vec![int("keepdims", 0)])
+        })
+    }),
+    ("softmax", 17, |b, s| {
+        scaled(b, s, |b| {
+            let w = b.floats(&[2, 2], vec![0.75, -0.5, 2.0, 0.25]);
+            let w = b.node("Softmax", &[&w], vec![int("axis", 0)]);
+            let i = b.ints(&[3]);
+            let flat = b.ints(&[-1]);
+            let w = b.node("Reshape", &[&w, &flat], vec![]);
+            b.node("Gather", &[&w, &i], vec![])
+        })
+    }),
+    ("softmax of the last axis in an old opset", 11, |b, s| {
+        scaled(b, s, |b| {
+            let w = b.floats(&[1, 2], vec![0.75, -0.5]);
+            let w = b.node("Softmax", &[&w], vec![]);
+            let i = b.ints(&[1]);
+            let w = b.node("Gather", &[&w, &i], vec![int("axis", 1)]);
+            b.node("Log", &[&w], vec![])
+        })
+    }),
+    ("sigmoid, tanh and softplus", 17, |b, s| {
+        scaled(b, s, |b| {
+            let w = b.scalar(0.4);
+            let w = b.node("Sigmoid", &[&w], vec![]);
+            let w = b.node("Tanh", &[&w], vec![]);
+            b.node("Softplus", &[&w], vec![])
+        })
+    }),
+    ("one scale, version 10", 10, per_tensor),
+    ("one scale, version 13", 13, per_tensor),
+    ("one scale, version 19", 19, per_tensor),
+    ("one scale, version 21", 21, per_tensor),
+    ("one scale in a vector", 13, |b, s| {
+        let (w, s) = (bytes(b, s, DataType::Int8), b.floats(&[1], vec![0.01]));
+        b.node("DequantizeLinear", &[&w, &s], vec![])
+    }),
+    ("a scale for each filter", 13, |b, s| per_axis(b, s, 0)),
+    ("a scale for each channel, the axis by default", 21, |b, s| {
+        let w = per_axis(b, s, 1);
+        b.graph.node.last_mut().unwrap().attribute.clear();
+        w
+    }),
+    ("a scale for each column", 19, |b, s| per_axis(b, s, -1)),
+];
+
+#[test]
+fn weights_that_the_graph_computes_are_constants() {
+    for (name, opset, weight) in FOLDED {
+        let model = block(*opset, *weight);
+        let (after, outcome) = rewrite(&model, &Options::default());
+        assert_eq!(joins(&outcome), 0, "{name}: {:?}", outcome.sites);
+        let apart = distance(&model, &after);
+        assert!(apart < ROUNDING, "{name}: {apart}");
+    }
+}
+
+#[test]
+fn dequantised_weights_have_the_type_of_their_scale() {
+    let model = retyped(block(21, per_tensor), DataType::Float16);
+    let (after, outcome) = rewrite(&model, &Options::default());
+    assert_eq!(joins(&outcome), 0, "{:?}", outcome.sites);
+    assert!(distance(&model, &after) < 2e-3);
+    let types: Vec<i32> = after.graph.unwrap().initializer.iter().map(|t| t.data_type()).collect();
+    assert!(types.iter().all(|t| *t == DataType::Float16 as i32), "{types:?}");
+}
+
+#[test]
+fn what_is_no_constant_or_not_understood_stays() {
+    const KEPT: &[(&str, i64, Weight)] = &[
+        ("a scale that is data", 13, |b, s| {
+            let (w, name) = (bytes(b, s, DataType::Int8), b.fresh("scale"));
+            let scale = b.input(&name, &[1]);
+            b.node("DequantizeLinear", &[&w, &scale], vec![])
+        }),
+        ("a zero point that a caller may change", 13, |b, s| {
+            let w = per_tensor(b, s);
+            let zero = b.graph.initializer.last().unwrap().name().to_owned();
+            b.input(&zero, &[]);
+            w
+        }),
+        ("a scale along an axis before there was one", 10, |b, s| per_axis(b, s, 0)),
+        ("a scale for each channel of another count", 13, |b, s| {
+            let (w, s) = (bytes(b, s, DataType::Int8), b.floats(&[5], vec![0.01; 5]));
+            b.node("DequantizeLinear", &[&w, &s], vec![int("axis", 0)])
+        }),
+        ("blocks", 21, |b, s| {
+            let w = bytes(b, s, DataType::Int8);
+            let scales = b.random(&[s[0], s[1] / 2, s[2], s[3]], 0.01);
+            b.node("DequantizeLinear", &[&w, &scales], vec![int("axis", 1), int("block_size", 2)])
+        }),
+        ("no number", 17, |b, s| {
+            scaled(b, s, |b| {
+                let w = b.scalar(-1.0);
+                b.node("Sqrt", &[&w], vec![])
+            })
+        }),
+    ];
+    for (name, opset, weight) in KEPT {
+        let model = block(*opset, *weight);
+        let (after, outcome) = rewrite(&model, &Options::default());
+        assert_eq!(model, after, "{name}");
+        let codes: Vec<_> = outcome
+            .sites
+            .iter()
+            .filter(|s| s.is_residual())
+            .filter_map(|s| match &s.status {
+                SiteStatus::Kept(reject) => Some(reject.code.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(codes, ["weight-not-constant"], "{name}");
     }
 }

@@ -27,7 +27,7 @@ const SKIPPED: &[(&str, &str)] = &[
 ];
 
 /// Tests that were compared when this was written. It may only grow.
-const COMPARED: usize = 1322;
+const COMPARED: usize = 1328;
 
 /// Ways in which each test is spoilt.
 const SPOILT: usize = 27;

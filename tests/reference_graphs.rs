@@ -377,6 +377,48 @@ fn a_function_that_calls_itself_is_an_error() {
     assert!(matches!(run(&model, &feed), Err(EvalError::TooDeep(_))));
 }
 
+/// What stands at `place` of the sequence that a tensor of two rows of five is split into.
+fn piece(split: Option<&[i64]>, scalar: bool, place: i64, attributes: Vec<AttributeProto>) -> Result<Value, EvalError> {
+    let mut b = Build::new(1);
+    let x = b.input("x", &[2, 5]);
+    let split = split.map(|s| b.ints(s));
+    if scalar {
+        b.graph.initializer[0].dims.clear();
+    }
+    let inputs: Vec<&str> = [x.as_str()].into_iter().chain(split.as_deref()).collect();
+    let sequence = b.node("SplitToSequence", &inputs, attributes);
+    let place = b.ints(&[place]);
+    let y = b.node("SequenceAt", &[&sequence, &place], vec![]);
+    b.output(&y);
+    let trace = run(&b.model(), &BTreeMap::from([("x".to_owned(), counting(&[2, 5]))]))?;
+    Ok(trace.get(&y).unwrap().clone())
+}
+
+#[test]
+fn a_place_of_a_sequence_is_a_part_of_what_was_split() {
+    let axis = || vec![int("axis", 1)];
+    let of = |split: Option<&[i64]>, scalar, place, attributes| piece(split, scalar, place, attributes).unwrap();
+    assert_eq!(of(Some(&[2, 3]), false, 1, axis()), floats(&[2, 3], &[3.0, 4.0, 5.0, 8.0, 9.0, 10.0]));
+    assert_eq!(of(Some(&[2]), true, -1, axis()), floats(&[2, 1], &[5.0, 10.0]), "the last chunk is smaller");
+    assert_eq!(of(Some(&[1, 1]), false, -2, vec![]), floats(&[1, 5], &[1.0, 2.0, 3.0, 4.0, 5.0]));
+    let squeezed = vec![int("axis", 1), int("keepdims", 0)];
+    assert_eq!(of(None, false, 3, squeezed), floats(&[2], &[4.0, 9.0]));
+    for (split, scalar, place) in [(&[2, 2][..], false, 0), (&[2, 3], false, 2), (&[0], true, 0), (&[-1], true, 0)] {
+        assert!(piece(Some(split), scalar, place, axis()).is_err(), "{split:?} at {place}");
+    }
+}
+
+#[test]
+fn a_sequence_by_itself_is_refused() {
+    let mut b = Build::new(1);
+    let x = b.input("x", &[2, 5]);
+    let sequence = b.node("SplitToSequence", &[&x], vec![]);
+    let length = b.node("Identity", &[&sequence], vec![]);
+    b.output(&length);
+    let error = run(&b.model(), &BTreeMap::from([("x".to_owned(), counting(&[2, 5]))])).unwrap_err();
+    assert!(error.to_string().contains("something else than SequenceAt"), "{error}");
+}
+
 #[test]
 fn a_made_up_shape_is_an_error() {
     let mut b = Build::new(7);

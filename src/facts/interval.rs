@@ -6,7 +6,7 @@
 
 use crate::graph::{NodeId, ValueId};
 
-use super::{BatchNorm, Facts, Fill, clip_bounds};
+use super::{BatchNorm, Facts, Fill, Piece, clip_bounds};
 
 /// Every value `v` satisfies `lo <= v <= hi`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -121,6 +121,7 @@ fn whole(facts: &Facts<'_>, node: NodeId) -> Interval {
         "Identity" | "Dropout" | "Reshape" | "Flatten" | "Transpose" | "Squeeze" | "Unsqueeze" | "Slice" | "Split"
         | "Gather" | "Expand" | "MaxPool" | "GlobalMaxPool" | "ReduceMax" | "ReduceMin" | "DepthToSpace"
         | "SpaceToDepth" | "Tile" => of(0),
+        "SequenceAt" => Piece::new(view, facts, node).map_or(Interval::ANY, |p| facts.interval(p.input)),
         // A mean rounds, so only its sign is sure.
         "GlobalAveragePool" | "AveragePool" | "ReduceMean" => {
             of(0).hull(Interval { lo: 0.0, hi: 0.0 }).rounded(of(0).lo >= 0.0, of(0).hi <= 0.0)

@@ -10,6 +10,7 @@ mod conv_spec;
 mod elementwise;
 mod interval;
 mod padding;
+mod sequence;
 mod shape;
 mod slice;
 pub mod tensor;
@@ -30,6 +31,7 @@ pub use conv_spec::{ConvSpec, ConvSpecError};
 pub use elementwise::is_elementwise;
 pub use interval::Interval;
 pub use padding::{Fill, Padding};
+pub use sequence::Piece;
 pub use slice::{Cut, slices};
 
 /// One dimension of a shape.

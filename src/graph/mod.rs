@@ -21,7 +21,7 @@ pub use dump::dump;
 pub use edit::{EditList, Names};
 pub use ids::{NodeId, Use, ValueId};
 pub use operators::check_operators;
-pub use subgraph::captured_names;
+pub use subgraph::{captured_names, sums_inside};
 pub use validate::validate;
 pub use view::{GraphError, GraphView};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::onnx::{GraphProto, NodeProto};
+use crate::onnx::{GraphProto, ModelProto, NodeProto};
 
 /// The graphs held by the attributes of `node`.
 fn graphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
@@ -25,6 +25,30 @@ pub fn captured_names(node: &NodeProto, names: &mut BTreeSet<String>) {
         graph.node.iter().flat_map(|n| &n.output).for_each(|o| _ = reads.remove(o));
         names.append(&mut reads);
     }
+}
+
+/// How many sums of two tensors or more stand in subgraphs of the main graph's nodes, and how many in the model's local
+/// functions, at any depth. Sums with a constant of the same graph, such as a bias, are not counted.
+#[must_use]
+pub fn sums_inside(model: &ModelProto) -> (usize, usize) {
+    let main = model.graph.iter().flat_map(|g| &g.node).flat_map(graphs).map(sums_of).sum();
+    let bodies = model.functions.iter().map(|f| sums(&f.node, BTreeSet::new())).sum();
+    (main, bodies)
+}
+
+fn sums_of(graph: &GraphProto) -> usize {
+    sums(&graph.node, graph.initializer.iter().map(|t| t.name()).collect())
+}
+
+fn sums<'a>(nodes: &'a [NodeProto], mut constants: BTreeSet<&'a str>) -> usize {
+    let written = nodes.iter().filter(|n| n.op_type() == "Constant");
+    constants.extend(written.flat_map(|n| n.output.iter().map(String::as_str)));
+    let is_sum = |n: &&NodeProto| {
+        let joins = matches!(n.op_type(), "Add" | "Sum") && matches!(n.domain(), "" | "ai.onnx");
+        joins && n.input.iter().filter(|i| !constants.contains(i.as_str())).count() > 1
+    };
+    let inside: usize = nodes.iter().flat_map(graphs).map(sums_of).sum();
+    nodes.iter().filter(is_sum).count() + inside
 }
 
 /// What `node` and its subgraphs read, each name once.
@@ -58,6 +82,21 @@ mod tests {
     fn holding(mut outer: NodeProto, nodes: Vec<NodeProto>, outputs: &[&str]) -> NodeProto {
         outer.attribute.push(AttributeProto { g: model(nodes, outputs).graph, ..AttributeProto::default() });
         outer
+    }
+
+    #[test]
+    fn sums_of_two_tensors_are_counted_where_nothing_looks() {
+        let sum = || vec![node("s", "Add", &["x", "near"], &["y"])];
+        let mut bias = node("b", "Constant", &[], &["c"]);
+        bias.attribute.clear();
+        let biased = vec![bias, node("s", "Add", &["x", "c"], &["y"])];
+        let deep = holding(node("in", "If", &["p"], &["q"]), sum(), &["y"]);
+        let outer = holding(node("if", "If", &["c"], &["y"]), [sum(), vec![deep]].concat(), &["y"]);
+        let mut m = model([sum(), vec![outer]].concat(), &["y"]);
+        assert_eq!(sums_inside(&m), (2, 0), "the one of the main graph is no hidden one");
+        let function = |node| crate::onnx::FunctionProto { node, ..Default::default() };
+        m.functions = vec![function(sum()), function(biased)];
+        assert_eq!(sums_inside(&m), (2, 1), "a sum with a constant is no join");
     }
 
     #[test]

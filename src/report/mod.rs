@@ -4,6 +4,6 @@ mod model;
 mod text;
 
 pub use model::{
-    Change, Exactness, Outcome, Price, RejectReport, Report, SCHEMA_VERSION, SiteReport, SiteStatus, StopReason,
-    Verification,
+    Change, Exactness, NotInspected, Outcome, Price, RejectReport, Report, SCHEMA_VERSION, SiteReport, SiteStatus,
+    StopReason, Verification,
 };

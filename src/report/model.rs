@@ -18,7 +18,7 @@ pub struct Price {
     pub bytes: u64,
     /// Nodes of the main graph.
     pub nodes: usize,
-    /// `Add` and two-input `Sum` nodes whose inputs are both data.
+    /// `Add` nodes whose inputs are both data; a `Sum` of `n` tensors of data counts as `n - 1`.
     pub joins: usize,
 }
 
@@ -112,6 +112,15 @@ pub enum StopReason {
     RoundLimit,
 }
 
+/// Sums of tensors that stand where residual removal does not look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct NotInspected {
+    /// In the graphs of `If`, `Loop` and `Scan`.
+    pub in_subgraphs: usize,
+    /// In the bodies of the model's local functions.
+    pub in_functions: usize,
+}
+
 /// What the engine found and did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outcome {
@@ -123,6 +132,8 @@ pub struct Outcome {
     pub after: Price,
     /// Why it stopped.
     pub stop: StopReason,
+    /// Sums that nobody looked at.
+    pub not_inspected: NotInspected,
 }
 
 impl Outcome {

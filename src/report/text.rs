@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::model::{Outcome, Report, Verification};
+use super::model::{NotInspected, Outcome, Report, Verification};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let done = self.command == "rewrite";
         removed(f, &self.outcome, done)?;
         kept(f, &self.outcome)?;
+        not_inspected(f, self.outcome.not_inspected)?;
         price(f, &self.outcome)?;
         match &self.verification {
             Some(Verification::Passed(report)) => writeln!(f, "verified: {report}"),
@@ -98,6 +99,19 @@ fn kept(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
         if more > 0 {
             writeln!(f, "        and {more} more: --json lists all")?;
         }
+    }
+    Ok(())
+}
+
+fn not_inspected(f: &mut fmt::Formatter<'_>, sums: NotInspected) -> fmt::Result {
+    let NotInspected { in_subgraphs, in_functions } = sums;
+    if in_subgraphs > 0 {
+        writeln!(f, "{in_subgraphs} sums in graphs of If, Loop or Scan, which are not looked into")?;
+        writeln!(f, "          hint: put the branch that is taken in place of an If whose condition is constant")?;
+    }
+    if in_functions > 0 {
+        writeln!(f, "{in_functions} sums in local functions, which are not looked into")?;
+        writeln!(f, "          hint: inline them first (onnx.inliner.inline_local_functions)")?;
     }
     Ok(())
 }

@@ -47,6 +47,26 @@ pub fn join_inputs(cx: Context<'_>, node: NodeId) -> Option<(ValueId, ValueId)> 
     }
 }
 
+/// The data inputs of `node` when it is a `Sum` of more than two: several joins in one node.
+#[must_use]
+pub fn summands(cx: Context<'_>, node: NodeId) -> Option<Vec<ValueId>> {
+    let inputs = cx.view.inputs(node);
+    if cx.view.op(node) != "Sum" || inputs.len() < 3 {
+        return None;
+    }
+    let data: Vec<ValueId> = inputs.iter().flatten().copied().filter(|v| cx.facts.is_data(*v)).collect();
+    (data.len() > 1).then_some(data)
+}
+
+/// How many joins `node` is: one less than it sums tensors of data.
+#[must_use]
+pub fn joins_of(cx: Context<'_>, node: NodeId) -> usize {
+    match join_inputs(cx, node) {
+        Some(_) => 1,
+        None => summands(cx, node).map_or(0, |data| data.len() - 1),
+    }
+}
+
 /// Every way to read `join`: at most two, one for each side that can be the branch.
 ///
 /// # Errors
@@ -55,6 +75,14 @@ pub fn find(cx: Context<'_>, join: NodeId) -> Result<Vec<Site>, Reject> {
     let Some((a, b)) = join_inputs(cx, join) else {
         return Err(Reject::at(cx.view, join, RejectCode::TwoBranches, "not a sum of two tensors of data"));
     };
+    find_pair(cx, join, (a, b))
+}
+
+/// [`find`] of two inputs of `join`, which may have more.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_pair(cx: Context<'_>, join: NodeId, (a, b): (ValueId, ValueId)) -> Result<Vec<Site>, Reject> {
     if a == b {
         return Err(Reject::at(
             cx.view,
@@ -188,8 +216,10 @@ impl<'a, 'b> Search<'a, 'b> {
     }
 
     fn readings(&mut self, value: ValueId, depth: usize) -> Option<Vec<Reading>> {
-        let node = self.cx.view.def(value);
-        if node.is_none_or(|n| self.cx.view.position(n) < self.earliest) {
+        let node = self.cx.view.def(value)?;
+        // Among rows of channels a convolution only says that these are maps.
+        let elsewhere = !self.cx.is_maps() && self.cx.view.op(node) == "Conv";
+        if self.cx.view.position(node) < self.earliest || elsewhere {
             return None;
         }
         match pass::read(self.cx, value) {

@@ -218,6 +218,10 @@ pub(crate) fn read(cx: Context<'_>, value: ValueId) -> Option<(NodeId, LinearSte
     if let Some((input, scale, shift)) = affine::affine(cx, node) {
         return Some((node, LinearStep::Affine(scale, shift), input));
     }
+    if cx.view.op(node) == "SequenceAt" {
+        let (piece, from) = channels::piece(cx, node)?;
+        return Some((node, select(from), piece.input));
+    }
     let input = cx.view.input(node, 0)?;
     let step = match cx.view.op(node) {
         "Conv" if cx.is_maps() => LinearStep::Conv(Box::new(conv::branch_conv(cx, node).ok()?)),
@@ -231,10 +235,14 @@ pub(crate) fn read(cx: Context<'_>, value: ValueId) -> Option<(NodeId, LinearSte
     Some((node, step, input))
 }
 
+fn select(from: Vec<u32>) -> LinearStep {
+    LinearStep::Select(from.into_iter().map(|c| Some(c as usize)).collect())
+}
+
 /// A `Slice`, `Split` or `Gather` that takes some of the channels, or a `Slice` that takes every n-th entry in space.
 fn slice(cx: Context<'_>, node: NodeId, value: ValueId, input: ValueId) -> Option<LinearStep> {
     if let Some(from) = channels::taken(cx, node, value) {
-        return Some(LinearStep::Select(from.into_iter().map(|c| Some(c as usize)).collect()));
+        return Some(select(from));
     }
     if !cx.is_maps() || cx.view.op(node) != "Slice" {
         return None;

@@ -375,6 +375,52 @@ fn what_no_shortcut_may_be_stays_and_is_named() {
     assert_refused(ON_THE_SHORTCUT);
 }
 
+fn pooled(b: &mut Build, x: &str) -> String {
+    let y = b.conv(x, &conv(C, C, 3));
+    b.node("MaxPool", &[&y], vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1, 1, 1, 1])])
+}
+
+#[test]
+fn a_sum_of_more_than_two_says_what_stands_in_the_way_of_its_pairs() {
+    let rows: &[(&str, Block)] = &[
+        ("shortcut-not-linear", |b, x| {
+            let parts: Vec<String> = (0..3)
+                .map(|_| {
+                    let y = b.conv(x, &conv(C, C, 3));
+                    b.relu(&y)
+                })
+                .collect();
+            b.node("Sum", &[&parts[0], &parts[1], &parts[2]], vec![])
+        }),
+        ("cannot-pass", |b, x| {
+            let y = pooled(b, x);
+            let y = b.conv(&y, &conv(C, C, 3));
+            let z = pooled(b, x);
+            b.node("Sum", &[&y, x, &z], vec![])
+        }),
+        // What would be carried is cropped on the way.
+        ("size-unknown", |b, x| {
+            let y = b.conv(x, &conv(C, C, 3).pad(0));
+            let y = b.relu(&y);
+            let y = b.conv(&y, &conv(C, C, 3).pad(2));
+            let z = pooled(b, x);
+            b.node("Sum", &[&z, &y, x], vec![])
+        }),
+    ];
+    for (code, block) in rows {
+        let model = model_of(*block, 31, true).model();
+        let options = Options { families: Families::new(&[Selector::Residual], &[]), ..options() };
+        let (after, outcome) = rewrite(&model, &options);
+        assert!(model == after, "{code}");
+        assert_eq!((outcome.before.joins, outcome.after.joins), (2, 2));
+        let [reject] = refusals(&outcome)[..] else { panic!("{:?}", outcome.sites) };
+        assert!(reject.reason.starts_with("a sum of 3: "), "{reject:?}");
+        assert_eq!(reject.code, *code, "{reject:?}");
+        let nodes = &model.graph.as_ref().unwrap().node;
+        assert!(nodes.iter().any(|n| n.name() == reject.node && n.output.contains(&reject.tensor)), "{reject:?}");
+    }
+}
+
 #[test]
 fn an_opset_that_lacks_the_operator_is_named() {
     let cases: &[(&str, i64, &str, Block)] = &[

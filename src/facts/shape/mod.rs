@@ -7,7 +7,7 @@ mod window;
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 
-use super::{Dim, Facts, is_elementwise, tensor};
+use super::{Dim, Facts, Piece, is_elementwise, tensor};
 
 use rearrange::{axes_of, concat, expand, flatten, gather, pad, reshape, slice, split, squeeze, transpose};
 use window::{conv, conv_transpose, depth_space, pool, resize};
@@ -87,6 +87,7 @@ pub(super) fn infer(facts: &Facts<'_>, node: NodeId) -> Vec<Option<Shape>> {
         "Size" => one(Some(Vec::new())),
         "Concat" => one(concat(facts, node)),
         "Split" => split(facts, node),
+        "SequenceAt" => one(Piece::new(view, facts, node).and_then(|p| p.shape(facts))),
         "Slice" => one(slice(facts, node)),
         "Pad" => one(pad(facts, node)),
         "Reshape" => one(reshape(facts, node)),
@@ -127,7 +128,14 @@ pub(super) fn dtype(facts: &Facts<'_>, node: NodeId, slot: usize) -> Option<Data
         }
         "Where" => of(1),
         "MaxPool" | "Dropout" | "TopK" if slot == 1 => None,
-        op if op.contains("::") || matches!(op, "If" | "Loop" | "Scan" | "QuantizeLinear" | "DequantizeLinear") => None,
+        "DequantizeLinear" if view.opset() < 19 => Some(DataType::Float),
+        "DequantizeLinear" => match view.attr_i(node, "output_dtype").unwrap_or(0) {
+            0 => of(1),
+            other => DataType::try_from(i32::try_from(other).ok()?).ok(),
+        },
+        "SequenceAt" => facts.dtype(Piece::new(view, facts, node)?.input),
+        op if op.contains("::") || op.contains("Sequence") => None,
+        "If" | "Loop" | "Scan" | "QuantizeLinear" => None,
         _ => of(0),
     }
 }

@@ -1,5 +1,5 @@
 //! Per-channel `y = scale * x + shift`: `BatchNormalization`, `Neg`, `Mul`, `Div`, `Add` and `Sub` by constants; and
-//! operators that do nothing: `Identity`, `Dropout`.
+//! operators that do nothing: `Identity`, `Dropout`, `Sum` of one.
 
 use crate::facts::BatchNorm;
 use crate::graph::{NodeId, ValueId};
@@ -23,6 +23,7 @@ pub(crate) fn nothing(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<V
     let first = cx.view.output(node) == Some(value);
     match cx.view.op(node) {
         "Identity" => cx.view.input(node, 0),
+        "Sum" if cx.view.inputs(node).len() == 1 => cx.view.input(node, 0),
         // The mask output of Dropout has readers of its own.
         "Dropout" if first && cx.view.outputs(node).len() <= 1 => {
             let training = cx.view.input(node, 2);

@@ -1,8 +1,9 @@
-//! Operators that only move channels: `Concat`, `Split`, `Slice` and `Gather` on the channel axis. Carried channels
-//! stand beside the body's, so each goes on with those that are taken, and what is taken twice stands there twice.
+//! Operators that only move channels: `Concat`, `Split`, also by way of a sequence, `Slice` and `Gather` on the
+//! channel axis. Carried channels stand beside the body's, so each goes on with those that are taken, and what is taken twice stands there twice.
 
 use crate::algebra::{Layout, Slot};
-use crate::graph::{NodeId, ValueId};
+use crate::facts::Piece;
+use crate::graph::{NodeId, Use, ValueId};
 use crate::residual::emit::Emit;
 use crate::residual::reject::Reject;
 
@@ -15,12 +16,25 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
         "Split" | "Slice" | "Gather" => {
             let from = taken(cx, node, value)?;
             let channels = cx.channels(cx.view.input(node, 0)?)?;
-            let part = Part::new(node, &from, channels);
-            let pass: Box<dyn Pass> = if part.permutes() { Box::new(Shuffle { node, from }) } else { Box::new(part) };
-            found(Reading::one(cx, node, 0, Step::Pass(pass)))
+            found(Reading::one(cx, node, 0, Step::Pass(part(node, from, channels))))
+        }
+        "SequenceAt" => {
+            let (piece, from) = piece(cx, node)?;
+            let channels = cx.channels(piece.input)?;
+            found(Some(Reading {
+                step: Step::Pass(part(node, from, channels)),
+                input: piece.input,
+                reads: vec![Use { node: piece.split, slot: 0 }],
+                nodes: vec![piece.split, node],
+            }))
         }
         _ => None,
     }
+}
+
+fn part(node: NodeId, from: Vec<u32>, channels: usize) -> Box<dyn Pass> {
+    let part = Part::new(node, &from, channels);
+    if part.permutes() { Box::new(Shuffle { node, from }) } else { Box::new(part) }
 }
 
 struct Joined {
@@ -96,6 +110,16 @@ pub(crate) fn taken(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Vec
             _ => None,
         },
     }
+}
+
+/// The channels that a `SequenceAt` takes of a tensor split along the channel axis.
+pub(crate) fn piece(cx: Context<'_>, node: NodeId) -> Option<(Piece, Vec<u32>)> {
+    let piece = Piece::new(cx.view, cx.facts, node)?;
+    if cx.axis(piece.input)? != piece.axis {
+        return None;
+    }
+    let (start, size) = (u32::try_from(piece.start).ok()?, u32::try_from(piece.size).ok()?);
+    Some((piece, (start..start.checked_add(size)?).collect()))
 }
 
 fn split(cx: Context<'_>, node: NodeId, input: ValueId, value: ValueId) -> Option<Vec<u32>> {

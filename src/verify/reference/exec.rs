@@ -8,7 +8,7 @@ use crate::onnx::{FunctionProto, GraphProto, ModelProto, NodeProto};
 use super::call::Call;
 use super::error::{EvalError, Fault, Outcome};
 use super::scope::{Frame, Scope, captured, subgraphs};
-use super::{Trace, Value, registry};
+use super::{Trace, Value, registry, sequence};
 
 /// Deepest nesting of subgraphs and functions: a function that calls itself ends here.
 const DEEPEST: usize = 32;
@@ -24,6 +24,7 @@ pub(super) fn run(
     inputs: &BTreeMap<String, Value>,
     wanted: Option<&[&str]>,
 ) -> Result<Trace, EvalError> {
+    let model = &*sequence::joined(model);
     let graph = model.graph.as_ref().ok_or(EvalError::NoGraph)?;
     let mut scope = Scope::new(None).with_initializers(graph);
     let mut trace = Trace::default();

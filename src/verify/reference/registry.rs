@@ -3,7 +3,7 @@
 use super::call::Op;
 use super::{
     activation, binary, cast, constant, control, conv, conv_transpose, einsum, index, join, logic, matmul, normalize,
-    pad, pool, rank, reduce, resize, shape, slice, softmax, unary,
+    pad, pool, quantize, rank, reduce, resize, sequence, shape, slice, softmax, unary,
 };
 
 /// The operators of one file, by name.
@@ -25,9 +25,11 @@ const TABLES: &[Table] = &[
     normalize::OPERATORS,
     pad::OPERATORS,
     pool::OPERATORS,
+    quantize::OPERATORS,
     rank::OPERATORS,
     reduce::OPERATORS,
     resize::OPERATORS,
+    sequence::OPERATORS,
     shape::OPERATORS,
     slice::OPERATORS,
     softmax::OPERATORS,

@@ -8,6 +8,20 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
     ("leaky relu with a steep slope", |b, x| {
         basic_with(b, x, |b, y| b.node("LeakyRelu", &[y], vec![float("alpha", 1.5)]))
     }),
+    ("one over one more than it", |b, x| {
+        basic_with(b, x, |b, y| {
+            let (one, a) = (b.scalar(1.0), b.floats(&[1, 1, 1], vec![0.75]));
+            let y = b.node("Exp", &[y], vec![]);
+            let y = b.node("Add", &[&y, &one], vec![]);
+            b.node("Div", &[&a, &y], vec![])
+        })
+    }),
+    ("a number to its power", |b, x| {
+        basic_with(b, x, |b, y| {
+            let two = b.scalar(2.0);
+            b.node("Pow", &[&two, y], vec![])
+        })
+    }),
     ("prelu", |b, x| {
         basic_with(b, x, |b, y| {
             let s = b.random(&[8, 1, 1], 0.5);

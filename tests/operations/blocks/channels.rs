@@ -9,6 +9,21 @@ pub fn gather(b: &mut Build, x: &str, indices: &[i64], axis: i64) -> String {
     b.node("Gather", &[x, &indices], vec![int("axis", axis)])
 }
 
+/// Pieces of the channels of `x` out of a sequence: of the sizes given, or of one size for all but the last.
+fn pieces(b: &mut Build, x: &str, sizes: &[i64], places: &[i64]) -> Vec<String> {
+    let split = b.ints(sizes);
+    let scalar = b.graph.initializer.last_mut().filter(|_| sizes.len() == 1);
+    scalar.into_iter().for_each(|t| t.dims.clear());
+    let sequence = b.node("SplitToSequence", &[x, &split], vec![int("axis", 1)]);
+    let mut found = Vec::new();
+    for place in places {
+        let place = b.ints(&[*place]);
+        b.graph.initializer.last_mut().unwrap().dims.clear();
+        found.push(b.node("SequenceAt", &[&sequence, &place], vec![]));
+    }
+    found
+}
+
 pub(super) const BLOCKS: &[(&str, Block)] = &[
     ("concat that holds the fork", |b, x| {
         let y = b.conv(x, &conv(C, 4, 3));
@@ -34,6 +49,25 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
         let y = b.concat(&[&halves[1], &halves[0]]);
         let y = b.conv(&y, &conv(8, C, 1));
         b.add(&y, x)
+    }),
+    ("split and concat by a sequence", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 1));
+        let y = b.relu(&y);
+        let p = pieces(b, &y, &[5, 3], &[0, -1]);
+        let z = b.conv(&p[0], &conv(5, 4, 3));
+        let z = b.relu(&z);
+        let c = b.concat(&[&z, &p[1]]);
+        let y = b.conv(&c, &conv(7, C, 1));
+        b.add(&y, x)
+    }),
+    ("the last of chunks of three beside a part of the fork", |b, x| {
+        let whole = b.conv(x, &conv(C, 8, 1));
+        let y = b.relu(&whole);
+        // Chunks of 3, 3 and 2 channels.
+        let p = pieces(b, &y, &[3], &[2]);
+        let y = b.conv(&p[0], &conv(2, 4, 3));
+        let s = pieces(b, &whole, &[2, 4, 2], &[1]);
+        b.add(&y, &s[0])
     }),
     ("channel shuffle", |b, x| {
         let y = b.conv(x, &conv(C, 12, 1).group(3));

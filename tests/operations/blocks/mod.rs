@@ -46,6 +46,9 @@ pub fn stays(name: &str) -> usize {
         "gelu by tanh written out" | "a function that is infinite at zero" => 1,
         // No join of the two can go, so the one around leads through it.
         "two branches inside, of which none is linear" => 1,
+        "sum of three, of which one has no shortcut" => 1,
+        // The fork itself is a sum of three, none of which is a branch.
+        _ if name.ends_with("beside a sum of relus") => 2,
         _ => 0,
     }
 }

@@ -17,6 +17,41 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
         let y = b.conv(&y, &conv(C, C, 3));
         b.node("Sum", &[&y, x], vec![])
     }),
+    ("sum of three", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 3));
+        let s = b.conv(x, &conv(C, C, 1));
+        b.node("Sum", &[x, &y, &s], vec![])
+    }),
+    ("sum of four, of which one is a constant", |b, x| {
+        let y = b.conv(x, &conv(C, 4, 3));
+        let y = b.relu(&y);
+        let z = b.conv(&y, &conv(4, C, 3));
+        let y = b.conv(&y, &conv(4, C, 1));
+        let t = b.random(&[C, 1, 1], 1.0);
+        b.node("Sum", &[&y, &t, x, &z], vec![])
+    }),
+    ("sum of the fork twice", |b, x| {
+        let y = b.conv(x, &conv(C, 4, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(4, C, 3));
+        b.node("Sum", &[x, &y, x], vec![])
+    }),
+    ("sum of three, of which one has no shortcut", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 3));
+        let z = b.conv(x, &conv(C, C, 3));
+        let z = b.relu(&z);
+        b.node("Sum", &[&z, x, &y], vec![])
+    }),
+    ("sum of one", |b, x| {
+        basic_with(b, x, |b, y| {
+            let y = b.node("Sum", &[y], vec![]);
+            b.relu(&y)
+        })
+    }),
     ("single convolution", |b, x| {
         let y = b.conv(x, &conv(C, C, 3));
         b.add(&y, x)
