@@ -7,6 +7,7 @@ mod error;
 mod inputs;
 mod narrow;
 mod npz;
+mod overflow;
 mod pair;
 mod precision;
 mod random;

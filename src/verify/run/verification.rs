@@ -9,11 +9,12 @@ use crate::onnx::ModelProto;
 use super::attempt::{self, Job, Ran};
 use super::compare::{self, Sides, Tolerance};
 use super::error::VerifyError;
+use super::inputs::Case;
 use super::pair::{Pair, Side, dependents};
 use super::precision::Precision;
 use super::session::{self, Runs};
-use super::{bisect, npz, signature};
-use crate::verify::report::{Arithmetic, Coverage, OutputReport, Status, VerifyReport};
+use super::{bisect, npz, overflow, signature};
+use crate::verify::report::{Arithmetic, Coverage, Measure, OutputReport, Status, VerifyReport};
 
 /// What to verify on.
 #[derive(Clone, Debug, Default)]
@@ -125,12 +126,12 @@ fn judge(ran: Ran<'_>, job: &Job<'_>) -> VerifyReport {
         Some(_) => Tolerance::rounding(job.precision),
         None => Tolerance::run(job.precision),
     };
-    let mut outputs = runs.map_or_else(Vec::new, |runs| measure(&pair, &runs, tolerance));
+    let mut outputs = runs.map_or_else(Vec::new, |runs| measure(&pair, &runs, tolerance, job.precision));
     let mut unstable = false;
     if let Some(reason) = amplifies(&outputs, tolerance)
         && let Ok(runs) = session::float64(&pair, job.observer)
     {
-        outputs = measure(&pair, &runs, Tolerance::rounding(job.precision));
+        outputs = measure(&pair, &runs, Tolerance::rounding(job.precision), job.precision);
         float64_because = Some(reason);
         unstable = true;
     }
@@ -160,7 +161,7 @@ fn amplifies(outputs: &[OutputReport], tolerance: Tolerance) -> Option<String> {
     Some(format!("the original itself is {away:.0e} of its largest value away from float64"))
 }
 
-fn measure(pair: &Pair<'_>, runs: &Runs, tolerance: Tolerance) -> Vec<OutputReport> {
+fn measure(pair: &Pair<'_>, runs: &Runs, tolerance: Tolerance, precision: Precision) -> Vec<OutputReport> {
     let moving = dependents(pair.original.graph(), pair.slots.iter().map(|s| s.name.as_str()));
     let mut outputs = Vec::new();
     for (index, name) in pair.original.outputs.iter().enumerate() {
@@ -170,12 +171,23 @@ fn measure(pair: &Pair<'_>, runs: &Runs, tolerance: Tolerance) -> Vec<OutputRepo
             pair.cases.iter().zip(&exact).zip(&runs.original).zip(&runs.rewritten)
         {
             if let (Some(original), Some(rewritten)) = (original.get(index), rewritten.get(index)) {
-                measures.push(compare::measure(&case.name, &Sides { exact, original, rewritten }, tolerance));
+                let found = compare::measure(&case.name, &Sides { exact, original, rewritten }, tolerance);
+                measures.push(forgiven(pair, case, found, precision));
             }
         }
         outputs.push(compare::judge(name, moving.contains(name.as_str()), measures, &exact));
     }
     outputs
+}
+
+/// An output that is not finite in the rewritten model alone shows nothing where the runtime overflows in the original too.
+fn forgiven(pair: &Pair<'_>, case: &Case, found: Measure, precision: Precision) -> Measure {
+    let finite = found.rewritten_error.is_finite();
+    if finite || !overflow::is_the_runtimes(&pair.original, &pair.slots, case, precision) {
+        return found;
+    }
+    let reason = "not finite inside of the original, where float64 is: the runtime overflows".to_owned();
+    Measure { no_evidence: Some(reason), failure: None, rewritten_error: 0.0, ..found }
 }
 
 /// The first failure, or the first output without evidence, in words.
