@@ -101,7 +101,7 @@ fn run_pair<'a>(job: &Job<'a>, pair: Pair<'a>, side: usize) -> Result<Ran<'a>, S
     }
     // Cheap, and a size that does not fit is found before anything is optimised.
     if pair.inputs.iter().any(|i| i.assumed) {
-        pair.cases.first().map_or(Ok(vec![]), |case| session::evaluate(&pair.original, case))?;
+        pair.cases.first().map_or(Ok(vec![]), |case| session::evaluate(&pair.original, &case.feed))?;
     }
     if job.precision == Precision::BFloat16 {
         return in_float64(job, pair, regions_because, "tract has no bfloat16".to_owned());

@@ -19,6 +19,10 @@ pub(super) const FACTOR: f64 = 8.0;
 /// thousandth moves the output of a small network by more than a hundred.
 pub(super) const FLOOR_ULPS: f64 = 16.0;
 
+/// How many times further a rewritten model may be that computes the same in float64: no wrong weight hides there, only the
+/// arithmetic of a runtime. Seen: 4.4, by tract's `Sigmoid` of a large negative number.
+const PROVED: f64 = 8.0;
+
 /// The same where both models are evaluated in float64: only the rounding of new weights is left, half an epsilon each. Seen: 0.2.
 pub(super) const ROUNDING_ULPS: f64 = 8.0;
 
@@ -35,6 +39,16 @@ impl Tolerance {
     /// For models run in their own arithmetic.
     pub(super) fn run(precision: Precision) -> Self {
         Self { factor: FACTOR, floor: FLOOR_ULPS * precision.epsilon(), trust: precision.epsilon().sqrt() }
+    }
+
+    /// What is allowed where rounding moves the original by `error` of its largest value.
+    pub(super) fn limit(self, error: f64) -> f64 {
+        self.factor * error + self.floor
+    }
+
+    /// The same for a rewritten model that float64 shows to compute the same function.
+    pub(super) fn limit_when_proved(self, error: f64) -> f64 {
+        PROVED * self.limit(error)
     }
 
     /// True when the original lost half of its digits or more to rounding: its distance from float64 says how it amplifies
@@ -81,7 +95,7 @@ pub(super) fn measure(input: &str, sides: &Sides<'_>, tolerance: Tolerance) -> M
         m.no_evidence = Some("constant".to_owned());
     }
     m.original_error = distance(&original, &exact) / m.largest;
-    m.limit = tolerance.factor * m.original_error + tolerance.floor;
+    m.limit = tolerance.limit(m.original_error);
     if tolerance.is_chaotic(&m) {
         m.no_evidence =
             Some(format!("{:.0e} of its largest value away from float64 in the original", m.original_error));

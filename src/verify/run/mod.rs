@@ -1,5 +1,6 @@
 //! Running two models and comparing what they give: everything that needs tract.
 
+mod appeal;
 mod attempt;
 mod bisect;
 mod compare;
@@ -7,7 +8,6 @@ mod error;
 mod inputs;
 mod narrow;
 mod npz;
-mod overflow;
 mod pair;
 mod precision;
 mod random;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use super::inputs::Case;
+use super::inputs::{Case, Feed};
 use super::pair::{Pair, Side};
 use super::runner::Runner;
 use super::verification::{Observer, Progress};
@@ -88,16 +88,16 @@ impl<'a> Board<'a> {
 }
 
 fn exact(side: &Side<'_>, pair: &Pair<'_>, board: &Board<'_>) -> Result<Values, String> {
-    board.each(&pair.cases, |case| evaluate(side, case))
+    board.each(&pair.cases, |case| evaluate(side, &case.feed))
 }
 
 /// The compared tensors of one side in float64.
 ///
 /// # Errors
 /// What the evaluator says.
-pub(super) fn evaluate(side: &Side<'_>, case: &Case) -> Result<Vec<Value>, String> {
+pub(super) fn evaluate(side: &Side<'_>, feed: &Feed) -> Result<Vec<Value>, String> {
     let outputs = side.outputs();
-    let trace = reference::run_to(&side.model, &side.feed(&case.feed), &outputs).map_err(|e| e.to_string())?;
+    let trace = reference::run_to(&side.model, &side.feed(feed), &outputs).map_err(|e| e.to_string())?;
     outputs.iter().map(|name| trace.get(name).cloned().ok_or_else(|| format!("no tensor '{name}'"))).collect()
 }
 

@@ -9,12 +9,11 @@ use crate::onnx::ModelProto;
 use super::attempt::{self, Job, Ran};
 use super::compare::{self, Sides, Tolerance};
 use super::error::VerifyError;
-use super::inputs::Case;
 use super::pair::{Pair, Side, dependents};
 use super::precision::Precision;
 use super::session::{self, Runs};
-use super::{bisect, npz, overflow, signature};
-use crate::verify::report::{Arithmetic, Coverage, Measure, OutputReport, Status, VerifyReport};
+use super::{appeal, bisect, npz, signature};
+use crate::verify::report::{Arithmetic, Coverage, OutputReport, Status, VerifyReport};
 
 /// What to verify on.
 #[derive(Clone, Debug, Default)]
@@ -172,22 +171,12 @@ fn measure(pair: &Pair<'_>, runs: &Runs, tolerance: Tolerance, precision: Precis
         {
             if let (Some(original), Some(rewritten)) = (original.get(index), rewritten.get(index)) {
                 let found = compare::measure(&case.name, &Sides { exact, original, rewritten }, tolerance);
-                measures.push(forgiven(pair, case, found, precision));
+                measures.push(appeal::hear(found, pair, case, (index, exact), (precision, tolerance)));
             }
         }
         outputs.push(compare::judge(name, moving.contains(name.as_str()), measures, &exact));
     }
     outputs
-}
-
-/// An output that is not finite in the rewritten model alone shows nothing where the runtime overflows in the original too.
-fn forgiven(pair: &Pair<'_>, case: &Case, found: Measure, precision: Precision) -> Measure {
-    let finite = found.rewritten_error.is_finite();
-    if finite || !overflow::is_the_runtimes(&pair.original, &pair.slots, case, precision) {
-        return found;
-    }
-    let reason = "not finite inside of the original, where float64 is: the runtime overflows".to_owned();
-    Measure { no_evidence: Some(reason), failure: None, rewritten_error: 0.0, ..found }
 }
 
 /// The first failure, or the first output without evidence, in words.

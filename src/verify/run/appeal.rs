@@ -1,0 +1,76 @@
+//! A second look at a failure, for two faults that are not the rewritten model's.
+//!
+//! **Arithmetic.** Where float64 shows that both models compute the same function, only arithmetic parts them: large values
+//! that cancel, or a runtime's activation that is less exact in its last lanes than in the others. An original may come out
+//! close to float64 by luck there, so a proved rewrite may be further away than one that is not.
+//!
+//! **Overflow of the runtime.** tract computes `Softplus` by `exp`, which is infinite long before the result is. Such an
+//! infinity may be hidden in the original, by a bounded activation behind it, and spread in a rewritten model, where a
+//! weight of 0 makes it a NaN.
+
+use std::collections::HashMap;
+
+use crate::onnx::ValueInfoProto;
+use crate::verify::reference::{self, Value};
+use crate::verify::report::Measure;
+
+use super::compare::{Tolerance, distance, floats};
+use super::inputs::{Case, Slot};
+use super::pair::{Pair, Side};
+use super::precision::Precision;
+use super::runner::{Runner, Source};
+use super::session;
+
+/// `found`, a measure of output `index` in `case`, unless what failed is to be put down to arithmetic or to the runtime.
+pub(super) fn hear(
+    found: Measure,
+    pair: &Pair<'_>,
+    case: &Case,
+    (index, exact): (usize, &Value),
+    (precision, tolerance): (Precision, Tolerance),
+) -> Measure {
+    if found.failure.is_none() {
+        return found;
+    }
+    if !found.rewritten_error.is_finite() {
+        if !is_the_runtimes(&pair.original, &pair.slots, case, precision) {
+            return found;
+        }
+        let reason = "not finite inside of the original, where float64 is: the runtime overflows".to_owned();
+        return Measure { no_evidence: Some(reason), failure: None, rewritten_error: 0.0, ..found };
+    }
+    let limit = tolerance.limit_when_proved(found.original_error);
+    let proved = || {
+        let values = session::evaluate(&pair.rewritten, &case.feed).ok()?;
+        let away = distance(&floats(values.get(index)?), &floats(exact)) / found.largest;
+        Some(away <= Tolerance::rounding(precision).limit(0.0))
+    };
+    if found.rewritten_error <= limit && proved() == Some(true) {
+        return Measure { limit, failure: None, ..found };
+    }
+    found
+}
+
+/// True when the first tensor that is not finite when the model is run should have been: in float64 it has a value that its
+/// type holds. False when there is none, or when the model cannot be run with every tensor as an output.
+fn is_the_runtimes(side: &Side<'_>, slots: &[Slot], case: &Case, precision: Precision) -> bool {
+    let mut probe = side.model.clone().into_owned();
+    let Some(graph) = &mut probe.graph else { return false };
+    let names: Vec<String> = graph.node.iter().flat_map(|n| &n.output).filter(|o| !o.is_empty()).cloned().collect();
+    graph.output = names.iter().map(|n| ValueInfoProto { name: Some(n.clone()), ..Default::default() }).collect();
+    let run = Runner::new(Source::Memory(&probe), slots).and_then(|runner| runner.run(&case.feed));
+    let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (Ok(values), Ok(exact)) = (run, reference::run_to(&side.model, &side.feed(&case.feed), &wanted)) else {
+        return false;
+    };
+    let values: HashMap<&str, _> = wanted.into_iter().zip(&values).collect();
+    exact
+        .tensors()
+        .find_map(|(name, exact)| {
+            let run = floats(values.get(name)?);
+            let overflowed = run.iter().any(|v| !v.is_finite());
+            overflowed
+                .then(|| floats(exact).iter().zip(&run).all(|(e, r)| r.is_finite() || precision.round(*e).is_finite()))
+        })
+        .unwrap_or(false)
+}
