@@ -298,7 +298,7 @@ fn form(proof: &Proof, choice: &build::Choice<'_>) -> String {
         Recipe::Added => "added into the convolution",
         Recipe::ReserveOutput => "projection, output reserved (V1)",
         Recipe::ReserveInput => "projection, input reserved (V2)",
-        Recipe::Divided => "projection, divided between two convolutions",
+        Recipe::Divided => "projection, divided between convolutions",
     };
     format!("{carried}, {}", choice.host.hardest_form().words())
 }

@@ -1,6 +1,6 @@
 //! A convolution as a value: its weights and the window it looks through.
 
-use ndarray::{Array2, ArrayD, Axis, IxDyn};
+use ndarray::{Array2, ArrayD, Axis, Dimension, IxDyn};
 
 /// How a convolution's window moves, one entry a spatial axis.
 ///
@@ -65,7 +65,8 @@ impl Geometry {
     }
 
     /// The tap on `axis` that reads `in[o * stride + offset]`.
-    fn tap_at(&self, axis: usize, offset: i64) -> Option<usize> {
+    #[must_use]
+    pub fn tap_at(&self, axis: usize, offset: i64) -> Option<usize> {
         let reach = offset + self.pad_begin[axis] as i64;
         let dilation = self.dilation[axis] as i64;
         if reach < 0 || reach % dilation != 0 {
@@ -142,6 +143,15 @@ impl Kernel {
         let mut shape = vec![1; axes + 2];
         shape[0] = channels;
         Self { weight: ArrayD::ones(IxDyn(&shape)), bias: None, group: channels }
+    }
+
+    /// The depthwise kernel on `channels` channels that is 1 at `tap` of `window`, one index a spatial axis.
+    #[must_use]
+    pub fn dirac(channels: usize, window: &Geometry, tap: &[usize]) -> Self {
+        let mut shape = vec![channels, 1];
+        shape.extend(&window.kernel);
+        let weight = ArrayD::from_shape_fn(IxDyn(&shape), |at| f64::from(at.slice()[2..] == *tap));
+        Self { weight, bias: None, group: channels }
     }
 
     /// The 1x1 kernel that picks channels: output `o` is channel `from[o]`, or zeros. `None` when there are not so many.

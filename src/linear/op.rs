@@ -98,7 +98,8 @@ pub struct Found {
 #[must_use]
 pub fn read(cx: Context<'_>, value: ValueId) -> Option<Found> {
     let node = cx.view.def(value)?;
-    if let Some((node, step, input)) = shortcut::read(cx, value) {
+    let linear = shortcut::read(cx, value).filter(|(_, step, _)| !matches!(step, LinearStep::Crop(_)));
+    if let Some((node, step, input)) = linear {
         let op = op(cx, step, input, value);
         let unknown =
             || Reject::tensor(cx.view, input, RejectCode::SizeUnknown, "its rank or channel count is unknown");
@@ -141,6 +142,8 @@ fn op(cx: Context<'_>, step: LinearStep, input: ValueId, output: ValueId) -> Opt
             Op { outline: Outline { biased, ..plain(one) }, weights: Weights::Affine(scale, shift) }
         }
         LinearStep::Average(window) => Op { outline: plain(window), weights: Weights::Average },
+        // As a window of a few taps it would be dear: no fold is made of it.
+        LinearStep::Crop(_) => return None,
         LinearStep::Subsample(stride) => Op { outline: plain(Geometry { stride, ..one }), weights: Weights::Move },
         LinearStep::Select(from) => {
             let outline = Outline { outputs: from.len(), group: 1, ..plain(one) };

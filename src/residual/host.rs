@@ -99,6 +99,9 @@ impl Placing<'_> {
     /// lets through; with the reason for each that is not legal.
     pub(super) fn hosts(&self, pieces: &[LinearMap]) -> Vec<Result<Host, Reject>> {
         let windows: Vec<&Geometry> = self.branch.convs().map(|(_, c)| &c.window).collect();
+        if let Some(host) = self.cropped(pieces, &windows) {
+            return vec![host];
+        }
         let others: Vec<&Geometry> = pieces.iter().map(|p| &p.window).collect();
         if let Err(reject) = super::size::prove(self.cx, self.fork, self.output, &windows, &others) {
             return vec![Err(reject)];
@@ -120,6 +123,15 @@ impl Placing<'_> {
             Downsample::V2 => items.last() == convs.last(),
         };
         places.iter().filter(|items| wanted(items)).map(|items| self.host(items, pieces)).collect()
+    }
+
+    /// A crop that all convolutions which do not pad take part in.
+    fn cropped(&self, pieces: &[LinearMap], windows: &[&Geometry]) -> Option<Result<Host, Reject>> {
+        let [LinearMap { crop: Some(crop), kernel, .. }] = pieces else { return None };
+        let shares = super::cropped::divide(crop, kernel.inputs(), windows)?;
+        let hosts = self.branch.convs().zip(shares).filter_map(|((item, _), share)| Some((item, share?)));
+        let (items, maps): (Vec<usize>, Vec<LinearMap>) = hosts.unzip();
+        Some(self.host(&items, &maps))
     }
 
     fn host(&self, items: &[usize], pieces: &[LinearMap]) -> Result<Host, Reject> {
@@ -231,7 +243,8 @@ impl<'a> Walk<'a> {
                 self.values = image(self.values, map);
                 self.channels = map.kernel.outputs();
                 self.beside.iter_mut().zip(&map.window.stride).for_each(|(b, s)| *b *= s);
-                self.keeps_size &= map.window.keeps_size();
+                // Or both sides get smaller by as much.
+                self.keeps_size &= map.window.keeps_size() || map.window == conv.window;
                 self.shortcut(conv, map)?
             }
             None => self.dirac(conv)?,

@@ -12,6 +12,7 @@
 pub mod branch;
 pub mod build;
 pub mod check;
+mod cropped;
 pub mod emit;
 pub mod find;
 pub mod frame;

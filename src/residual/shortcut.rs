@@ -4,7 +4,7 @@ use crate::algebra::{Geometry, Kernel, compose};
 use crate::facts::{Dim, Fill, Padding};
 use crate::graph::{NodeId, ValueId};
 
-use super::pass::{BranchConv, Context, Rows, affine, channels, conv, layer};
+use super::pass::{BranchConv, Context, Rows, affine, channels, conv, crop, layer};
 use super::reject::{Reject, RejectCode};
 
 /// One operator of a shortcut.
@@ -21,6 +21,8 @@ pub enum LinearStep {
     Average(Geometry),
     /// Every `stride`-th entry along each spatial axis.
     Subsample(Vec<usize>),
+    /// All but so many entries at the begin and the end of each spatial axis.
+    Crop(Vec<(usize, usize)>),
     /// The input channel of each output channel; `None` is a channel of zeros.
     Select(Vec<Option<usize>>),
 }
@@ -117,6 +119,7 @@ impl Shortcut {
                     match maps.last_mut() {
                         Some(last) => {
                             last.kernel = last.kernel.clone().then_affine(scale, shift);
+                            last.crop = None;
                             continue;
                         }
                         None => (Kernel::identity(width, axes).then_affine(scale, shift), Geometry::pointwise(axes)),
@@ -131,6 +134,12 @@ impl Shortcut {
                     let window = Geometry { stride: stride.clone(), ..Geometry::pointwise(axes) };
                     (Kernel::identity(width, axes), window)
                 }
+                LinearStep::Crop(crop) => {
+                    let kernel = crop.iter().map(|(begin, end)| begin + end + 1).collect();
+                    let window = Geometry { kernel, ..Geometry::pointwise(axes) };
+                    let tap: Vec<usize> = crop.iter().map(|(begin, _)| *begin).collect();
+                    (Kernel::dirac(width, &window, &tap), window)
+                }
                 LinearStep::Select(from) => {
                     let kernel = Kernel::selection(from, width, axes).ok_or_else(|| channel_count(cx, *node))?;
                     (kernel, Geometry::pointwise(axes))
@@ -141,7 +150,8 @@ impl Shortcut {
                 return Err(channel_count(cx, *node));
             }
             width = kernel.outputs();
-            maps.push(LinearMap { kernel, window, is_identity: false });
+            let crop = if let LinearStep::Crop(crop) = step { Some(crop.clone()) } else { None };
+            maps.push(LinearMap { kernel, window, is_identity: false, crop });
         }
         Ok(maps)
     }
@@ -182,6 +192,8 @@ pub struct LinearMap {
     pub window: Geometry,
     /// True when it is the identity, so that no convolution has to host it.
     pub is_identity: bool,
+    /// What it drops at the borders, when it does nothing else.
+    pub crop: Option<Vec<(usize, usize)>>,
 }
 
 impl LinearMap {
@@ -192,7 +204,8 @@ impl LinearMap {
     }
 
     fn identity(channels: usize, axes: usize) -> Self {
-        Self { kernel: Kernel::identity(channels, axes), window: Geometry::pointwise(axes), is_identity: true }
+        let window = Geometry::pointwise(axes);
+        Self { kernel: Kernel::identity(channels, axes), window, is_identity: true, crop: None }
     }
 
     /// True when it looks at one position only.
@@ -205,7 +218,7 @@ impl LinearMap {
     fn then(self, kernel: Kernel, next: Geometry) -> Option<Self> {
         let window = self.window.then(&next, self.kernel.is_biased(), &[]).ok()?;
         let kernel = compose::compose(&self.kernel, &self.window, &kernel, &next, &window)?;
-        Some(Self { kernel, window, is_identity: false })
+        Some(Self { kernel, window, is_identity: false, crop: None })
     }
 }
 
@@ -229,7 +242,11 @@ pub(crate) fn read(cx: Context<'_>, value: ValueId) -> Option<(NodeId, LinearSte
         "Reshape" | "Flatten" => Rows::new(cx, node, input, value).map(|_| LinearStep::Rows)?,
         "AveragePool" | "MaxPool" if cx.is_maps() => LinearStep::Average(conv::pool(cx, node, value)?),
         "Slice" | "Split" | "Gather" => slice(cx, node, value, input)?,
-        "Pad" => LinearStep::Select(pad(cx, node, input)?),
+        "Pad" => match pad(cx, node, input) {
+            Some(from) => LinearStep::Select(from),
+            None => LinearStep::Crop(small(crop::cropped(cx, node)?)?),
+        },
+        "Concat" => return repeat(cx, node),
         _ => return None,
     };
     Some((node, step, input))
@@ -239,7 +256,7 @@ fn select(from: Vec<u32>) -> LinearStep {
     LinearStep::Select(from.into_iter().map(|c| Some(c as usize)).collect())
 }
 
-/// A `Slice`, `Split` or `Gather` that takes some of the channels, or a `Slice` that takes every n-th entry in space.
+/// A `Slice`, `Split` or `Gather` that takes some of the channels, or a `Slice` that drops entries in space.
 fn slice(cx: Context<'_>, node: NodeId, value: ValueId, input: ValueId) -> Option<LinearStep> {
     if let Some(from) = channels::taken(cx, node, value) {
         return Some(select(from));
@@ -247,6 +264,37 @@ fn slice(cx: Context<'_>, node: NodeId, value: ValueId, input: ValueId) -> Optio
     if !cx.is_maps() || cx.view.op(node) != "Slice" {
         return None;
     }
+    subsample(cx, node, input).or_else(|| Some(LinearStep::Crop(small(crop::cropped(cx, node)?)?)))
+}
+
+/// Most entries that a shortcut drops at one side: it is a tap of a window as large.
+const MOST_DROPPED: usize = 8;
+
+fn small(crop: Vec<(usize, usize)>) -> Option<Vec<(usize, usize)>> {
+    crop.iter().all(|(begin, end)| *begin.max(end) <= MOST_DROPPED).then_some(crop)
+}
+
+/// A `Concat` of the channels of one tensor, as often as it stands there, and of zeros.
+fn repeat(cx: Context<'_>, node: NodeId) -> Option<(NodeId, LinearStep, ValueId)> {
+    let inputs: Vec<ValueId> = cx.view.inputs(node).iter().copied().collect::<Option<_>>()?;
+    let data = inputs.iter().copied().find(|v| cx.facts.constant(*v).is_none())?;
+    if !cx.is_channel_axis(data, cx.view.attr_i(node, "axis")?) {
+        return None;
+    }
+    let mut from = Vec::new();
+    for input in inputs {
+        let channels = cx.channels(input).filter(|c| *c <= 1 << 20)?;
+        let zeros = cx.facts.constant(input).is_some_and(|c| c.data.iter().all(|v| *v == 0.0));
+        if input != data && !zeros {
+            return None;
+        }
+        from.extend((0..channels).map(|c| (input == data).then_some(c)));
+    }
+    Some((node, LinearStep::Select(from), data))
+}
+
+/// A `Slice` that takes every n-th entry along the spatial axes, from the first to the last.
+fn subsample(cx: Context<'_>, node: NodeId, input: ValueId) -> Option<LinearStep> {
     let rank = cx.facts.rank(input)?;
     let mut stride = vec![1; rank.checked_sub(2)?];
     for cut in crate::facts::slices(cx.view, cx.facts, node)? {

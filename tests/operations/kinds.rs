@@ -276,3 +276,23 @@ fn every_opset_gets_operators_that_it_has() {
         }
     }
 }
+
+#[test]
+fn zeros_that_a_concat_adds_are_channels_of_a_shortcut() {
+    for (value, left) in [(0.0, 0), (0.5, 1)] {
+        let mut b = Build::new(53);
+        let x = b.input("x", &[1, C as i64, 6, 6]);
+        let x = b.conv(&x, &conv(C, C, 1));
+        let y = b.conv(&x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C + 2, 3));
+        let more = b.floats(&[1, 2, 6, 6], vec![value; 72]);
+        let s = b.concat(&[&x, &more]);
+        let y = b.add(&y, &s);
+        b.output(&y);
+        let model = b.model();
+        let (after, outcome) = rewrite(&model, &options());
+        assert_eq!(joins(&outcome), left, "{value}");
+        assert!(distance(&model, &after) < ROUNDING);
+    }
+}

@@ -76,7 +76,8 @@ const ON_THE_BRANCH: &[Case] = &[
     }),
     ("a crop of what was there", "cannot-pass", "Slice", |b, x| {
         basic_with(b, x, |b, y| {
-            let y = b.conv(y, &conv(8, 8, 1));
+            let y = b.relu(y);
+            let y = b.conv(&y, &conv(8, 8, 1));
             let (start, end, axis) = (b.ints(&[1]), b.ints(&[i64::MAX]), b.ints(&[2]));
             let y = b.node("Slice", &[&y, &start, &end, &axis], vec![]);
             b.conv(&y, &conv(8, 8, 1).pads(&[1, 0, 0, 0]))
@@ -295,6 +296,30 @@ const ON_THE_SHORTCUT: &[Case] = &[
         let y = b.conv(x, &conv(C, C + 2, 3));
         let pads = b.ints(&[0, 1, 0, 0, 0, 1, 0, 0]);
         let s = b.node("Pad", &[x, &pads], vec![string("mode", "edge")]);
+        b.add(&y, &s)
+    }),
+    ("another tensor beside the repeated one", "shortcut-not-linear", "Concat", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 2 * C, 3));
+        let t = b.node("Tanh", &[x], vec![]);
+        let s = b.concat(&[x, &t]);
+        b.add(&y, &s)
+    }),
+    ("a crop by more than any tap reaches", "size-unknown", "Add", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3).dilation(2).pad(0));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 1));
+        let (starts, ends, axes) = (b.ints(&[1, 1]), b.ints(&[-3, -3]), b.ints(&[2, 3]));
+        let s = b.node("Slice", &[x, &starts, &ends, &axes], vec![]);
+        b.add(&y, &s)
+    }),
+    ("a crop behind a step", "size-unknown", "Add", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3).stride(2).pad(0));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 1));
+        let (starts, ends, axes) = (b.ints(&[2, 2]), b.ints(&[-3, -3]), b.ints(&[2, 3]));
+        let s = b.node("Slice", &[x, &starts, &ends, &axes], vec![]);
         b.add(&y, &s)
     }),
     ("two windows, the first of which drops the border", "shortcut-does-not-fit", "Conv", |b, x| {

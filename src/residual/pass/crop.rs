@@ -1,15 +1,34 @@
-//! `Slice` that drops entries at the ends of the spatial axes: the crop behind a causal convolution. It narrows the
+//! `Slice`, or `Pad` with negative pads, that drops entries at the ends of the spatial axes: the crop behind a causal convolution. It narrows the
 //! padding of the convolution before it, whose Dirac tap is then the last one.
 
-use crate::facts::Dim;
+use crate::facts::{Dim, Padding};
 use crate::graph::{NodeId, ValueId};
 
 use super::{Context, Found, Reading, Step, found};
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
-    if !cx.is_maps() || cx.view.op(node) != "Slice" {
-        return None;
+    found(Reading::one(cx, node, 0, Step::Crop(cropped(cx, node)?)))
+}
+
+/// How many entries the node drops at the begin and the end of each spatial axis, when it does nothing else.
+pub(crate) fn cropped(cx: Context<'_>, node: NodeId) -> Option<Vec<(usize, usize)>> {
+    match cx.view.op(node) {
+        "Slice" if cx.is_maps() => sliced(cx, node),
+        "Pad" if cx.is_maps() => unpadded(cx, node),
+        _ => None,
     }
+}
+
+/// A `Pad` with nothing but negative pads.
+fn unpadded(cx: Context<'_>, node: NodeId) -> Option<Vec<(usize, usize)>> {
+    let padding = Padding::new(cx.view, cx.facts, node)?;
+    let (outer, spatial) = padding.axes.split_at_checked(2)?;
+    let count = |n: i64| usize::try_from(n.checked_neg()?).ok();
+    let whole = outer.iter().all(|p| *p == (0, 0));
+    spatial.iter().map(|(a, b)| Some((count(*a)?, count(*b)?))).collect::<Option<_>>().filter(|_| whole)
+}
+
+fn sliced(cx: Context<'_>, node: NodeId) -> Option<Vec<(usize, usize)>> {
     let input = cx.view.input(node, 0)?;
     let rank = cx.facts.rank(input)?;
     let mut crop = vec![(0, 0); rank.checked_sub(2)?];
@@ -37,5 +56,5 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
             None => return None,
         }
     }
-    found(Reading::one(cx, node, 0, Step::Crop(crop)))
+    Some(crop)
 }

@@ -9,7 +9,7 @@ pub(crate) mod affine;
 mod channel_bound;
 pub(crate) mod channels;
 pub(crate) mod conv;
-mod crop;
+pub(crate) mod crop;
 pub(crate) mod layer;
 mod leak;
 mod masked;

@@ -207,4 +207,43 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
         let s = b.node("Pad", &[x, &pads, &one], vec![]);
         b.add(&y, &s)
     }),
+    ("channels repeated by a concat", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 3 * C, 3));
+        let s = b.concat(&[x, x, x]);
+        b.add(&y, &s)
+    }),
+    ("crop beside convolutions that do not pad", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3).pad(0));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 8, 1));
+        let y = b.conv(&y, &conv(8, C, 3).pad(0));
+        let (starts, ends, axes) = (b.ints(&[2, 2]), b.ints(&[-2, -2]), b.ints(&[2, 3]));
+        let s = b.node("Slice", &[x, &starts, &ends, &axes], vec![]);
+        b.add(&y, &s)
+    }),
+    ("crop by negative pads", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3).dilation(2).pad(0));
+        let y = b.node("LeakyRelu", &[&y], vec![]);
+        let y = b.conv(&y, &conv(8, C, 3));
+        let pads = b.ints(&[0, 0, -2, -4, 0, 0, -2, 0]);
+        let s = b.node("Pad", &[x, &pads], vec![]);
+        b.add(&y, &s)
+    }),
+    ("crop at one end beside one that pads the other", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 5).pads(&[0, 4, 0, 0]));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 3).pads(&[1, 1, 1, 1]));
+        let (start, end, axis) = (b.ints(&[4]), b.ints(&[8]), b.ints(&[2]));
+        let s = b.node("Slice", &[x, &start, &end, &axis], vec![]);
+        b.add(&y, &s)
+    }),
+    ("crop in front of an activated branch", |b, x| {
+        let y = b.relu(x);
+        let y = b.conv(&y, &conv(C, C, 3).pad(0));
+        let (start, end, axis) = (b.ints(&[1, 1]), b.ints(&[-1, 7]), b.ints(&[2, 3]));
+        let s = b.node("Slice", &[x, &start, &end, &axis], vec![]);
+        b.add(&y, &s)
+    }),
 ];
