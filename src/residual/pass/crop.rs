@@ -41,12 +41,12 @@ fn sliced(cx: Context<'_>, node: NodeId) -> Option<Vec<(usize, usize)>> {
             _ => return None,
         };
         let back = match (cut.end, size) {
-            (end, _) if end < 0 => -end,
+            (end, _) if end < 0 => end.checked_neg()?,
             (end, Some(n)) => (n - end).max(0),
             (end, None) if end >= i64::from(i32::MAX) => 0,
             _ => return None,
         };
-        if cut.step != 1 || size.is_some_and(|n| front + back >= n) {
+        if cut.step != 1 || size.is_some_and(|n| front.saturating_add(back) >= n) {
             return None;
         }
         let cropped = (usize::try_from(front).ok()?, usize::try_from(back).ok()?);
