@@ -285,7 +285,11 @@ impl<'a, 'b> Search<'a, 'b> {
         let last = shortcut.origins().last().copied();
         match last.and_then(|v| view.def(v)) {
             Some(node) => {
-                let op = view.op(node);
+                // A convolution is linear: what keeps it from being read is to blame.
+                if let Some(Err(reject)) = (view.op(node) == "Conv").then(|| pass::conv::branch_conv(self.cx, node)) {
+                    return reject;
+                }
+                let op = format!("{}{}", view.op(node), unread(view.op(node)));
                 let source = last.and_then(|v| self.cx.facts.meet(branch, v)).map(|v| view.name(v));
                 let source = source.map_or_else(String::new, |name| format!("; both come from '{name}'"));
                 let reason = format!(
@@ -302,5 +306,17 @@ impl<'a, 'b> Search<'a, 'b> {
                 depth: 0,
             },
         }
+    }
+}
+
+/// What is to blame at an operator that moves or averages entries, but not as a window over one tensor does.
+fn unread(op: &str) -> &'static str {
+    match op {
+        "Concat" => " of several tensors",
+        "Slice" | "Split" | "Gather" => " whose entries no window takes",
+        "Pad" => " that adds more than channels of zeros",
+        "AveragePool" => " that leaves padding or an overhang out of its mean",
+        "Reshape" | "Flatten" | "Transpose" => " that moves the channels to another axis",
+        _ => "",
     }
 }

@@ -518,3 +518,20 @@ fn an_unknown_size_is_no_proof() {
     assert_eq!(refusals(&outcome)[0].code, "size-unknown");
     assert!(refusals(&outcome)[0].hint.contains("fixed input size"));
 }
+
+#[test]
+fn a_convolution_that_cannot_be_read_is_told_apart_from_what_is_not_linear() {
+    let mut b = Build::new(47);
+    let x = b.input("x", &[1, C as i64, -1, -1]);
+    let y = b.conv(&x, &conv(C, 8, 3).stride(2).auto_pad("SAME_UPPER"));
+    let y = b.relu(&y);
+    let y = b.conv(&y, &conv(8, C, 3));
+    let s = b.conv(&x, &conv(C, C, 1).stride(2).auto_pad("SAME_UPPER"));
+    let y = b.add(&y, &s);
+    b.output(&y);
+    let model = b.model();
+    let (after, outcome) = rewrite(&model, &options());
+    assert_eq!(model, after);
+    let kept = refusals(&outcome);
+    assert!(kept[0].code == "bad-convolution" && kept[0].reason.contains("auto_pad SAME with a stride"), "{kept:?}");
+}
