@@ -118,6 +118,41 @@ fn an_overflow_of_the_runtime_inside_of_the_original_is_no_failure() {
     assert!(reasons.iter().any(|r| r.contains("the runtime overflows")), "{reasons:?}");
 }
 
+/// A convolution of the `Softplus` of a convolution, and `tail` behind it.
+fn softplus(tail: impl Fn(&mut Build, &str) -> String) -> ModelProto {
+    let mut model = with_tail(|b, c| {
+        let y = b.node("Softplus", &[c], vec![]);
+        let y = b.conv(&y, &conv(4, 4, 3));
+        tail(b, &y)
+    });
+    // Both models of a pair have outputs of the same name.
+    let graph = model.graph.as_mut().unwrap();
+    graph.node.last_mut().unwrap().output[0] = "y".into();
+    graph.output[0].name = Some("y".into());
+    model
+}
+
+#[test]
+fn a_rewrite_that_leaves_the_range_is_wrong_whatever_the_runtime_does() {
+    let slopes = |b: &mut Build, y: &str| {
+        let slope = b.floats(&[4, 1, 1], vec![0.0; 4]);
+        b.node("PRelu", &[y, &slope], vec![])
+    };
+    // tract has infinities behind `Softplus` of large values, and NaNs behind the convolution, which only `Relu` hides.
+    let relu = softplus(|b, y| b.relu(y));
+    let report = check(&relu, &softplus(slopes));
+    assert!(report.is_equal(), "{report}");
+    let wrong = softplus(|b, y| {
+        let (up, down) = (b.floats(&[], vec![3e34]), b.floats(&[], vec![1.0 / 3e34]));
+        let huge = b.node("Mul", &[y, &up], vec![]);
+        let kept = slopes(b, &huge);
+        b.node("Mul", &[&kept, &down], vec![])
+    });
+    let report = check(&relu, &wrong);
+    assert_eq!(report.status, Status::Mismatch, "{report}");
+    assert!(report.message.contains("finite in the original"), "{report}");
+}
+
 #[test]
 fn an_original_that_amplifies_rounding_is_compared_in_float64() {
     let logistic = |scale: f64| {

@@ -6,7 +6,7 @@
 //!
 //! **Overflow of the runtime.** tract computes `Softplus` by `exp`, which is infinite long before the result is. Such an
 //! infinity may be hidden in the original, by a bounded activation behind it, and spread in a rewritten model, where a
-//! weight of 0 makes it a NaN.
+//! weight of 0 makes it a NaN. That excuses no rewritten model whose own values leave the range of their type.
 
 use std::collections::HashMap;
 
@@ -33,7 +33,10 @@ pub(super) fn hear(
         return found;
     }
     if !found.rewritten_error.is_finite() {
-        if !is_the_runtimes(&pair.original, &pair.slots, case, precision) {
+        let leaves = |side| leaves_range(side, case, precision);
+        if !is_the_runtimes(&pair.original, &pair.slots, case, precision)
+            || leaves(&pair.rewritten) && !leaves(&pair.original)
+        {
             return found;
         }
         let reason = "not finite inside of the original, where float64 is: the runtime overflows".to_owned();
@@ -49,6 +52,15 @@ pub(super) fn hear(
         return Measure { limit, failure: None, ..found };
     }
     found
+}
+
+/// Values within this factor of the end of their type's range may overflow while they are summed up.
+const MARGIN: f64 = 16.0;
+
+/// True when some tensor is too large for the type, or when that cannot be found out.
+fn leaves_range(side: &Side<'_>, case: &Case, precision: Precision) -> bool {
+    let fits = |value: &Value| floats(value).iter().all(|v| precision.round(v * MARGIN).is_finite());
+    reference::run(&side.model, &side.feed(&case.feed)).map_or(true, |trace| !trace.tensors().all(|(_, v)| fits(v)))
 }
 
 /// True when the first tensor that is not finite when the model is run should have been: in float64 it has a value that its
