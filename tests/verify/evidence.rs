@@ -183,6 +183,18 @@ fn retyped(mut model: ModelProto, dtype: DataType) -> ModelProto {
 }
 
 #[test]
+fn much_work_in_float16_is_done_in_float64() {
+    let mut b = Build::new(3);
+    let x = b.input("x", &[1, 8, 96, 96]);
+    let y = b.conv(&x, &conv(8, 32, 3));
+    b.output(&y);
+    let model = retyped(b.model(), DataType::Float16);
+    let report = check(&model, &model);
+    assert!(report.is_equal() && !report.is_unstable(), "{report}");
+    assert!(report.arithmetic.float64_because.as_ref().unwrap().contains("tract emulates float16"), "{report}");
+}
+
+#[test]
 fn other_float_types_have_their_own_tolerance() {
     for (dtype, name, small, large) in [
         (DataType::Float16, "float16", 1e-4, 0.25),

@@ -15,7 +15,7 @@ use super::shapes;
 use super::signature::{self, Port};
 use super::support::Support;
 use super::verification::{Observer, VerifyOptions};
-use super::{narrow, regions};
+use super::{narrow, regions, work};
 use crate::verify::report::InputReport;
 
 /// What is to be verified.
@@ -106,6 +106,9 @@ fn run_pair<'a>(job: &Job<'a>, pair: Pair<'a>, side: usize) -> Result<Ran<'a>, S
     if job.precision == Precision::BFloat16 {
         return in_float64(job, pair, regions_because, "tract has no bfloat16".to_owned());
     }
+    if job.precision == Precision::Float16 && is_long(&pair) {
+        return in_float64(job, pair, regions_because, "tract emulates float16, which would take too long".to_owned());
+    }
     let trouble = match session::own(&pair, job.observer) {
         Ok(runs) => return Ok(Ran { pair, runs: Some(runs), regions_because, float64_because: None }),
         Err(Trouble::Float64(e)) => return Err(format!("float64: {e}")),
@@ -117,6 +120,12 @@ fn run_pair<'a>(job: &Job<'a>, pair: Pair<'a>, side: usize) -> Result<Ran<'a>, S
         return Ok(Ran { pair: small, runs: Some(runs), regions_because: Some(trouble), float64_because: None });
     }
     in_float64(job, pair, regions_because, trouble)
+}
+
+/// True when tract would run the rewritten model, the larger one, too long in float16.
+fn is_long(pair: &Pair<'_>) -> bool {
+    let work = pair.cases.first().and_then(|case| work::multiplications(&pair.rewritten, case));
+    work.is_some_and(|work| work > work::MOST_IN_FLOAT16)
 }
 
 fn in_float64<'a>(

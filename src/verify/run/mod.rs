@@ -18,6 +18,7 @@ mod shapes;
 mod signature;
 mod support;
 mod verification;
+mod work;
 
 pub use error::VerifyError;
 pub use verification::{Observer, Progress, VerifyOptions, verify, verify_models, verify_watched};
