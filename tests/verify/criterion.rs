@@ -110,6 +110,22 @@ fn a_rewrite_with_one_wrong_weight_is_caught() {
 }
 
 #[test]
+fn the_same_values_in_another_shape_are_a_mismatch() {
+    let shaped = |shape: &[i64]| {
+        let mut b = Build::new(2);
+        let x = b.input("x", &[1, 2, 6, 6]);
+        let y = b.conv(&x, &conv(2, 4, 3));
+        let shape = b.ints(shape);
+        let y = b.node("Reshape", &[&y, &shape], vec![]);
+        b.output(&y);
+        b.model()
+    };
+    let report = check(&shaped(&[1, 4, 36]), &shaped(&[4, 36]));
+    assert_eq!(report.status, Status::Mismatch, "{report}");
+    assert!(report.message.contains("shape [1, 4, 36] became [4, 36]"), "{report}");
+}
+
+#[test]
 fn another_signature_is_a_mismatch() {
     let good = net();
     let graph = |f: &dyn Fn(&mut onnx_rm::onnx::GraphProto)| {

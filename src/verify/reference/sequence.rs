@@ -71,7 +71,7 @@ fn part(call: &mut Call) -> Outcome<Vec<Value>> {
         Some(sizes) if call.value(1)?.shape().is_empty() => chunks(total, &sizes)?,
         Some(sizes) => dims::dims(&sizes)?,
     };
-    if sizes.iter().sum::<usize>() != total {
+    if sizes.iter().try_fold(0_usize, |sum, n| sum.checked_add(*n)) != Some(total) {
         return fault!("pieces of {sizes:?} of {total} entries");
     }
     let [place] = call.ints(2)?[..] else { return fault!("more than one place") };
