@@ -324,12 +324,13 @@ fn report(cx: Context<'_>, family: Family, node: NodeId, status: SiteStatus) -> 
     SiteReport { join: cx.view.node(node).name().to_owned(), tensor, kind: family.name().to_owned(), status }
 }
 
-/// Says that everything stays after all, since rounding decides what the model computes: `reason` has the figure.
-pub fn leave_unstable(outcome: &mut Outcome, reason: String, hint: &str) {
+/// Says that everything stays after all, since rounding decides what the model computes in `dtype`: `away` says how far it is
+/// from float64.
+pub fn leave_unstable(outcome: &mut Outcome, dtype: &str, away: &str) {
     outcome.undo(&RejectReport {
         code: RejectCode::Unstable.as_str().to_owned(),
-        reason,
-        hint: hint.to_owned(),
+        reason: format!("rounding decides what this model computes in {dtype}: {away}"),
+        hint: "--accept-unstable rewrites it all the same: both agree in float64".to_owned(),
         ..RejectReport::default()
     });
 }

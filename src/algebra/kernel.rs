@@ -1,6 +1,6 @@
 //! A convolution as a value: its weights and the window it looks through.
 
-use ndarray::{Array2, ArrayD, Axis, Dimension, IxDyn};
+use ndarray::{Array2, ArrayD, ArrayView1, Axis, Dimension, Ix2, IxDyn};
 
 /// How a convolution's window moves, one entry a spatial axis.
 ///
@@ -207,6 +207,21 @@ impl Kernel {
         let new: Vec<f64> = old.iter().zip(scale).zip(shift).map(|((b, s), t)| b * s + t).collect();
         self.bias = new.iter().any(|b| *b != 0.0).then_some(new);
         self
+    }
+
+    /// The map of `scale * x + shift`, with one value an input: `W S x + (W t + b)`. `None` for a map with spatial axes, at
+    /// whose borders the shift would be missing, or when lengths differ.
+    #[must_use]
+    pub fn behind_affine(self, scale: &[f64], shift: &[f64]) -> Option<Self> {
+        let matrix = self.weight.into_dimensionality::<Ix2>().ok()?;
+        if scale.len() != matrix.ncols() || shift.len() != matrix.ncols() {
+            return None;
+        }
+        let shift = matrix.dot(&ArrayView1::from(shift));
+        let bias = self.bias.unwrap_or_else(|| vec![0.0; shift.len()]);
+        let bias: Vec<f64> = bias.iter().zip(&shift).map(|(b, t)| b + t).collect();
+        let biased = bias.iter().any(|b| *b != 0.0);
+        Self::pointwise(matrix * &ArrayView1::from(scale), biased.then_some(bias), 0)
     }
 
     /// The same map written in the larger window `host`, with zeros at the other taps. `None` when a tap

@@ -102,15 +102,8 @@ fn write(arguments: &Arguments, model: &Model, report: &mut Report, bar: &Bar) -
     match verification {
         Verification::Failed(_) => return Ok(Verdict::Finding),
         Verification::Unstable(found) => {
-            engine::leave_unstable(
-                &mut report.outcome,
-                format!(
-                    "rounding decides what this model computes in {}: {}",
-                    found.arithmetic.element_type,
-                    found.arithmetic.float64_because.as_deref().unwrap_or_default()
-                ),
-                "--accept-unstable rewrites it all the same: both agree in float64",
-            );
+            let away = found.arithmetic.float64_because.as_deref().unwrap_or_default();
+            engine::leave_unstable(&mut report.outcome, &found.arithmetic.element_type, away);
             if arguments.require {
                 return Ok(Verdict::Finding);
             }

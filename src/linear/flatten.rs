@@ -2,8 +2,6 @@
 //! `W flatten(s * x + t) + b` is `(W S) flatten(x) + W T + b`, where `S` and `T` hold the constants once for each entry of a
 //! channel. Exact everywhere: nothing is padded, and the mean of `s * x + t` is `s` times the mean of `x`, plus `t`.
 
-use ndarray::{Array1, Ix2};
-
 use crate::algebra::{Geometry, Kernel};
 use crate::facts::tensor;
 use crate::graph::{EditList, Names, NodeId, ValueId};
@@ -155,12 +153,6 @@ impl Flattened {
     }
 
     fn kernel(&self, cx: Context<'_>) -> Option<Kernel> {
-        let kernel = self.dense.kernel(cx.facts, 0)?;
-        let matrix = kernel.weight.into_dimensionality::<Ix2>().ok()?;
-        let shift = matrix.dot(&Array1::from_vec(self.shift.clone()));
-        let bias = kernel.bias.unwrap_or_else(|| vec![0.0; shift.len()]);
-        let bias: Vec<f64> = bias.iter().zip(&shift).map(|(b, t)| b + t).collect();
-        let biased = bias.iter().any(|b| *b != 0.0);
-        Kernel::pointwise(matrix * &Array1::from_vec(self.scale.clone()), biased.then_some(bias), 0)
+        self.dense.kernel(cx.facts, 0)?.behind_affine(&self.scale, &self.shift)
     }
 }

@@ -21,7 +21,8 @@ pub(super) fn multiplications(side: &Side<'_>, case: &Case) -> Option<usize> {
         let dims = weights(node.input.get(1)?)?;
         let each: i64 = dims.iter().fold(1, |n: i64, d| n.saturating_mul(*d));
         // Every output reads one row of the weights.
-        let rows = if node.op_type() == "Conv" { dims.first()? } else { dims.get(1)? };
+        let transposed = node.attribute.iter().any(|a| a.name() == "transB" && a.i() != 0);
+        let rows = if node.op_type() == "Conv" || transposed { dims.first()? } else { dims.get(1)? };
         let entries = trace.get(node.output.first()?)?.shape().iter().product::<usize>();
         Some(entries.saturating_mul(usize::try_from(each / rows.max(&1)).ok()?))
     };
