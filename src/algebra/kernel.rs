@@ -221,7 +221,7 @@ impl Kernel {
         let bias = self.bias.unwrap_or_else(|| vec![0.0; shift.len()]);
         let bias: Vec<f64> = bias.iter().zip(&shift).map(|(b, t)| b + t).collect();
         let biased = bias.iter().any(|b| *b != 0.0);
-        Self::pointwise(matrix * &ArrayView1::from(scale), biased.then_some(bias), 0)
+        Self::pointwise(matrix * ArrayView1::from(scale), biased.then_some(bias), 0)
     }
 
     /// The same map written in the larger window `host`, with zeros at the other taps. `None` when a tap
