@@ -8,7 +8,7 @@ use crate::onnx::{FunctionProto, GraphProto, ModelProto, NodeProto};
 use super::call::Call;
 use super::error::{EvalError, Fault, Outcome};
 use super::scope::{Frame, Scope, captured, subgraphs};
-use super::{Trace, Value, registry, sequence};
+use super::{Tap, Trace, Value, registry, sequence};
 
 /// Deepest nesting of subgraphs and functions: a function that calls itself ends here.
 const DEEPEST: usize = 32;
@@ -23,10 +23,11 @@ pub(super) fn run(
     model: &ModelProto,
     inputs: &BTreeMap<String, Value>,
     wanted: Option<&[&str]>,
+    tap: Option<&dyn Tap>,
 ) -> Result<Trace, EvalError> {
     let model = &*sequence::joined(model);
     let graph = model.graph.as_ref().ok_or(EvalError::NoGraph)?;
-    let mut scope = Scope::new(None).with_initializers(graph);
+    let mut scope = Scope::new(None).with_initializers(graph).with_tap(tap);
     let mut trace = Trace::default();
     let wanted: HashSet<&str> = match wanted {
         Some(names) => names.iter().copied().collect(),
@@ -110,7 +111,8 @@ impl<'m> Machine<'m> {
             }
             // Freed before the call, so that an operator which holds the last reference may work in place.
             inputs_last.iter().for_each(|name| scope.free(name));
-            let outputs = self.call(node, inputs, scope, frame)?;
+            let mut outputs = self.call(node, inputs, scope, frame)?;
+            scope.show(node, &mut outputs);
             captured_last.iter().for_each(|name| scope.free(name));
             for (name, value) in node.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
                 if wanted.contains(name.as_str()) {

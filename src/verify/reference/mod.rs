@@ -37,6 +37,7 @@ mod shape;
 mod slice;
 mod softmax;
 mod special;
+mod tap;
 mod tensor;
 mod trace;
 mod unary;
@@ -44,6 +45,7 @@ mod value;
 mod window;
 
 pub use error::EvalError;
+pub use tap::Tap;
 pub use trace::Trace;
 pub use value::Value;
 
@@ -58,7 +60,7 @@ use crate::onnx::ModelProto;
 /// # Errors
 /// [`EvalError`] names the node, its operator, the tensor and the condition that does not hold.
 pub fn run(model: &ModelProto, inputs: &BTreeMap<String, Value>) -> Result<Trace, EvalError> {
-    exec::run(model, inputs, None)
+    exec::run(model, inputs, None, None)
 }
 
 /// Like [`run`], but computes and keeps only what the `wanted` tensors need: others are freed after their last use.
@@ -67,7 +69,20 @@ pub fn run(model: &ModelProto, inputs: &BTreeMap<String, Value>) -> Result<Trace
 /// # Errors
 /// [`EvalError`], also when a wanted tensor is not in the graph.
 pub fn run_to(model: &ModelProto, inputs: &BTreeMap<String, Value>, wanted: &[&str]) -> Result<Trace, EvalError> {
-    exec::run(model, inputs, Some(wanted))
+    exec::run(model, inputs, Some(wanted), None)
+}
+
+/// Like [`run_to`], and shows `tap` every tensor of the main graph that is computed or read on the way.
+///
+/// # Errors
+/// As [`run_to`].
+pub fn run_tapped(
+    model: &ModelProto,
+    inputs: &BTreeMap<String, Value>,
+    wanted: &[&str],
+    tap: &dyn Tap,
+) -> Result<Trace, EvalError> {
+    exec::run(model, inputs, Some(wanted), Some(tap))
 }
 
 /// Says, without running, whether every operator of `model` is known, at any depth.

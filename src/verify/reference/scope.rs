@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::onnx::{AttributeProto, GraphProto, NodeProto, OperatorSetIdProto, SparseTensorProto, TensorProto};
 
 use super::error::{EvalError, Outcome};
-use super::{Value, tensor};
+use super::{Tap, Value, tensor};
 
 /// The tensors of one graph; a subgraph sees those of the graphs around it.
 pub(super) struct Scope<'s, 'm> {
@@ -16,12 +16,13 @@ pub(super) struct Scope<'s, 'm> {
     /// Inputs of a function that its call leaves out.
     absent: HashSet<&'m str>,
     outer: Option<&'s Scope<'s, 'm>>,
+    tap: Option<&'s dyn Tap>,
 }
 
 impl<'s, 'm> Scope<'s, 'm> {
     pub(super) fn new(outer: Option<&'s Scope<'s, 'm>>) -> Self {
         let (values, initializers, sparse) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { values, initializers, sparse, absent: HashSet::new(), outer }
+        Self { values, initializers, sparse, absent: HashSet::new(), outer, tap: None }
     }
 
     /// The initializers of `graph`. They are read when they are used, not before.
@@ -30,6 +31,19 @@ impl<'s, 'm> Scope<'s, 'm> {
         // A sparse initializer has the name of its values.
         self.sparse = graph.sparse_initializer.iter().filter_map(|s| Some((s.values.as_ref()?.name(), s))).collect();
         self
+    }
+
+    /// Shows `tap` what is computed and read here.
+    pub(super) fn with_tap(self, tap: Option<&'s dyn Tap>) -> Self {
+        Self { tap, ..self }
+    }
+
+    /// Shows the outputs of `node` to the tap, if there is one.
+    pub(super) fn show(&self, node: &NodeProto, outputs: &mut [Arc<Value>]) {
+        let Some(tap) = self.tap else { return };
+        for (name, value) in node.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
+            tap.output(node, name, value);
+        }
     }
 
     /// Marks `names` as inputs that are left out: their readers see no input.
@@ -62,7 +76,11 @@ impl<'s, 'm> Scope<'s, 'm> {
         let read = |value: Outcome<Value>| {
             let failed =
                 |f: super::error::Fault| EvalError::Tensor { tensor: name.to_owned(), condition: f.to_string() };
-            value.map(Arc::new).map_err(failed)
+            let mut value = value.map_err(failed)?;
+            if let Some(tap) = self.tap {
+                tap.constant(name, &mut value);
+            }
+            Ok(Arc::new(value))
         };
         match (self.initializers.get(name), self.sparse.get(name), self.outer) {
             (Some(t), _, _) => read(tensor::read(t)),

@@ -1,0 +1,20 @@
+//! Looking at the tensors of an evaluation as they come by.
+
+use std::sync::Arc;
+
+use crate::onnx::NodeProto;
+
+use super::Value;
+
+/// Sees, and may change, the tensors of the main graph while it is evaluated, so that none has to be kept: ranges are
+/// watched, rounding is imitated, values are moved by as much as rounding would.
+///
+/// What happens inside of subgraphs and functions is not seen, but for the constants that these read from around.
+pub trait Tap {
+    /// An initializer, each time that it is read.
+    fn constant(&self, _name: &str, _value: &mut Value) {}
+
+    /// An output of a node of the main graph. Others may hold the same value: who changes it makes a copy then
+    /// (`Arc::make_mut`).
+    fn output(&self, _node: &NodeProto, _name: &str, _value: &mut Arc<Value>) {}
+}
