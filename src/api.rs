@@ -105,11 +105,12 @@ pub fn save_when_equal<E: From<SaveError>>(
         None => Verification::Off,
         Some(compare) => {
             let report = compare(&staged.path())?;
-            if !report.is_equal() {
-                return Ok(Verification::Failed(report));
-            }
+            let accepted = unstable == Unstable::Accept && report.agrees_in_float64();
             if report.is_unstable() && unstable == Unstable::Keep {
                 return Ok(Verification::Unstable(report));
+            }
+            if !report.is_equal() && !accepted {
+                return Ok(Verification::Failed(report));
             }
             Verification::Passed(report)
         }

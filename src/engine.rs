@@ -324,13 +324,17 @@ fn report(cx: Context<'_>, family: Family, node: NodeId, status: SiteStatus) -> 
     SiteReport { join: cx.view.node(node).name().to_owned(), tensor, kind: family.name().to_owned(), status }
 }
 
-/// Says that everything stays after all, since rounding decides what the model computes in `dtype`: `away` says how far it is
-/// from float64.
-pub fn leave_unstable(outcome: &mut Outcome, dtype: &str, away: &str) {
+/// Says that everything stays after all, since rounding decides what the model computes in `dtype`: `message` says how far it
+/// moves which output, `agrees` whether both models compute the same in float64.
+pub fn leave_unstable(outcome: &mut Outcome, dtype: &str, message: &str, agrees: bool) {
+    let hint = match agrees {
+        true => "--accept-unstable rewrites it all the same: both agree in float64",
+        false => "the rewritten model differs in float64 too, as any other rounding would make it",
+    };
     outcome.undo(&RejectReport {
         code: RejectCode::Unstable.as_str().to_owned(),
-        reason: format!("rounding decides what this model computes in {dtype}: {away}"),
-        hint: "--accept-unstable rewrites it all the same: both agree in float64".to_owned(),
+        reason: format!("rounding decides what this model computes in {dtype}: {message}"),
+        hint: hint.to_owned(),
         ..RejectReport::default()
     });
 }

@@ -102,8 +102,8 @@ fn write(arguments: &Arguments, model: &Model, report: &mut Report, bar: &Bar) -
     match verification {
         Verification::Failed(_) => return Ok(Verdict::Finding),
         Verification::Unstable(found) => {
-            let away = found.arithmetic.float64_because.as_deref().unwrap_or_default();
-            engine::leave_unstable(&mut report.outcome, &found.arithmetic.element_type, away);
+            let (dtype, message) = (&found.arithmetic.element_type, &found.message);
+            engine::leave_unstable(&mut report.outcome, dtype, message, found.agrees_in_float64());
             if arguments.require {
                 return Ok(Verdict::Finding);
             }

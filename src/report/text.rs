@@ -13,6 +13,9 @@ impl fmt::Display for Report {
         not_inspected(f, self.outcome.not_inspected)?;
         price(f, &self.outcome)?;
         match &self.verification {
+            Some(Verification::Passed(report)) if report.is_unstable() => {
+                writeln!(f, "written all the same, for both agree in float64: {report}")
+            }
             Some(Verification::Passed(report)) => writeln!(f, "verified: {report}"),
             Some(Verification::Failed(report)) => writeln!(f, "NOT verified: {report}"),
             Some(Verification::Unstable(report)) => writeln!(f, "left as it is: {report}"),

@@ -1,14 +1,18 @@
 //! Whether two models compute the same.
 //!
-//! The yardstick is the original, evaluated in float64 by [`mod@reference`]. Both saved files are run in their own arithmetic through
-//! tract's optimised path on seeded inputs of several kinds; the second may be no further from float64 than the first, times a
-//! small factor, plus a few units in the last place (`run::compare`). What the models cannot be run in is stated in the report.
+//! Both saved files are evaluated in float64 by [`mod@reference`] on seeded inputs of several kinds and sizes. They must agree there but
+//! for what rounding the new weights once can do, which is measured on the original: its weights and results are moved at random by a
+//! few half-ulps of their own type. Both are also run in their own arithmetic through tract's optimised path, which shows overflow and
+//! cancellation. `run::judge` has the criterion. What the models cannot be run in is stated in the report.
 
 pub mod reference;
 mod report;
 #[cfg(feature = "verify")]
 mod run;
 
-pub use report::{Arithmetic, Coverage, FirstDifference, InputReport, Measure, OutputReport, Status, VerifyReport};
+pub use report::{
+    Arithmetic, Coverage, FirstDifference, InputReport, Measure, OutputReport, SCHEMA_VERSION, SizeReport, Status, VerifyReport,
+    WorstChannel,
+};
 #[cfg(feature = "verify")]
 pub use run::{Observer, Progress, VerifyError, VerifyOptions, verify, verify_models, verify_watched};

@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+/// Unstable models that are further apart than this in float64 have been shown to agree in nothing.
+const MAX_UNSTABLE: f64 = 0.1;
+
 /// Tensors that a text names; the JSON has all.
 const LISTED: usize = 6;
 
@@ -11,12 +14,15 @@ const LISTED: usize = 6;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// The rewritten model is as close to the float64 answer as the original.
+    /// Both compute the same in float64, but for what rounding explains, and are as close to it in their own arithmetic.
     Equal,
-    /// It is not, or the signatures differ.
+    /// They do not, or the signatures differ.
     Mismatch,
-    /// Nothing could be concluded: an output was constant, zero or not finite for every input.
+    /// Nothing could be concluded: an output was constant, zero or not finite for every input, or something differs that no input
+    /// reached.
     NoEvidence,
+    /// Rounding alone moves an output of the original so far that nothing can be seen behind it.
+    Unstable,
 }
 
 /// What was compared.
@@ -34,25 +40,72 @@ pub enum Coverage {
     },
 }
 
-/// One output under one kind of input. Distances are over the largest value, so they are relative.
+/// One output under one kind of input. Distances are over the largest value, so they are relative; they are absolute where that
+/// is 0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Measure {
     /// The kind of input.
     pub input: String,
-    /// Largest absolute value in float64.
+    /// Which of the assignments of sizes: an index into [`VerifyReport::sizes`].
+    pub size: usize,
+    /// Largest absolute value of the original in float64.
     pub largest: f64,
-    /// Distance of the original from float64.
+    /// Distance of the rewritten model from the original, both in float64.
+    pub exact_error: f64,
+    /// How far rounding may move the original: the largest of several draws in which weights and results were moved by up to eight
+    /// half-ulps.
+    pub rounding: f64,
+    /// Distance of the original from float64 in its own arithmetic.
     pub original_error: f64,
-    /// Distance of the rewritten model from float64 (of the original).
+    /// Distance of the rewritten model from float64 (of the original) in its own arithmetic; from the original's own run where
+    /// `screened`.
     pub rewritten_error: f64,
-    /// What is allowed.
+    /// What is allowed of `rewritten_error`, in the channel that may be furthest away.
     pub limit: f64,
+    /// True when both were run in their own arithmetic only and agreed, so that float64 was not asked.
+    pub screened: bool,
+    /// Integers or booleans that differ where rounding decides the answer.
+    pub ties: usize,
+    /// True when rounding leaves nothing to compare.
+    pub unstable: bool,
     /// Why this kind of input says nothing of the output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_evidence: Option<String>,
     /// What is wrong, when something is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// The channel that is furthest beyond its limit, when one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worst_channel: Option<WorstChannel>,
+    /// What was noticed and is no failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A channel of an output that failed. Distances are in the output's own unit.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WorstChannel {
+    /// The axis along which channels were told apart.
+    pub axis: usize,
+    /// The channel (of tensors with more than 65,536: a group of neighbours).
+    pub channel: usize,
+    /// Its largest absolute value.
+    pub largest: f64,
+    /// How far it is away.
+    pub error: f64,
+    /// How far it may be.
+    pub limit: f64,
+}
+
+/// One assignment of sizes to the dimensions that the model leaves free, and what was fed in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SizeReport {
+    /// The inputs.
+    pub inputs: Vec<InputReport>,
+    /// The kinds of values.
+    pub kinds: Vec<String>,
+    /// Kinds that the original itself cannot be evaluated on, and why.
+    pub skipped: Vec<String>,
 }
 
 /// One output, over all kinds of input.
@@ -67,16 +120,17 @@ pub struct OutputReport {
     pub measures: Vec<Measure>,
 }
 
-/// What the models were run in.
+/// What the models were run in, beside float64.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Arithmetic {
-    /// The narrowest float type of the original, which sets what is allowed.
+    /// The narrowest float type of the original.
     pub element_type: String,
-    /// Why both were evaluated in float64 instead, when they were.
+    /// `tract`, or `float64, rounded`: every result rounded to its type.
+    pub engine: String,
+    /// Why it was not tract, when it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub float64_because: Option<String>,
-    /// True when that is because the original's own result is mostly rounding error: in its own type any other order of
-    /// a sum gives another answer.
+    pub rounded_because: Option<String>,
+    /// True when rounding decides what the original computes.
     pub unstable: bool,
 }
 
@@ -106,9 +160,14 @@ pub struct FirstDifference {
     pub input: String,
 }
 
+/// Version of the JSON of a verification.
+pub const SCHEMA_VERSION: u32 = 2;
+
 /// The result of a verification.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct VerifyReport {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
     /// The verdict.
     pub status: Status,
     /// In words, when it is not [`Status::Equal`].
@@ -120,10 +179,14 @@ pub struct VerifyReport {
     pub arithmetic: Arithmetic,
     /// Each output, or each tensor at which a region ends.
     pub outputs: Vec<OutputReport>,
-    /// The inputs that were fed.
+    /// The inputs that were fed, in the first assignment of sizes.
     pub inputs: Vec<InputReport>,
-    /// The kinds of values that were fed.
+    /// The kinds of values that were fed in it.
     pub kinds: Vec<String>,
+    /// All assignments of sizes.
+    pub sizes: Vec<SizeReport>,
+    /// What was noticed and is no failure.
+    pub notes: Vec<String>,
     /// Seed of the random ones.
     pub seed: u64,
     /// Where the models part, when they do.
@@ -137,10 +200,36 @@ impl VerifyReport {
         self.status == Status::Equal
     }
 
-    /// True when the models agree in float64 only, since rounding decides what the original computes in its own type.
+    /// True for [`Status::Unstable`].
     #[must_use]
     pub fn is_unstable(&self) -> bool {
-        self.arithmetic.unstable
+        self.status == Status::Unstable
+    }
+
+    /// True when an unstable model and the rewritten one agree in float64, where next to nothing is rounded.
+    #[must_use]
+    pub fn agrees_in_float64(&self) -> bool {
+        let all = || self.outputs.iter().flat_map(|o| &o.measures);
+        self.is_unstable() && all().all(|m| m.failure.is_none() && m.exact_error <= m.rounding.clamp(1e-15, MAX_UNSTABLE))
+    }
+}
+
+impl VerifyReport {
+    /// The largest distances, of the measures that say something.
+    fn figures(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let measures = || self.outputs.iter().flat_map(|o| &o.measures).filter(|m| m.no_evidence.is_none());
+        let worst = |error: fn(&Measure) -> f64| measures().map(error).fold(0.0, f64::max);
+        write!(
+            f,
+            "of the largest value: {:.1e} apart in float64, where rounding may move {:.1e}; in {} the original is {:.1e} away from \
+             float64, the rewritten model {:.1e}; inputs: {}",
+            worst(|m| m.exact_error),
+            worst(|m| m.rounding),
+            self.arithmetic.element_type,
+            worst(|m| m.original_error),
+            worst(|m| m.rewritten_error),
+            self.kinds.join(", ")
+        )
     }
 }
 
@@ -148,22 +237,26 @@ impl fmt::Display for VerifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.status {
             Status::Equal => {
-                let worst = |error: fn(&Measure) -> f64| {
-                    self.outputs.iter().flat_map(|o| &o.measures).map(error).fold(0.0, f64::max)
-                };
-                write!(
-                    f,
-                    "equal; distance from float64 over the largest value: original {:.1e}, rewritten {:.1e}; inputs: {}",
-                    worst(|m| m.original_error),
-                    worst(|m| m.rewritten_error),
-                    self.kinds.join(", ")
-                )?;
+                write!(f, "equal; ")?;
+                self.figures(f)?;
             }
             Status::Mismatch => write!(f, "the models differ: {}", self.message)?,
             Status::NoEvidence => write!(f, "no evidence: {}", self.message)?,
+            Status::Unstable => write!(f, "unstable: {}", self.message)?,
         }
-        for input in self.inputs.iter().filter(|i| i.assumed) {
-            write!(f, "\n  input '{}' was taken as {:?}", input.name, input.shape)?;
+        for (index, size) in self.sizes.iter().enumerate() {
+            let assumed = size.inputs.iter().filter(|i| i.assumed);
+            let words: Vec<String> = assumed.map(|i| format!("'{}' as {:?}", i.name, i.shape)).collect();
+            if !words.is_empty() {
+                let how = if index == 0 { "input taken" } else { "also taken" };
+                write!(f, "\n  {how}: {}", words.join(", "))?;
+            }
+            for skipped in &size.skipped {
+                write!(f, "\n  not compared: {skipped}")?;
+            }
+        }
+        for note in &self.notes {
+            write!(f, "\n  note: {note}")?;
         }
         match &self.coverage {
             Coverage::Whole => {}
@@ -177,8 +270,9 @@ impl fmt::Display for VerifyReport {
                 write!(f, "\n  only the rewritten regions were run, up to {first}{more}, because {reason}")?;
             }
         }
-        if let Some(reason) = &self.arithmetic.float64_because {
-            write!(f, "\n  both were evaluated in float64, not in {}, because {reason}", self.arithmetic.element_type)?;
+        if let Some(reason) = &self.arithmetic.rounded_because {
+            let kind = &self.arithmetic.element_type;
+            write!(f, "\n  {kind} was imitated, every result of float64 rounded, because {reason}")?;
         }
         if let Some(d) = &self.first_difference {
             write!(

@@ -77,7 +77,7 @@ fn through_tract(model: &ModelProto, options: &Options) {
     assert!(report.is_equal() || constant, "{report}\n{}", onnx_rm::graph::dump(&after));
     assert_eq!(report.arithmetic.element_type, "float64");
     if !ops(model).iter().chain(&ops(&after)).any(|op| SINGLE.contains(op)) {
-        assert_eq!((report.coverage, report.arithmetic.float64_because), (Coverage::Whole, None));
+        assert_eq!((report.coverage, report.arithmetic.rounded_because), (Coverage::Whole, None));
     }
 }
 

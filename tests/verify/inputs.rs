@@ -15,7 +15,7 @@ fn free_dimensions_get_a_stated_choice() {
     let report = check(&model, &model);
     assert!(report.is_equal(), "{report}");
     assert_eq!((report.inputs[0].shape.as_slice(), report.inputs[0].assumed), ([1, 3, 64, 64].as_slice(), true));
-    assert!(report.to_string().contains("input 'x' was taken as [1, 3, 64, 64]"), "{report}");
+    assert!(report.to_string().contains("input taken: 'x' as [1, 3, 64, 64]"), "{report}");
     let options = VerifyOptions { shapes: vec![("x".into(), vec![2, 3, 9, 8])], ..VerifyOptions::default() };
     let report = verify_models(&model, &model, &options).unwrap();
     assert_eq!((report.inputs[0].shape.as_slice(), report.inputs[0].assumed), ([2, 3, 9, 8].as_slice(), false));

@@ -1,22 +1,25 @@
-//! How two models are run: whole when that is possible, else their rewritten regions; in their own arithmetic when
-//! that is possible, else in float64.
+//! How two models are evaluated: whole when that is possible, else their rewritten regions; in tract when it can, else in float64
+//! with every result rounded.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use crate::onnx::tensor_proto::DataType;
-use crate::onnx::{GraphProto, NodeProto};
+use crate::onnx::NodeProto;
+use crate::verify::report::InputReport;
 
 use super::error::VerifyError;
-use super::inputs::{self, Case, Feed, Kind, Slot};
-use super::pair::{Pair, Side, dependents};
+use super::inputs::{Feed, Kind, Slot};
+use super::narrow;
+use super::pair::Side;
 use super::precision::Precision;
-use super::session::{self, Runs, Trouble};
-use super::shapes;
+use super::shapes::{self, OTHER_SIZES, Sizing};
 use super::signature::{self, Port};
-use super::support::Support;
+use super::stage::{self, Runners, Stage, Trial};
+use super::support::{self, Support};
+use super::trial::{Arithmetic, Bench, Trouble};
 use super::verification::{Observer, VerifyOptions};
-use super::{narrow, regions, work};
-use crate::verify::report::InputReport;
+
+/// Multiply-accumulates that one run through tract in float16 may take: it emulates the type at a hundred times the price.
+const MAX_FLOAT16: u64 = 1 << 24;
 
 /// What is to be verified.
 pub(super) struct Job<'a> {
@@ -27,30 +30,39 @@ pub(super) struct Job<'a> {
     pub(super) given: Option<Feed>,
     pub(super) precision: Precision,
     pub(super) observer: Observer<'a>,
+    pub(super) support: Support,
 }
 
-/// What was run, and what came out.
-pub(super) struct Ran<'a> {
-    pub(super) pair: Pair<'a>,
-    /// `None` when no node differs, so that nothing had to be run.
-    pub(super) runs: Option<Runs>,
-    /// Why only regions were run.
+/// Models ready to be tried in one assignment of sizes.
+pub(super) struct Ready<'a> {
+    pub(super) bench: Bench<'a>,
+    /// Multiply-accumulates of the original.
+    pub(super) macs: u64,
+    /// Why only regions are evaluated.
     pub(super) regions_because: Option<String>,
-    /// Why float64 was used in place of the models' own type.
-    pub(super) float64_because: Option<String>,
+    /// Why float64, rounded, stands in for the models' own arithmetic.
+    pub(super) rounded_because: Option<String>,
 }
 
-/// Runs the models of `job`, trying sizes for what is free until one fits.
+/// What can be done with a pair of models.
+pub(super) enum Way<'a> {
+    /// They are evaluated.
+    Ready(Box<Ready<'a>>),
+    /// No node differs, and the models cannot be run whole, for this reason.
+    Same(String),
+}
+
+/// Makes the models of `job` ready in the first of the usual sizes that the original can be evaluated in.
 ///
 /// # Errors
 /// [`VerifyError`] when there is no way; of several sizes, what the first one met.
-pub(super) fn run<'a>(job: &Job<'a>) -> Result<Ran<'a>, VerifyError> {
+pub(super) fn first<'a>(job: &Job<'a>) -> Result<Way<'a>, VerifyError> {
     let mut first = None;
-    for side in shapes::SIDES {
-        let pair = whole(job, *side)?;
-        let is_free = pair.inputs.iter().any(|i| i.assumed);
-        match run_pair(job, pair, *side) {
-            Ok(ran) => return Ok(ran),
+    for sizing in Sizing::usual() {
+        let stage = whole(job, sizing, true)?;
+        let is_free = stage.reports.iter().any(|i| i.assumed);
+        match ready(job, stage, sizing, true) {
+            Ok(way) => return Ok(way),
             Err(error) => first = first.or(Some(error)),
         }
         if !is_free {
@@ -60,19 +72,37 @@ pub(super) fn run<'a>(job: &Job<'a>) -> Result<Ran<'a>, VerifyError> {
     Err(VerifyError::CannotRun(first.unwrap_or_default()))
 }
 
+/// The same in other sizes, where the model leaves these free. Sizes that the original cannot be evaluated in are left out.
+pub(super) fn others<'a>(job: &Job<'a>, seen: &[InputReport]) -> Vec<Ready<'a>> {
+    let mut seen = vec![seen.to_vec()];
+    let mut found = Vec::new();
+    for group in OTHER_SIZES {
+        for sizing in *group {
+            let Ok(stage) = whole(job, *sizing, false) else { continue };
+            if !stage.reports.iter().any(|i| i.assumed) || seen.contains(&stage.reports) {
+                continue;
+            }
+            let reports = stage.reports.clone();
+            if let Ok(Way::Ready(ready)) = ready(job, stage, *sizing, false) {
+                seen.push(reports);
+                found.push(*ready);
+                break;
+            }
+        }
+    }
+    found
+}
+
 /// Both models from inputs to outputs.
-fn whole<'a>(job: &Job<'a>, side: usize) -> Result<Pair<'a>, VerifyError> {
+fn whole<'a>(job: &Job<'a>, sizing: Sizing, given: bool) -> Result<Stage<'a>, VerifyError> {
     let graph = job.original.graph();
     let ports = signature::inputs(graph);
-    let given = job.given.iter().flatten().map(|(name, value)| (name.clone(), value.shape().to_vec()));
+    let given = job.given.iter().filter(|_| given).flatten().map(|(name, value)| (name.clone(), value.shape().to_vec()));
     let stated: HashMap<_, _> = given.chain(job.options.shapes.iter().cloned()).collect();
-    let inputs = shapes::choose(&ports, graph, &stated, side)?;
+    let inputs = shapes::choose(&ports, graph, &stated, sizing)?;
     let slots = ports.iter().zip(&inputs).map(|(p, i)| slot(p, i)).collect::<Result<Vec<_>, _>>()?;
-    let mut cases = inputs::cases(&slots, graph, job.options.seed)?;
-    if let Some(feed) = &job.given {
-        cases.push(Case { name: "given".to_owned(), kind: Kind::Normal, feed: feed.clone() });
-    }
-    Ok(Pair { original: job.original.clone(), rewritten: job.rewritten.clone(), slots, cases, inputs })
+    let stage = Stage::whole(&job.original, &job.rewritten, slots, inputs);
+    Ok(Stage { seed: job.options.seed, ..stage })
 }
 
 fn slot(port: &Port, input: &InputReport) -> Result<Slot, VerifyError> {
@@ -81,87 +111,77 @@ fn slot(port: &Port, input: &InputReport) -> Result<Slot, VerifyError> {
     Ok(Slot { name: port.name.clone(), dtype: port.dtype.ok_or_else(untyped)?, shape: input.shape.clone() })
 }
 
-/// Runs what can be run of `pair`, `side` being the size of free dimensions.
+/// Makes ready what can be evaluated of `stage`, in the models' own arithmetic too when `own` asks for it.
 ///
 /// # Errors
-/// In words.
-fn run_pair<'a>(job: &Job<'a>, pair: Pair<'a>, side: usize) -> Result<Ran<'a>, String> {
-    let support = Support::new(&pair.original.model, &pair.rewritten.model, job.precision);
-    let mut pair = pair;
-    let mut regions_because = None;
-    if let Some(reason) = support.first_unknown() {
-        match narrow::narrow(&pair, &|n| support.is_unknown(n), job, side) {
-            Ok(Some(regions)) => pair = regions,
-            Ok(None) => return Ok(Ran { pair, runs: None, regions_because: Some(reason), float64_because: None }),
-            // Regions that tract cannot run, but float64 can.
-            Err(_) if support.float64_knows_all() => return in_float64(job, pair, None, reason),
+/// In words, when the original cannot be evaluated in these sizes.
+fn ready<'a>(job: &Job<'a>, stage: Stage<'a>, sizing: Sizing, own: bool) -> Result<Way<'a>, String> {
+    let mut regions_because = job.support.unknown_to_float64();
+    let is_unknown = |n: &NodeProto| job.support.is_unknown(n);
+    let stage = match regions_because.clone() {
+        None => stage,
+        Some(reason) => match narrow::narrow(&stage, &is_unknown, job, sizing) {
+            Ok(Some(regions)) => regions,
+            Ok(None) => return Ok(Way::Same(reason)),
             Err(e) => return Err(format!("{reason}; {e}")),
-        }
-        regions_because = Some(reason);
-    }
-    // Cheap, and a size that does not fit is found before anything is optimised.
-    if pair.inputs.iter().any(|i| i.assumed) {
-        pair.cases.first().map_or(Ok(vec![]), |case| session::evaluate(&pair.original, &case.feed))?;
-    }
-    if job.precision == Precision::BFloat16 {
-        return in_float64(job, pair, regions_because, "tract has no bfloat16".to_owned());
-    }
-    if job.precision == Precision::Float16 && is_long(&pair) {
-        return in_float64(job, pair, regions_because, "tract emulates float16, which would take too long".to_owned());
-    }
-    let trouble = match session::own(&pair, job.observer) {
-        Ok(runs) => return Ok(Ran { pair, runs: Some(runs), regions_because, float64_because: None }),
-        Err(Trouble::Float64(e)) => return Err(format!("float64: {e}")),
-        Err(Trouble::Tract(e)) => format!("tract cannot run the model: {e}"),
+        },
     };
-    if let Ok(Some(small)) = smallest(job, &pair, side)
-        && let Ok(runs) = session::own(&small, job.observer)
-    {
-        return Ok(Ran { pair: small, runs: Some(runs), regions_because: Some(trouble), float64_because: None });
+    let bench = Bench::new(stage, Arithmetic::None);
+    // Cheap, and a size that does not fit is found before anything is optimised.
+    let (bench, macs) = match bench.run(&Trial::of(Kind::Normal), 0) {
+        Ok(tried) => (bench, tried.macs),
+        Err(Trouble::Rewritten(_)) => (bench, 0),
+        Err(Trouble::Original(reason) | Trouble::Runtime(reason)) => {
+            let Some((regions, macs)) = around_failure(job, &bench.stage, sizing) else {
+                return Err(format!("float64: {reason}"));
+            };
+            regions_because.get_or_insert(format!("float64: {reason}"));
+            (regions, macs)
+        }
+    };
+    let mut ready = Ready { bench, macs, regions_because, rounded_because: None };
+    if own {
+        match runners(job, &ready.bench.stage, macs) {
+            Ok(runners) => ready.bench.arithmetic = Arithmetic::Runtime(runners),
+            Err(reason) => ready.imitate(reason),
+        }
     }
-    in_float64(job, pair, regions_because, trouble)
+    Ok(Way::Ready(Box::new(ready)))
 }
 
-/// True when tract would run the rewritten model, the larger one, too long in float16.
-fn is_long(pair: &Pair<'_>) -> bool {
-    let work = pair.cases.first().and_then(|case| work::multiplications(&pair.rewritten, case));
-    work.is_some_and(|work| work > work::MOST_IN_FLOAT16)
+impl Ready<'_> {
+    /// Takes float64, rounded, for the models' own arithmetic.
+    pub(super) fn imitate(&mut self, reason: String) {
+        self.bench.arithmetic = Arithmetic::Rounded;
+        self.rounded_because = Some(reason);
+    }
 }
 
-fn in_float64<'a>(
-    job: &Job<'a>,
-    pair: Pair<'a>,
-    regions_because: Option<String>,
-    reason: String,
-) -> Result<Ran<'a>, String> {
-    let runs = session::float64(&pair, job.observer).map_err(|e| format!("{reason}; float64: {e}"))?;
-    Ok(Ran { pair, runs: Some(runs), regions_because, float64_because: Some(reason) })
-}
-
-/// The changed nodes alone, and what computes their constants: for a model that tract refuses for a reason of its own.
-fn smallest<'a>(job: &Job<'a>, pair: &Pair<'a>, side: usize) -> Result<Option<Pair<'a>>, String> {
-    let same = regions::unchanged(&pair.original.model, &pair.rewritten.model)?;
-    let graph = pair.original.graph();
-    let data: HashSet<&str> = dependents(graph, pair.slots.iter().map(|s| s.name.as_str()));
+/// The changed nodes alone, for a model of which the evaluator cannot run some other part.
+fn around_failure<'a>(job: &Job<'a>, stage: &Stage<'a>, sizing: Sizing) -> Option<(Bench<'a>, u64)> {
+    let same = super::regions::unchanged(&stage.original.model, &stage.rewritten.model).ok()?;
+    let graph = stage.original.graph();
+    let data = super::pair::dependents(graph, stage.inputs.iter().map(|s| s.name.as_str()));
     let is_barrier = |n: &NodeProto| n.output.iter().any(|o| same.contains(o) && data.contains(o.as_str()));
-    narrow::narrow(pair, &is_barrier, job, side)
-}
-
-/// The type of a tensor of which only the value is known.
-pub(super) fn declared(graph: &GraphProto, name: &str) -> Port {
-    let infos = graph.value_info.iter().chain(&graph.output);
-    infos
-        .clone()
-        .find(|v| v.name() == name)
-        .map_or_else(|| Port { name: name.to_owned(), dtype: None, dims: None }, Port::new)
-}
-
-/// The element type of floats that nothing declares.
-pub(super) fn float_type(precision: Precision) -> DataType {
-    match precision {
-        Precision::BFloat16 => DataType::Bfloat16,
-        Precision::Float16 => DataType::Float16,
-        Precision::Float32 => DataType::Float,
-        Precision::Float64 => DataType::Double,
+    let regions = narrow::narrow(stage, &is_barrier, job, sizing).ok()??;
+    let bench = Bench::new(regions, Arithmetic::None);
+    match bench.run(&Trial::of(Kind::Normal), 0) {
+        Ok(tried) => Some((bench, tried.macs)),
+        Err(Trouble::Rewritten(_)) => Some((bench, 0)),
+        Err(_) => None,
     }
+}
+
+fn runners(job: &Job<'_>, stage: &Stage<'_>, macs: u64) -> Result<Runners, String> {
+    if job.precision == Precision::BFloat16 {
+        return Err("tract has no bfloat16".to_owned());
+    }
+    if job.precision == Precision::Float16 && macs > MAX_FLOAT16 {
+        return Err("tract emulates float16, which would take too long".to_owned());
+    }
+    let models = [&stage.original.model, &stage.rewritten.model];
+    if let Some(reason) = models.iter().find_map(|m| support::unknown_to_tract(m)) {
+        return Err(reason);
+    }
+    stage::guarded(|| Runners::new(stage)).map_err(|e| format!("tract cannot run the models: {e}"))
 }

@@ -15,23 +15,6 @@ use crate::verify::reference::Value;
 /// Values by tensor name.
 pub(super) type Feed = BTreeMap<String, Value>;
 
-/// One run of the models.
-pub(super) struct Case {
-    /// The kind of values, for people.
-    pub(super) name: String,
-    /// The kind of what has to be made up.
-    pub(super) kind: Kind,
-    pub(super) feed: Feed,
-}
-
-impl Case {
-    /// The same with the values of `names` only.
-    pub(super) fn keep(&self, names: &[&str]) -> Self {
-        let kept = self.feed.iter().filter(|(n, _)| names.contains(&n.as_str()));
-        Self { feed: kept.map(|(n, v)| (n.clone(), v.clone())).collect(), name: self.name.clone(), kind: self.kind }
-    }
-}
-
 /// A tensor to make values for.
 #[derive(Clone)]
 pub(super) struct Slot {
@@ -55,11 +38,27 @@ pub(super) enum Kind {
     Negative,
     /// A single 1: a shifted tap moves it.
     OneHot,
+    /// Normal, times 10: bounds that a normalised input leaves alone, such as 6.
+    Tens,
+    /// In `[0, 255]`, as the bytes of an image are.
+    Bytes,
+    /// Normal, times 1000.
+    Thousands,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Normal, Self::Uniform, Self::Zero, Self::Large, Self::Negative, Self::OneHot];
+    /// The most telling first.
+    pub(super) const ALL: [Self; 9] = [
+        Self::Normal,
+        Self::Uniform,
+        Self::Zero,
+        Self::Large,
+        Self::Negative,
+        Self::OneHot,
+        Self::Tens,
+        Self::Bytes,
+        Self::Thousands,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -69,6 +68,9 @@ impl Kind {
             Self::Large => "large",
             Self::Negative => "negative",
             Self::OneHot => "one-hot",
+            Self::Tens => "tens",
+            Self::Bytes => "bytes",
+            Self::Thousands => "thousands",
         }
     }
 
@@ -84,7 +86,7 @@ impl Kind {
         if slot.dtype == DataType::Bool {
             return Ok(Value::B(self.integers(&slot.shape, (0, 1), &mut random).mapv(|v| v == 1)));
         }
-        match range(slot, graph) {
+        match self.range(slot, graph) {
             Some(range) => Ok(Value::I(self.integers(&slot.shape, range, &mut random))),
             None => Err(VerifyError::Input {
                 name: slot.name.clone(),
@@ -99,6 +101,9 @@ impl Kind {
             Self::Normal => random.normal(),
             Self::Uniform => random.uniform(),
             Self::Large => random.normal() * precision.large(),
+            Self::Tens => 10.0 * random.normal(),
+            Self::Bytes => (256.0 * random.uniform()).floor(),
+            Self::Thousands => 1000.0 * random.normal(),
             Self::Negative => -random.uniform(),
             Self::Zero | Self::OneHot => 0.0,
         };
@@ -115,7 +120,7 @@ impl Kind {
         let zero = 0_i64.clamp(low, high);
         let any = |random: &mut Random, low: i64, high: i64| low + random.below((high - low + 1) as usize) as i64;
         let mut values = ArrayD::from_shape_simple_fn(dims, || match self {
-            Self::Normal | Self::Uniform => any(random, low, high),
+            Self::Normal | Self::Uniform | Self::Tens | Self::Bytes | Self::Thousands => any(random, low, high),
             Self::Large => any(random, high - (high - low) / 8, high),
             Self::Negative => any(random, low, (low + (high - low) / 2).min(-1).max(low)),
             Self::Zero | Self::OneHot => zero,
@@ -126,17 +131,36 @@ impl Kind {
         }
         values
     }
-}
 
-/// Integers that make sense for `slot`: the whole range of a byte, rows of the table that it picks from, else 0 and 1, which serve as
-/// mask, index and count alike. `None` for what is no integer.
-fn range(slot: &Slot, graph: &GraphProto) -> Option<(i64, i64)> {
-    match slot.dtype {
-        DataType::Uint8 => Some((0, 255)),
-        DataType::Int8 => Some((-128, 127)),
-        DataType::Int16 | DataType::Int32 | DataType::Int64 => Some((0, rows(&slot.name, graph).unwrap_or(2) - 1)),
-        DataType::Uint16 | DataType::Uint32 | DataType::Uint64 => Some((0, 1)),
-        _ => None,
+    /// Integers that make sense for `slot`: rows of the table that it picks from; else what masks, indices, images, time steps and
+    /// samples of sound hold, each in a kind of its own, for a model may refuse those that it was not made for. `None` for what is no
+    /// integer.
+    fn range(self, slot: &Slot, graph: &GraphProto) -> Option<(i64, i64)> {
+        let (least, most) = match slot.dtype {
+            DataType::Uint8 => (0, 255),
+            DataType::Int8 => (-128, 127),
+            DataType::Int16 => (-32_768, 32_767),
+            DataType::Uint16 => (0, 65_535),
+            DataType::Int32 | DataType::Int64 => (-32_768, 32_767),
+            DataType::Uint32 | DataType::Uint64 => (0, 65_535),
+            _ => return None,
+        };
+        if let Some(rows) = rows(&slot.name, graph) {
+            return Some((0, (rows - 1).min(most)));
+        }
+        if matches!(slot.dtype, DataType::Uint8 | DataType::Int8) {
+            return Some((least, most));
+        }
+        let (low, high) = match self {
+            Self::Normal | Self::Zero | Self::OneHot => (0, 1),
+            Self::Uniform => (0, 2),
+            Self::Tens => (0, 10),
+            Self::Bytes => (0, 255),
+            Self::Thousands => (0, 1000),
+            Self::Large => (least, most),
+            Self::Negative => (-128, 0),
+        };
+        Some((low.max(least), high.min(most)))
     }
 }
 
@@ -151,17 +175,12 @@ fn rows(name: &str, graph: &GraphProto) -> Option<i64> {
     tables.min()
 }
 
-/// One case a kind, for the same slots.
+/// Values of one kind for all of `slots`.
 ///
 /// # Errors
 /// [`VerifyError::Input`] for an element type that is no number.
-pub(super) fn cases(slots: &[Slot], graph: &GraphProto, seed: u64) -> Result<Vec<Case>, VerifyError> {
-    let case = |kind: Kind| {
-        let value = |s: &Slot| Ok((s.name.clone(), kind.values(s, graph, seed)?));
-        let feed = slots.iter().map(value).collect::<Result<Feed, VerifyError>>()?;
-        Ok(Case { name: kind.name().to_owned(), kind, feed })
-    };
-    Kind::ALL.into_iter().map(case).collect()
+pub(super) fn feed(slots: &[Slot], kind: Kind, graph: &GraphProto, seed: u64) -> Result<Feed, VerifyError> {
+    slots.iter().map(|s| Ok((s.name.clone(), kind.values(s, graph, seed)?))).collect()
 }
 
 #[cfg(test)]
@@ -185,6 +204,8 @@ mod tests {
         assert!(f(Kind::Uniform).iter().all(|v| (0.0..=1.0).contains(v)));
         assert!(f(Kind::Negative).iter().all(|v| *v <= 0.0) && f(Kind::Negative).iter().any(|v| *v < -0.5));
         assert!(f(Kind::Large).iter().any(|v| *v > 1e3));
+        assert!(f(Kind::Tens).iter().any(|v| v.abs() > 6.0) && f(Kind::Thousands).iter().any(|v| v.abs() > 600.0));
+        assert!(f(Kind::Bytes).iter().all(|v| (0.0..256.0).contains(v) && v.fract() == 0.0));
         assert!(f(Kind::Zero).iter().all(|v| *v == 0.0));
         assert_eq!(f(Kind::OneHot).iter().filter(|v| **v == 1.0).count(), 1);
         assert_eq!(f(Kind::OneHot).iter().sum::<f64>(), 1.0);
@@ -197,10 +218,13 @@ mod tests {
             assert!(values(kind, DataType::Float16).iter().all(|v| half::f16::from_f64(*v).to_f64() == *v));
             assert!(values(kind, DataType::Uint8).iter().all(|v| (0.0..=255.0).contains(v)));
             assert!(values(kind, DataType::Int8).iter().all(|v| (-128.0..=127.0).contains(v)));
-            assert!(values(kind, DataType::Int64).iter().all(|v| (0.0..=1.0).contains(v)));
+            assert!(values(kind, DataType::Uint32).iter().all(|v| (0.0..=65_535.0).contains(v)));
             assert!(values(kind, DataType::Bool).iter().all(|v| (0.0..=1.0).contains(v)));
         }
         assert!(values(Kind::Normal, DataType::Uint8).iter().any(|v| *v > 200.0));
+        assert!(values(Kind::Normal, DataType::Int64).iter().all(|v| (0.0..=1.0).contains(v)), "a mask or an index");
+        assert!(values(Kind::Bytes, DataType::Int64).iter().any(|v| *v > 200.0), "an image");
+        assert!(values(Kind::Large, DataType::Int16).iter().any(|v| v.abs() > 20_000.0), "sound");
         let slot = Slot { name: "x".to_owned(), dtype: DataType::String, shape: vec![1] };
         assert!(Kind::Normal.values(&slot, &GraphProto::default(), 0).is_err());
     }

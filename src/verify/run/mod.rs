@@ -1,24 +1,30 @@
 //! Running two models and comparing what they give: everything that needs tract.
 
-mod appeal;
 mod attempt;
 mod bisect;
-mod compare;
+mod course;
 mod error;
 mod inputs;
+mod judge;
 mod narrow;
+mod noise;
 mod npz;
 mod pair;
 mod precision;
+mod profile;
 mod random;
+mod range;
 mod regions;
 mod runner;
-mod session;
+mod sample;
 mod shapes;
 mod signature;
+mod stage;
 mod support;
+mod trial;
 mod verification;
-mod work;
+mod watch;
+mod widths;
 
 pub use error::VerifyError;
 pub use verification::{Observer, Progress, VerifyOptions, verify, verify_models, verify_watched};

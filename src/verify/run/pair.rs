@@ -1,4 +1,4 @@
-//! Two models, what is compared in them, and what they are fed.
+//! One of two models, and what is compared in it.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
@@ -8,9 +8,8 @@ use std::sync::LazyLock;
 use crate::graph::captured_names;
 use crate::onnx::{GraphProto, ModelProto};
 
-use super::inputs::{Case, Feed, Slot};
+use super::inputs::Feed;
 use super::runner::Source;
-use crate::verify::report::InputReport;
 
 /// One of the two models.
 #[derive(Clone)]
@@ -22,17 +21,12 @@ pub(super) struct Side<'a> {
     pub(super) outputs: Vec<String>,
 }
 
-/// Both, with inputs.
-pub(super) struct Pair<'a> {
-    pub(super) original: Side<'a>,
-    pub(super) rewritten: Side<'a>,
-    pub(super) slots: Vec<Slot>,
-    pub(super) cases: Vec<Case>,
-    /// What is fed and not computed, for the report.
-    pub(super) inputs: Vec<InputReport>,
-}
-
 static EMPTY: LazyLock<GraphProto> = LazyLock::new(GraphProto::default);
+
+/// The graph of `model`; an empty one when it has none.
+pub(super) fn graph_of(model: &ModelProto) -> &GraphProto {
+    model.graph.as_ref().unwrap_or(&EMPTY)
+}
 
 impl<'a> Side<'a> {
     /// A whole model.
@@ -43,7 +37,7 @@ impl<'a> Side<'a> {
 
     /// Its graph; an empty one when it has none, which validation has refused.
     pub(super) fn graph(&self) -> &GraphProto {
-        self.model.graph.as_ref().unwrap_or(&EMPTY)
+        graph_of(&self.model)
     }
 
     /// What a message calls it.

@@ -64,6 +64,16 @@ impl Precision {
         }
     }
 
+    /// The element type.
+    pub(super) fn data_type(self) -> DataType {
+        match self {
+            Self::BFloat16 => DataType::Bfloat16,
+            Self::Float16 => DataType::Float16,
+            Self::Float32 => DataType::Float,
+            Self::Float64 => DataType::Double,
+        }
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::BFloat16 => "bfloat16",

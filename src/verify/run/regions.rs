@@ -199,7 +199,7 @@ impl<'m> Half<'m> {
 }
 
 /// Everything that `node` reads, its subgraphs included.
-fn reads(node: &NodeProto) -> BTreeSet<String> {
+pub(super) fn reads(node: &NodeProto) -> BTreeSet<String> {
     let mut names: BTreeSet<String> = node.input.iter().filter(|i| !i.is_empty()).cloned().collect();
     captured_names(node, &mut names);
     names

@@ -10,13 +10,61 @@ use crate::verify::report::InputReport;
 
 /// Sizes to try for a dimension that nothing fixes, best first: large enough for networks that halve it five times, and what
 /// networks with a fixed classifier were trained at.
-pub(super) const SIDES: &[usize] = &[64, 224, 32, 128, 256, 28, 299, 512];
+const SIDES: &[usize] = &[64, 224, 32, 128, 256, 28, 299, 512];
 
 /// More elements than any image or sequence has; a file that asks for more would only exhaust the memory.
 const MOST_ELEMENTS: usize = 1 << 28;
 
-/// The shape of every port: `stated` (by the user) first, then the model's own sizes, then 1 for the batch, the channels that the
-/// first convolution reads, and `side`.
+/// Sizes for dimensions that nothing fixes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sizing {
+    /// For the first axis.
+    pub(super) batch: usize,
+    /// For the others, in turn: symbols of different names get different sizes.
+    pub(super) sides: &'static [usize],
+}
+
+impl Sizing {
+    /// To try first: square, with one image.
+    pub(super) fn usual() -> impl Iterator<Item = Self> {
+        SIDES.chunks(1).map(|sides| Self { batch: 1, sides })
+    }
+}
+
+/// Further assignments, for what shows at other sizes only. Of each group the first that the original can be evaluated in is
+/// taken: odd sizes with several images, then sizes near 1, where windows hang over the edges and everything broadcasts. Models that
+/// work with one image only, or in their own size only, come last.
+pub(super) const OTHER_SIZES: &[&[Sizing]] = &[
+    &[
+        Sizing { batch: 3, sides: &[37, 41] },
+        Sizing { batch: 3, sides: &[35, 33] },
+        Sizing { batch: 3, sides: &[65, 63] },
+        Sizing { batch: 3, sides: &[96, 64] },
+        Sizing { batch: 3, sides: &[7, 9] },
+        Sizing { batch: 3, sides: &[64] },
+        Sizing { batch: 3, sides: &[224] },
+        Sizing { batch: 1, sides: &[37, 41] },
+        Sizing { batch: 1, sides: &[65, 63] },
+        Sizing { batch: 1, sides: &[7, 9] },
+        Sizing { batch: 1, sides: &[96, 64] },
+    ],
+    &[
+        Sizing { batch: 2, sides: &[1] },
+        Sizing { batch: 2, sides: &[2, 1] },
+        Sizing { batch: 2, sides: &[3, 5] },
+        Sizing { batch: 2, sides: &[9, 8] },
+        Sizing { batch: 2, sides: &[17, 16] },
+        Sizing { batch: 2, sides: &[32] },
+        Sizing { batch: 2, sides: &[224] },
+        Sizing { batch: 1, sides: &[1] },
+        Sizing { batch: 1, sides: &[3, 5] },
+        Sizing { batch: 1, sides: &[17, 16] },
+        Sizing { batch: 1, sides: &[32] },
+    ],
+];
+
+/// The shape of every port: `stated` (by the user) first, then the model's own sizes, then those of `sizing`, and the channels that
+/// the first convolution reads.
 ///
 /// # Errors
 /// [`VerifyError::Input`] for a statement that contradicts the model or names no tensor of it, and for an unknown rank.
@@ -24,7 +72,7 @@ pub(super) fn choose(
     ports: &[Port],
     graph: &GraphProto,
     stated: &HashMap<String, Vec<usize>>,
-    side: usize,
+    sizing: Sizing,
 ) -> Result<Vec<InputReport>, VerifyError> {
     // A tensor inside may become the input of a region.
     let is_known =
@@ -38,7 +86,10 @@ pub(super) fn choose(
             agree(port, dims, shape, &mut symbols)?;
         }
     }
-    ports.iter().map(|port| shape(port, graph, stated.get(&port.name), side, &mut symbols)).collect()
+    let mut next = sizing.sides.iter().copied().cycle();
+    let mut side = || next.next().unwrap_or(1);
+    let batch = sizing.batch;
+    ports.iter().map(|port| shape(port, graph, stated.get(&port.name), (batch, &mut side), &mut symbols)).collect()
 }
 
 /// Checks the stated `shape` against the declared one and learns the sizes of symbols.
@@ -62,7 +113,7 @@ fn shape<'a>(
     port: &'a Port,
     graph: &GraphProto,
     stated: Option<&Vec<usize>>,
-    side: usize,
+    (batch, side): (usize, &mut dyn FnMut() -> usize),
     symbols: &mut HashMap<&'a str, usize>,
 ) -> Result<InputReport, VerifyError> {
     let fail = |reason: &str| VerifyError::Input { name: port.name.clone(), reason: reason.to_owned() };
@@ -74,28 +125,37 @@ fn shape<'a>(
         (None, None) => return Err(fail("its shape is unknown")),
         (None, Some(dims)) => {
             let channels = weight.as_ref().map(|w| w.channels);
-            let size = |(axis, dim): (usize, &Dim)| {
-                let known = match dim {
-                    Dim::Fixed(n) => return *n,
-                    Dim::Symbol(s) => port.dims.as_ref().and(symbols.get(s.as_str()).copied()),
+            let mut sizes = Vec::with_capacity(dims.len());
+            for (axis, dim) in dims.iter().enumerate() {
+                let symbol = match dim {
+                    Dim::Fixed(n) => {
+                        sizes.push(*n);
+                        continue;
+                    }
+                    // The next dimension of the same symbol gets the same size.
+                    Dim::Symbol(s) => Some(s.as_str()),
                     Dim::Free => None,
                 };
                 assumed = true;
-                known.unwrap_or_else(|| match axis {
-                    0 => 1,
-                    1 => channels.unwrap_or(side),
-                    _ => side,
-                })
-            };
-            dims.iter().enumerate().map(size).collect()
+                let known = symbol.and_then(|s| symbols.get(s).copied());
+                let size = known.unwrap_or_else(|| match (axis, channels) {
+                    (0, _) => batch,
+                    (1, Some(channels)) => channels,
+                    _ => side(),
+                });
+                if let Some(symbol) = symbol.filter(|_| port.dims.is_some()) {
+                    // The port outlives the symbols.
+                    let own = port.dims.iter().flatten().find_map(|d| match d {
+                        Dim::Symbol(s) if s == symbol => Some(s.as_str()),
+                        _ => None,
+                    });
+                    own.map(|s| symbols.entry(s).or_insert(size));
+                }
+                sizes.push(size);
+            }
+            sizes
         }
     };
-    // The next input with the same symbol gets the same size.
-    for (dim, size) in port.dims.iter().flatten().zip(&shape) {
-        if let Dim::Symbol(s) = dim {
-            symbols.entry(s).or_insert(*size);
-        }
-    }
     match shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d)) {
         Some(n) if n <= MOST_ELEMENTS => Ok(InputReport { name: port.name.clone(), shape, assumed }),
         _ => Err(fail(&format!("shape {shape:?} is too large to run"))),
@@ -122,6 +182,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    const SIDE: Sizing = Sizing { batch: 1, sides: &[64] };
+
     fn port(name: &str, dims: Vec<Dim>) -> Port {
         Port { name: name.to_owned(), dtype: None, dims: Some(dims) }
     }
@@ -130,13 +192,22 @@ mod tests {
     fn symbols_are_one_size_and_the_batch_is_one() {
         let n = || Dim::Symbol("n".to_owned());
         let ports = [port("a", vec![n(), Dim::Fixed(3), Dim::Free]), port("b", vec![n(), n()])];
-        let shapes = choose(&ports, &GraphProto::default(), &HashMap::new(), 64).unwrap();
+        let shapes = choose(&ports, &GraphProto::default(), &HashMap::new(), SIDE).unwrap();
         assert_eq!((shapes[0].shape.as_slice(), shapes[0].assumed), ([1, 3, 64].as_slice(), true));
         assert_eq!(shapes[1].shape, [1, 1]);
         let stated = HashMap::from([("b".to_owned(), vec![5, 5])]);
-        let shapes = choose(&ports, &GraphProto::default(), &stated, 64).unwrap();
+        let shapes = choose(&ports, &GraphProto::default(), &stated, SIDE).unwrap();
         assert_eq!(shapes[0].shape, [5, 3, 64], "a symbol that a later input states");
         assert!(!shapes[1].assumed);
+    }
+
+    #[test]
+    fn other_symbols_get_other_sizes() {
+        let dim = |s: &str| Dim::Symbol(s.to_owned());
+        let ports = [port("a", vec![dim("n"), Dim::Fixed(3), dim("h"), dim("w")]), port("b", vec![dim("n"), dim("w")])];
+        let sizing = Sizing { batch: 3, sides: &[37, 41] };
+        let shapes = choose(&ports, &GraphProto::default(), &HashMap::new(), sizing).unwrap();
+        assert_eq!((shapes[0].shape.as_slice(), shapes[1].shape.as_slice()), ([3, 3, 37, 41].as_slice(), [3, 41].as_slice()));
     }
 
     #[test]
@@ -144,7 +215,7 @@ mod tests {
         let ports = [port("a", vec![Dim::Free, Dim::Fixed(3)])];
         let says = |name: &str, shape: &[usize]| {
             let stated = HashMap::from([(name.to_owned(), shape.to_vec())]);
-            choose(&ports, &GraphProto::default(), &stated, 64).map(|s| s[0].shape.clone()).map_err(|e| e.to_string())
+            choose(&ports, &GraphProto::default(), &stated, SIDE).map(|s| s[0].shape.clone()).map_err(|e| e.to_string())
         };
         assert_eq!(says("a", &[2, 3]), Ok(vec![2, 3]));
         assert!(says("a", &[2, 4]).unwrap_err().contains("does not fit 'a'"));

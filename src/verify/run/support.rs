@@ -1,24 +1,23 @@
-//! Which nodes can be run at all.
+//! Which nodes can be evaluated at all.
 
 use std::collections::HashSet;
 
 use crate::onnx::{GraphProto, ModelProto, NodeProto};
 
-use super::precision::Precision;
 use super::runner;
 use crate::verify::reference;
 
-/// The operators that tract, or the float64 evaluator, does not have.
+/// The operators that the float64 evaluator does not have.
+#[derive(Default)]
 pub(super) struct Support {
-    reasons: Vec<String>,
+    reason: Option<String>,
     unknown: HashSet<(String, String)>,
-    float64: bool,
 }
 
 impl Support {
     /// Looks at every node of both models.
-    pub(super) fn new(original: &ModelProto, rewritten: &ModelProto, precision: Precision) -> Self {
-        let mut support = Self { reasons: Vec::new(), unknown: HashSet::new(), float64: true };
+    pub(super) fn new(original: &ModelProto, rewritten: &ModelProto) -> Self {
+        let mut support = Self::default();
         let mut seen: HashSet<(String, String)> = HashSet::new();
         for model in [original, rewritten] {
             // What the evaluator thinks of a node is asked for with a model of that node alone.
@@ -35,38 +34,33 @@ impl Support {
                     continue;
                 }
                 probe.graph = Some(GraphProto { node: vec![node.clone()], ..GraphProto::default() });
-                support.look(node, reference::supports(&probe).is_ok(), precision != Precision::BFloat16);
+                if reference::supports(&probe).is_err() && support.unknown.insert(key(node)) {
+                    support.reason.get_or_insert(lacks("the float64 evaluator", node));
+                }
             }
         }
         support
     }
 
-    fn look(&mut self, node: &NodeProto, float64: bool, needs_tract: bool) {
-        let who = match (float64, !needs_tract || tract_knows(node)) {
-            (true, true) => return,
-            (false, _) => "the float64 evaluator",
-            (true, false) => "tract",
-        };
-        self.float64 &= float64;
-        if self.unknown.insert(key(node)) {
-            let domain = if node.domain().is_empty() { String::new() } else { format!("{}::", node.domain()) };
-            self.reasons.push(format!("{who} has no operator {domain}{}", node.op_type()));
-        }
-    }
-
-    /// Why the models cannot be run whole, if they cannot.
-    pub(super) fn first_unknown(&self) -> Option<String> {
-        self.reasons.first().cloned()
+    /// Why the models cannot be evaluated whole, if they cannot.
+    pub(super) fn unknown_to_float64(&self) -> Option<String> {
+        self.reason.clone()
     }
 
     pub(super) fn is_unknown(&self, node: &NodeProto) -> bool {
         self.unknown.contains(&key(node))
     }
+}
 
-    /// True when the float64 evaluator knows every operator of both models.
-    pub(super) fn float64_knows_all(&self) -> bool {
-        self.float64
-    }
+/// Why tract cannot run `model`, as far as its operators tell.
+pub(super) fn unknown_to_tract(model: &ModelProto) -> Option<String> {
+    let nodes = model.graph.iter().flat_map(|g| &g.node);
+    nodes.into_iter().find(|n| !tract_knows(n)).map(|n| lacks("tract", n))
+}
+
+fn lacks(who: &str, node: &NodeProto) -> String {
+    let domain = if node.domain().is_empty() { String::new() } else { format!("{}::", node.domain()) };
+    format!("{who} has no operator {domain}{}", node.op_type())
 }
 
 fn key(node: &NodeProto) -> (String, String) {

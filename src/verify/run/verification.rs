@@ -1,19 +1,24 @@
-//! The verification itself: read, compare signatures, run, judge, find where the models part.
+//! The verification itself: read, compare signatures, try inputs in several sizes, say what came out.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::graph::validate;
 use crate::io::{self, LoadOptions};
 use crate::onnx::ModelProto;
 
-use super::attempt::{self, Job, Ran};
-use super::compare::{self, Sides, Tolerance};
+use super::attempt::{self, Job, Ready, Way};
+use super::course::{self, Course};
 use super::error::VerifyError;
-use super::pair::{Pair, Side, dependents};
+use super::inputs::Kind;
+use super::pair::{Side, dependents};
 use super::precision::Precision;
-use super::session::{self, Runs};
-use super::{appeal, bisect, npz, signature};
-use crate::verify::report::{Arithmetic, Coverage, OutputReport, Status, VerifyReport};
+use super::stage::{Source, Trial, overrides};
+use super::support::Support;
+use super::{bisect, npz, regions, signature};
+use crate::verify::report::{
+    Arithmetic, Coverage, Measure, OutputReport, SCHEMA_VERSION, SizeReport, Status, VerifyReport,
+};
 
 /// What to verify on.
 #[derive(Clone, Debug, Default)]
@@ -94,110 +99,212 @@ fn compare(
         validate(&side.model).map_err(broken)?;
     }
     let precision = Precision::of_model(&original.model);
+    let mut report = blank(precision, options);
     if let Some(difference) = signature::difference(original.graph(), rewritten.graph()) {
-        return Ok(report(Status::Mismatch, difference, precision, options));
+        (report.status, report.message) = (Status::Mismatch, difference);
+        return Ok(report);
     }
     let ports = signature::inputs(original.graph());
     let given = options.inputs.as_ref().map(|path| npz::read(path, &ports)).transpose()?;
-    let job = Job { original, rewritten, options, given, precision, observer };
-    let ran = attempt::run(&job)?;
-    Ok(judge(ran, &job))
+    let support = Support::new(&original.model, &rewritten.model);
+    let job = Job { original, rewritten, options, given, precision, observer, support };
+    match attempt::first(&job)? {
+        Way::Same(reason) => report.coverage = Coverage::Regions { tensors: Vec::new(), reason },
+        Way::Ready(ready) => all_sizes(&job, *ready, &mut report)?,
+    }
+    Ok(report)
 }
 
-/// A report of which only the verdict is known.
-fn report(status: Status, message: String, precision: Precision, options: &VerifyOptions) -> VerifyReport {
+/// A report that has found nothing yet.
+fn blank(precision: Precision, options: &VerifyOptions) -> VerifyReport {
     VerifyReport {
-        status,
-        message,
+        schema_version: SCHEMA_VERSION,
+        status: Status::Equal,
+        message: String::new(),
         coverage: Coverage::Whole,
-        arithmetic: Arithmetic { element_type: precision.name().to_owned(), float64_because: None, unstable: false },
+        arithmetic: Arithmetic {
+            element_type: precision.name().to_owned(),
+            engine: "tract".to_owned(),
+            rounded_because: None,
+            unstable: false,
+        },
         outputs: Vec::new(),
         inputs: Vec::new(),
         kinds: Vec::new(),
+        sizes: Vec::new(),
+        notes: Vec::new(),
         seed: options.seed,
         first_difference: None,
     }
 }
 
-fn judge(ran: Ran<'_>, job: &Job<'_>) -> VerifyReport {
-    let Ran { pair, runs, regions_because, mut float64_because } = ran;
-    let tolerance = match float64_because {
-        Some(_) => Tolerance::rounding(job.precision),
-        None => Tolerance::run(job.precision),
-    };
-    let mut outputs = runs.map_or_else(Vec::new, |runs| measure(&pair, &runs, tolerance, job.precision));
-    let mut unstable = false;
-    if let Some(reason) = amplifies(&outputs, tolerance)
-        && let Ok(runs) = session::float64(&pair, job.observer)
-    {
-        outputs = measure(&pair, &runs, Tolerance::rounding(job.precision), job.precision);
-        float64_because = Some(reason);
-        unstable = true;
+/// Tries the models in the first sizes with everything, and in the others with what shows whether they compute the same.
+fn all_sizes(job: &Job<'_>, mut first: Ready<'_>, report: &mut VerifyReport) -> Result<(), VerifyError> {
+    let words = VerifyError::CannotRun;
+    let everything = trials(job, &first);
+    let mut courses = vec![course::run(&mut first, everything, job.observer).map_err(words)?];
+    let mut readies = vec![first];
+    for mut ready in attempt::others(job, &readies[0].bench.stage.reports) {
+        let few = [Kind::Normal, Kind::Uniform].map(Trial::of).to_vec();
+        if let Ok(course) = course::run(&mut ready, few, job.observer) {
+            courses.push(course);
+            readies.push(ready);
+        }
     }
-    let (status, message) = verdict(&outputs);
-    let mut report = report(status, message, job.precision, job.options);
-    if status == Status::Mismatch {
-        report.first_difference = failing_case(&outputs)
-            .and_then(|case| pair.cases.get(case))
-            .and_then(|case| bisect::first_difference(&pair.original, &pair.rewritten, case, job.precision));
+    let first = &readies[0];
+    if let Some(reason) = &first.regions_because {
+        let tensors = first.bench.stage.original.outputs.clone();
+        report.coverage = Coverage::Regions { tensors, reason: reason.clone() };
     }
-    if let Some(reason) = regions_because {
-        report.coverage = Coverage::Regions { tensors: outputs.iter().map(|o| o.name.clone()).collect(), reason };
+    if let Some(reason) = &first.rounded_because {
+        report.arithmetic.engine = "float64, rounded".to_owned();
+        report.arithmetic.rounded_because = Some(reason.clone());
     }
-    report.arithmetic.float64_because = float64_because;
-    report.arithmetic.unstable = unstable;
-    report.outputs = outputs;
-    report.kinds = pair.cases.iter().map(|c| c.name.clone()).collect();
-    report.inputs = pair.inputs;
-    report
+    report.inputs = first.bench.stage.reports.clone();
+    report.sizes = readies.iter().zip(&courses).map(|(ready, course)| sizes(ready, course)).collect();
+    report.kinds = report.sizes.first().map(|s| s.kinds.clone()).unwrap_or_default();
+    report.outputs = outputs(first, &courses);
+    conclude(&readies, &courses, report);
+    Ok(())
 }
 
-/// Why the models' own arithmetic shows nothing, when the original is no yardstick for any input.
-fn amplifies(outputs: &[OutputReport], tolerance: Tolerance) -> Option<String> {
-    let silent = outputs.iter().filter(|o| o.no_evidence.is_some());
-    let measure = silent.flat_map(|o| &o.measures).find(|m| tolerance.is_chaotic(m))?;
-    let away = measure.original_error;
-    Some(format!("the original itself is {away:.0e} of its largest value away from float64"))
+/// What is fed in the first sizes.
+fn trials(job: &Job<'_>, ready: &Ready<'_>) -> Vec<Trial> {
+    let mut trials: Vec<Trial> = Kind::ALL.into_iter().map(Trial::of).collect();
+    if let Some(feed) = &job.given {
+        trials.push(Trial { name: "given".to_owned(), source: Source::Given(feed.clone()) });
+    }
+    let defaults = overrides(ready.bench.stage.original.graph(), job.options.seed);
+    if !defaults.is_empty() {
+        trials.push(Trial { name: "overridden defaults".to_owned(), source: Source::Overridden(defaults) });
+    }
+    trials
 }
 
-fn measure(pair: &Pair<'_>, runs: &Runs, tolerance: Tolerance, precision: Precision) -> Vec<OutputReport> {
-    let moving = dependents(pair.original.graph(), pair.slots.iter().map(|s| s.name.as_str()));
-    let mut outputs = Vec::new();
-    for (index, name) in pair.original.outputs.iter().enumerate() {
-        let exact: Vec<_> = runs.exact.iter().filter_map(|case| case.get(index)).collect();
+fn sizes(ready: &Ready<'_>, course: &Course) -> SizeReport {
+    SizeReport {
+        inputs: ready.bench.stage.reports.clone(),
+        kinds: course.trials.iter().map(|t| t.name.clone()).collect(),
+        skipped: course.skipped.clone(),
+    }
+}
+
+/// Each output with its measures in all sizes.
+fn outputs(ready: &Ready<'_>, courses: &[Course]) -> Vec<OutputReport> {
+    let stage = &ready.bench.stage;
+    let moving = dependents(stage.original.graph(), stage.slots.iter().map(|s| s.name.as_str()));
+    let report = |(index, name): (usize, &String)| {
         let mut measures = Vec::new();
-        for (((case, exact), original), rewritten) in
-            pair.cases.iter().zip(&exact).zip(&runs.original).zip(&runs.rewritten)
-        {
-            if let (Some(original), Some(rewritten)) = (original.get(index), rewritten.get(index)) {
-                let found = compare::measure(&case.name, &Sides { exact, original, rewritten }, tolerance);
-                measures.push(appeal::hear(found, pair, case, (index, exact), (precision, tolerance)));
+        for (size, course) in courses.iter().enumerate() {
+            let found = course.measures.get(index).into_iter().flatten();
+            measures.extend(found.map(|m| Measure { size, ..m.clone() }));
+        }
+        let varies = courses.iter().any(|c| c.varies.get(index) == Some(&true));
+        let no_evidence = silence(moving.contains(name.as_str()), varies, &measures);
+        OutputReport { name: name.clone(), no_evidence, measures }
+    };
+    stage.original.outputs.iter().enumerate().map(report).collect()
+}
+
+/// Why an output says nothing. `depends`: some input reaches it, so it must show that it varies.
+fn silence(depends: bool, varies: bool, measures: &[Measure]) -> Option<String> {
+    let speaks = measures.iter().any(|m| m.no_evidence.is_none());
+    if !depends || speaks && varies {
+        return None;
+    }
+    if speaks {
+        return Some("it is the same for every input".to_owned());
+    }
+    if let Some(most) = measures.iter().filter(|m| m.unstable).map(|m| m.rounding).reduce(f64::max) {
+        return Some(format!("rounding alone may move it by {most:.0e} of its largest value"));
+    }
+    let reason = |m: &Measure| format!("{} ({})", m.no_evidence.as_deref().unwrap_or(""), m.input);
+    let first = measures.iter().filter(|m| m.size == 0).map(reason).collect::<Vec<_>>();
+    Some(format!("it is {}", first.join(", ")))
+}
+
+/// The verdict, and where the models part.
+fn conclude(readies: &[Ready<'_>], courses: &[Course], report: &mut VerifyReport) {
+    let failed = report.outputs.iter().flat_map(|o| o.measures.iter().map(move |m| (o, m)));
+    let failure = failed.filter_map(|(o, m)| Some((o, m, m.failure.as_ref()?))).next();
+    if let Some((output, measure, failure)) = failure {
+        let shape = match measure.size {
+            0 => String::new(),
+            size => format!(" in size {}", shapes_of(&report.sizes[size])),
+        };
+        report.message = format!("'{}' on {} input{shape}: {failure}", output.name, measure.input);
+        report.status = Status::Mismatch;
+        let (size, input) = (measure.size, measure.input.clone());
+        let trial = courses.get(size).and_then(|c| c.trials.iter().find(|t| t.name == input));
+        report.first_difference =
+            readies.get(size).zip(trial).and_then(|(ready, trial)| bisect::first_difference(&ready.bench, trial));
+        return;
+    }
+    notes(report);
+    let stage = &readies[0].bench.stage;
+    let untouched = untouched(&stage.original.model, &stage.rewritten.model);
+    let speaks = report.outputs.iter().any(|o| o.no_evidence.is_none());
+    let mut unstable = None;
+    for (index, output) in report.outputs.iter().enumerate() {
+        let Some(reason) = &output.no_evidence else { continue };
+        let words = format!("'{}': {reason}", output.name);
+        if output.measures.iter().any(|m| m.unstable) {
+            unstable.get_or_insert(words);
+        } else if speaks && (untouched.contains(&output.name) || courses[0].discrete.get(index) == Some(&true)) {
+            report.notes.push(words);
+        } else {
+            (report.status, report.message) = (Status::NoEvidence, words);
+            return;
+        }
+    }
+    let Some(words) = unstable else { return };
+    // Rounding hides what happens at the output; tensors before it may show more.
+    let part = courses[0].trials.iter().take(2).find_map(|t| bisect::first_difference(&readies[0].bench, t));
+    report.arithmetic.unstable = true;
+    (report.status, report.message) = match &part {
+        Some(d) => (Status::Mismatch, format!("{words}; but '{}' differs before rounding decides", d.tensor)),
+        None => (Status::Unstable, words),
+    };
+    report.first_difference = part;
+}
+
+fn shapes_of(size: &SizeReport) -> String {
+    size.inputs.iter().map(|i| format!("{:?}", i.shape)).collect::<Vec<_>>().join(", ")
+}
+
+/// What was noticed of single measures, each once.
+fn notes(report: &mut VerifyReport) {
+    let mut seen = HashSet::new();
+    let mut notes = Vec::new();
+    for (output, m) in report.outputs.iter().flat_map(|o| o.measures.iter().map(move |m| (o, m))) {
+        let ties = (m.ties > 0).then(|| format!("{} answers tie within rounding", m.ties));
+        for note in m.note.iter().cloned().chain(ties) {
+            if seen.insert((output.name.clone(), note.clone())) {
+                notes.push(format!("'{}' on {} input: {note}", output.name, m.input));
             }
         }
-        outputs.push(compare::judge(name, moving.contains(name.as_str()), measures, &exact));
     }
-    outputs
+    report.notes.extend(notes);
 }
 
-/// The first failure, or the first output without evidence, in words.
-fn verdict(outputs: &[OutputReport]) -> (Status, String) {
-    let failures = outputs.iter().flat_map(|o| o.measures.iter().map(move |m| (o, m)));
-    let failure = failures.filter_map(|(o, m)| Some((o, m, m.failure.as_ref()?))).next();
-    if let Some((output, measure, failure)) = failure {
-        return (Status::Mismatch, format!("'{}' on {} input: {failure}", output.name, measure.input));
-    }
-    match outputs.iter().find_map(|o| Some((o, o.no_evidence.as_ref()?))) {
-        Some((output, reason)) => (Status::NoEvidence, format!("'{}': {reason}", output.name)),
-        None => (Status::Equal, String::new()),
-    }
-}
-
-/// The case in which some output is furthest beyond its limit.
-fn failing_case(outputs: &[OutputReport]) -> Option<usize> {
-    let excess = |case: usize| {
-        let failed = outputs.iter().filter_map(|o| o.measures.get(case)).filter(|m| m.failure.is_some());
-        failed.map(|m| m.rewritten_error / m.limit.max(f64::MIN_POSITIVE)).reduce(f64::max)
+/// The outputs of `original` that both models compute by the same nodes from the same constants.
+fn untouched(original: &ModelProto, rewritten: &ModelProto) -> HashSet<String> {
+    let Ok(same) = regions::unchanged(original, rewritten) else { return HashSet::new() };
+    let Some(graph) = &original.graph else { return HashSet::new() };
+    let makers: HashMap<&str, _> =
+        graph.node.iter().flat_map(|n| n.output.iter().map(move |o| (o.as_str(), n))).collect();
+    let is_untouched = |output: &str| {
+        let (mut open, mut seen) = (vec![output.to_owned()], HashSet::new());
+        while let Some(name) = open.pop() {
+            let Some(node) = makers.get(name.as_str()) else { continue };
+            if !same.contains(&name) {
+                return false;
+            }
+            if seen.insert(name) {
+                open.extend(regions::reads(node));
+            }
+        }
+        true
     };
-    let cases = outputs.first().map_or(0, |o| o.measures.len());
-    (0..cases).filter_map(|c| Some((c, excess(c)?))).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(c, _)| c)
+    graph.output.iter().map(|o| o.name().to_owned()).filter(|o| is_untouched(o)).collect()
 }

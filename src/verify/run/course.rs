@@ -1,0 +1,193 @@
+//! All trials of one assignment of sizes, and the judgement of what they gave. What is in doubt is looked at again: with more draws
+//! of rounding, in float64 where only a runtime was asked, with rounding imitated where a runtime's own functions may be off.
+
+use super::attempt::Ready;
+use super::judge::{self, Doubt, Profile, Rule};
+use super::range;
+use super::sample::Sample;
+use super::stage::Trial;
+use super::trial::{Arithmetic, Trouble};
+use super::verification::{Observer, Progress};
+use crate::verify::report::Measure;
+
+/// How much is spent on a model of some size.
+#[derive(Clone, Copy)]
+struct Effort {
+    /// Draws of rounding in the first trials; the last entry goes for all that follow.
+    draws: &'static [u64],
+    /// Trials that are evaluated in float64; the others are run in the models' own arithmetic, and evaluated in float64 only when they
+    /// differ there.
+    exact: usize,
+    /// Draws after which a difference stands.
+    enough: u64,
+}
+
+impl Effort {
+    fn of(macs: u64) -> Self {
+        match macs {
+            0..=0x0400_0000 => Self { draws: &[3], exact: usize::MAX, enough: 16 },
+            0..=0x2000_0000 => Self { draws: &[2, 2, 1], exact: 6, enough: 8 },
+            0..=0x2_0000_0000 => Self { draws: &[2, 1], exact: 2, enough: 6 },
+            _ => Self { draws: &[2], exact: 1, enough: 4 },
+        }
+    }
+
+    fn draws(self, trial: usize) -> u64 {
+        self.draws.get(trial).or(self.draws.last()).copied().unwrap_or(1)
+    }
+}
+
+/// What all trials in some sizes gave.
+pub(super) struct Course {
+    /// For each output, a measure of each trial that could be evaluated.
+    pub(super) measures: Vec<Vec<Measure>>,
+    /// Those trials.
+    pub(super) trials: Vec<Trial>,
+    /// Trials that the original cannot be evaluated on, and why.
+    pub(super) skipped: Vec<String>,
+    /// For each output: whether it is not the same in all trials.
+    pub(super) varies: Vec<bool>,
+    /// For each output: whether it holds integers or booleans.
+    pub(super) discrete: Vec<bool>,
+}
+
+/// Runs `trials`, and judges each output by its own type.
+///
+/// # Errors
+/// Why the original could be evaluated on none.
+pub(super) fn run(ready: &mut Ready<'_>, trials: Vec<Trial>, observer: Observer<'_>) -> Result<Course, String> {
+    let effort = Effort::of(ready.macs);
+    let mut done: Vec<(Trial, Vec<Sample>, u64)> = Vec::new();
+    let mut skipped = Vec::new();
+    let total = trials.len();
+    for (index, trial) in trials.into_iter().enumerate() {
+        observer(&Progress { stage: "comparing both models", done: index, total });
+        match attempt(ready, &trial, effort, index) {
+            Ok((samples, draws)) => done.push((trial, samples, draws)),
+            Err(reason) => skipped.push(format!("{} input: {reason}", trial.name)),
+        }
+    }
+    if done.is_empty() {
+        return Err(skipped.into_iter().next().unwrap_or_else(|| "there is nothing to feed".to_owned()));
+    }
+    let rules: Vec<Rule> = ready.rules();
+    for index in 0..done.len() {
+        settle(ready, &mut done, index, &rules, effort);
+    }
+    Ok(judged(done, skipped, &rules))
+}
+
+impl Ready<'_> {
+    /// What each output is judged by.
+    fn rules(&self) -> Vec<Rule> {
+        let original = &self.bench.stage.original;
+        let rule = |name: &String| Rule {
+            epsilon: self.bench.rounding.0.width(name).epsilon(),
+            range: range::range(original.graph(), name),
+        };
+        original.outputs.iter().map(rule).collect()
+    }
+}
+
+/// One trial: its samples, and with how many draws.
+fn attempt(ready: &mut Ready<'_>, trial: &Trial, effort: Effort, index: usize) -> Result<(Vec<Sample>, u64), String> {
+    if index >= effort.exact
+        && let Some(Ok(samples)) = ready.bench.screen(trial)
+    {
+        return Ok((samples, 0));
+    }
+    exactly(ready, trial, effort.draws(index))
+}
+
+/// One trial in float64.
+fn exactly(ready: &mut Ready<'_>, trial: &Trial, draws: u64) -> Result<(Vec<Sample>, u64), String> {
+    match ready.bench.run(trial, draws) {
+        Ok(tried) => return Ok((tried.samples, draws)),
+        Err(Trouble::Original(reason)) => return Err(reason),
+        Err(Trouble::Rewritten(reason)) => return Ok((failed(ready, &reason), draws)),
+        Err(Trouble::Runtime(reason)) => ready.imitate(format!("tract cannot run the models: {reason}")),
+    }
+    match ready.bench.run(trial, draws) {
+        Ok(tried) => Ok((tried.samples, draws)),
+        Err(Trouble::Original(reason) | Trouble::Runtime(reason)) => Err(reason),
+        Err(Trouble::Rewritten(reason)) => Ok((failed(ready, &reason), draws)),
+    }
+}
+
+fn failed(ready: &Ready<'_>, reason: &str) -> Vec<Sample> {
+    let sample = Sample::failed(format!("the rewritten model cannot be evaluated: {reason}"));
+    vec![sample; ready.bench.stage.original.outputs.len()]
+}
+
+type Done = (Trial, Vec<Sample>, u64);
+
+/// The gravest doubt of a trial.
+fn doubt(done: &[Done], index: usize, rules: &[Rule]) -> Option<Doubt> {
+    let (trial, samples, _) = done.get(index)?;
+    let doubts = samples.iter().enumerate().filter_map(|(output, sample)| {
+        let profile = Profile::new(done.iter().filter_map(|(_, s, _)| s.get(output)));
+        judge::measure(&trial.name, sample, &profile, *rules.get(output)?).1
+    });
+    doubts.min_by_key(|d| match d {
+        Doubt::Screened => 0,
+        Doubt::Exact => 1,
+        Doubt::Own => 2,
+    })
+}
+
+/// Looks again at what is in doubt in a trial, as long as looking again can change anything.
+fn settle(ready: &mut Ready<'_>, done: &mut [Done], index: usize, rules: &[Rule], effort: Effort) {
+    if doubt(done, index, rules) == Some(Doubt::Screened) {
+        let draws = effort.draws(0);
+        let trial = done[index].0.clone();
+        if let Ok((samples, draws)) = exactly(ready, &trial, draws) {
+            (done[index].1, done[index].2) = (samples, draws);
+        }
+    }
+    while let Some(Doubt::Exact | Doubt::Own) = doubt(done, index, rules) {
+        let (trial, samples, draws) = &mut done[index];
+        if *draws >= effort.enough || samples.iter().any(|s| s.failure.is_some()) {
+            break;
+        }
+        let more = (*draws * 2).clamp(*draws + 1, effort.enough);
+        ready.bench.draw_more(trial, *draws..more, samples);
+        *draws = more;
+    }
+    if doubt(done, index, rules) == Some(Doubt::Own) && matches!(ready.bench.arithmetic, Arithmetic::Runtime(_)) {
+        let mut imitated = done[index].1.clone();
+        if ready.bench.imitate(&done[index].0, &mut imitated).is_err() {
+            return;
+        }
+        imitated.iter_mut().for_each(|s| s.imitated = true);
+        let before = std::mem::replace(&mut done[index].1, imitated);
+        if doubt(done, index, rules).is_some() {
+            done[index].1 = before;
+        }
+    }
+}
+
+fn judged(done: Vec<Done>, skipped: Vec<String>, rules: &[Rule]) -> Course {
+    let mut course = Course {
+        measures: Vec::new(),
+        trials: Vec::new(),
+        skipped,
+        varies: Vec::new(),
+        discrete: Vec::new(),
+    };
+    for (output, rule) in rules.iter().enumerate() {
+        let samples = || done.iter().filter_map(|(_, s, _)| s.get(output));
+        let profile = Profile::new(samples());
+        let measures = done.iter().filter_map(|(trial, samples, _)| {
+            let sample = samples.get(output)?;
+            Some(judge::measure(&trial.name, sample, &profile, *rule).0)
+        });
+        course.measures.push(measures.collect());
+        // What a runtime gave says nothing of what float64 gives.
+        let prints: Vec<u64> = samples().filter(|s| !s.screened).map(|s| s.fingerprint).collect();
+        let screened: Vec<u64> = samples().filter(|s| s.screened).map(|s| s.fingerprint).collect();
+        course.varies.push([prints, screened].iter().any(|p| p.windows(2).any(|w| w[0] != w[1])));
+        course.discrete.push(samples().any(|s| s.answers.is_some()));
+    }
+    course.trials = done.into_iter().map(|(trial, _, _)| trial).collect();
+    course
+}

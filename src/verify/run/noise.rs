@@ -1,0 +1,114 @@
+//! Rounding, imitated in the float64 evaluator: moved at random, to see how far it alone may move an output (Monte Carlo
+//! arithmetic: Parker, "Monte Carlo arithmetic: exploiting randomness in floating-point arithmetic", 1997), or done to the
+//! nearest number, as a runtime does it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::onnx::{ModelProto, NodeProto};
+use crate::verify::reference::{Tap, Value};
+
+use super::pair::dependents;
+use super::precision::Precision;
+use super::random::Random;
+use super::widths::Widths;
+
+/// Half-ulps by which a value is moved at most. What is moved so far bounds what rounding once or a few times can do, with room for
+/// the unlucky draw, and is still small enough that nothing but rounding looks like it.
+pub(super) const AMPLITUDE: f64 = 8.0;
+
+/// Operators whose results are values of their inputs, or stand for no rounding: they are not moved.
+const COPIES: &[&str] = &[
+    "Abs", "ArgMax", "ArgMin", "Ceil", "Clip", "Compress", "Concat", "Constant",
+    "ConstantOfShape", "DepthToSpace", "Dropout", "Expand", "Flatten", "Floor", "Gather", "GatherElements", "GatherND",
+    "GlobalMaxPool", "Identity", "If", "Loop", "Max", "MaxPool", "Min", "Neg", "NonMaxSuppression",
+    "OneHot", "Pad", "ReduceMax", "ReduceMin", "Relu", "Reshape", "ReverseSequence", "Round", "Scan", "ScatterElements",
+    "ScatterND", "SequenceAt", "Shape", "Sign", "Size", "Slice", "SpaceToDepth", "Split", "SplitToSequence", "Squeeze",
+    "Tile", "TopK", "Transpose", "Trilu", "Unsqueeze", "Where",
+];
+
+/// Operators that read weights as numbers to calculate with.
+const ARITHMETIC: &[&str] = &[
+    "Add", "BatchNormalization", "Conv", "ConvTranspose", "Div", "Einsum", "GRU", "Gemm", "GroupNormalization",
+    "InstanceNormalization", "LSTM", "LayerNormalization", "MatMul", "Mul", "PRelu", "RNN", "Sub", "Sum",
+    "DequantizeLinear",
+];
+
+/// What of a model rounding touches.
+pub(super) struct Rounded {
+    widths: Widths,
+    /// Tensors that are calculated from the graph inputs.
+    data: HashSet<String>,
+    /// Initializers that such a calculation reads as weights.
+    weights: HashSet<String>,
+}
+
+impl Rounded {
+    /// Looks at `model`, of which `inputs` are fed.
+    pub(super) fn new<'a>(model: &'a ModelProto, inputs: impl Iterator<Item = &'a str>) -> Self {
+        let graph = super::pair::graph_of(model);
+        let data: HashSet<String> = dependents(graph, inputs).into_iter().map(str::to_owned).collect();
+        let is_weight = |node: &&NodeProto| {
+            ARITHMETIC.contains(&node.op_type()) && node.output.iter().any(|o| data.contains(o))
+                // A quantised weight is no data itself.
+                || node.op_type() == "DequantizeLinear"
+        };
+        let read = graph.node.iter().filter(is_weight).flat_map(|n| &n.input);
+        let weights: HashSet<String> = read.filter(|i| !data.contains(*i)).cloned().collect();
+        Self { widths: Widths::new(model), data, weights }
+    }
+
+    /// The float type of a tensor.
+    pub(super) fn width(&self, tensor: &str) -> Precision {
+        self.widths.of(tensor)
+    }
+
+    fn is_calculated(&self, node: &NodeProto, output: &str) -> bool {
+        self.weights.contains(output) || self.data.contains(output) && !COPIES.contains(&node.op_type())
+    }
+}
+
+/// Moves weights and results at random by up to [`AMPLITUDE`] half-ulps of their own type. The same seed moves the same
+/// tensor in the same way.
+pub(super) struct Moved<'a> {
+    pub(super) of: &'a Rounded,
+    pub(super) seed: u64,
+}
+
+impl Moved<'_> {
+    fn shift(&self, name: &str, value: &mut Value) {
+        let Value::F(values) = value else { return };
+        let most = AMPLITUDE * self.of.width(name).epsilon() / 2.0;
+        let mut random = Random::new(self.seed, name);
+        values.iter_mut().for_each(|v| *v *= 1.0 + most * (2.0 * random.uniform() - 1.0));
+    }
+}
+
+impl Tap for Moved<'_> {
+    fn constant(&self, name: &str, value: &mut Value) {
+        if self.of.weights.contains(name) {
+            self.shift(name, value);
+        }
+    }
+
+    fn output(&self, node: &NodeProto, name: &str, value: &mut Arc<Value>) {
+        if self.of.is_calculated(node, name) && matches!(**value, Value::F(_)) {
+            self.shift(name, Arc::make_mut(value));
+        }
+    }
+}
+
+/// Rounds every result to the nearest number of its type.
+pub(super) struct Nearest<'a>(pub(super) &'a Rounded);
+
+impl Tap for Nearest<'_> {
+    fn output(&self, node: &NodeProto, name: &str, value: &mut Arc<Value>) {
+        let width = self.0.width(name);
+        if width != Precision::Float64
+            && !COPIES.contains(&node.op_type())
+            && let Value::F(values) = Arc::make_mut(value)
+        {
+            values.mapv_inplace(|v| width.round(v));
+        }
+    }
+}

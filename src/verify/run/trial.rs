@@ -1,0 +1,177 @@
+//! One set of inputs through everything: both models in float64, the original with its rounding moved, and both in their own
+//! arithmetic. Only the samples are kept, so one set of inputs is in memory at a time.
+
+use std::thread;
+
+use crate::verify::reference::Value;
+
+use super::inputs::Feed;
+use super::noise::Rounded;
+use super::sample::{Sample, Sides};
+use super::stage::{self, Own, Runners, Stage, Trial};
+use super::watch::Watch;
+
+/// Where the models' own arithmetic comes from.
+pub(super) enum Arithmetic {
+    /// A runtime.
+    Runtime(Runners),
+    /// Float64, every result rounded to its type: for what no runtime here can run.
+    Rounded,
+    /// Nobody asks.
+    None,
+}
+
+/// What is needed to try inputs on a stage.
+pub(super) struct Bench<'a> {
+    pub(super) stage: Stage<'a>,
+    /// Rounding in the original and in the rewritten model.
+    pub(super) rounding: (Rounded, Rounded),
+    pub(super) arithmetic: Arithmetic,
+}
+
+/// What a trial gave.
+pub(super) struct Tried {
+    /// One a compared tensor.
+    pub(super) samples: Vec<Sample>,
+    /// Multiply-accumulates of the original.
+    pub(super) macs: u64,
+}
+
+/// Why a trial gave nothing.
+pub(super) enum Trouble {
+    /// The original itself cannot be evaluated on these inputs, or in these sizes.
+    Original(String),
+    /// Only the rewritten model cannot.
+    Rewritten(String),
+    /// The runtime cannot run one of them.
+    Runtime(String),
+}
+
+impl<'a> Bench<'a> {
+    pub(super) fn new(stage: Stage<'a>, arithmetic: Arithmetic) -> Self {
+        let names = || stage.slots.iter().map(|s| s.name.as_str());
+        let rounding = (Rounded::new(&stage.original.model, names()), Rounded::new(&stage.rewritten.model, names()));
+        Self { stage, rounding, arithmetic }
+    }
+
+    /// Tries inputs, with `draws` of rounding.
+    ///
+    /// # Errors
+    /// Which side failed, and why.
+    pub(super) fn run(&self, trial: &Trial, draws: u64) -> Result<Tried, Trouble> {
+        let feed = self.stage.feed(trial).map_err(Trouble::Original)?;
+        let (exact, own) = match &self.arithmetic {
+            Arithmetic::Runtime(runners) => beside(|| self.exact(&feed), || runners.run(&feed).map_err(Trouble::Runtime))?,
+            Arithmetic::Rounded => {
+                let exact = self.exact(&feed);
+                (exact, self.rounded(&feed).map_err(Trouble::Original).map(Some))
+            }
+            Arithmetic::None => (self.exact(&feed), Ok(None)),
+        };
+        let Exact { original, rewritten, macs, overflow } = exact?;
+        let own = own?;
+        let mut samples = sample(&original, &rewritten, own.as_ref());
+        if let (Some(overflow), Some(first)) = (overflow, samples.first_mut()) {
+            first.failure.get_or_insert(overflow);
+        }
+        self.draw(&feed, &original, 0..draws, &mut samples);
+        Ok(Tried { samples, macs })
+    }
+
+    /// Tries inputs in the runtime only: two runs against each other. `None` without a runtime.
+    ///
+    /// # Errors
+    /// Which side failed, and why.
+    pub(super) fn screen(&self, trial: &Trial) -> Option<Result<Vec<Sample>, Trouble>> {
+        let Arithmetic::Runtime(runners) = &self.arithmetic else { return None };
+        let run = || {
+            let feed = self.stage.feed(trial).map_err(Trouble::Original)?;
+            let (original, rewritten) =
+                stage::guarded(|| runners.run(&feed)).map_err(Trouble::Runtime)?;
+            let mut samples = sample(&original, &rewritten, None);
+            samples.iter_mut().for_each(|s| s.screened = true);
+            Ok(samples)
+        };
+        Some(run())
+    }
+
+    /// Adds more draws of rounding to what a trial gave.
+    pub(super) fn draw_more(&self, trial: &Trial, draws: std::ops::Range<u64>, samples: &mut [Sample]) {
+        let Ok(feed) = self.stage.feed(trial) else { return };
+        let watch = Watch::new(&self.rounding.0);
+        let Ok(exact) = stage::evaluate(&self.stage.original, &feed, &watch) else { return };
+        self.draw(&feed, &exact, draws, samples);
+    }
+
+    fn draw(&self, feed: &Feed, exact: &[Value], draws: std::ops::Range<u64>, samples: &mut [Sample]) {
+        for draw in draws {
+            // A draw that cannot be evaluated shows nothing.
+            let Ok(moved) = stage::moved(&self.stage.original, feed, &self.rounding.0, draw) else { continue };
+            samples.iter_mut().zip(exact.iter().zip(&moved)).for_each(|(s, (e, m))| s.draw(e, m));
+        }
+    }
+
+    /// Puts the rewritten model in float64 with every result rounded in place of what a runtime gave.
+    pub(super) fn imitate(&self, trial: &Trial, samples: &mut [Sample]) -> Result<(), String> {
+        let feed = self.stage.feed(trial)?;
+        let watch = Watch::new(&self.rounding.0);
+        let exact = stage::evaluate(&self.stage.original, &feed, &watch)?;
+        let rewritten = stage::rounded(&self.stage.rewritten, &feed, &self.rounding.1)?;
+        samples.iter_mut().zip(exact.iter().zip(&rewritten)).for_each(|(s, (e, r))| s.replace_own(e, r));
+        Ok(())
+    }
+
+    fn rounded(&self, feed: &Feed) -> Result<Own, String> {
+        let original = stage::rounded(&self.stage.original, feed, &self.rounding.0)?;
+        Ok((original, stage::rounded(&self.stage.rewritten, feed, &self.rounding.1)?))
+    }
+
+    fn exact(&self, feed: &Feed) -> Result<Exact, Trouble> {
+        let (before, after) = (Watch::new(&self.rounding.0), Watch::new(&self.rounding.1));
+        let original = stage::evaluate(&self.stage.original, feed, &before).map_err(Trouble::Original)?;
+        let rewritten = stage::evaluate(&self.stage.rewritten, feed, &after).map_err(Trouble::Rewritten)?;
+        let overflow = after.overflow().filter(|_| before.overflow().is_none()).map(|o| {
+            format!(
+                "tensor '{}' of node '{}' in the rewritten model leaves the range of {}; none does in the original",
+                o.tensor, o.node, o.width
+            )
+        });
+        Ok(Exact { original, rewritten, macs: before.macs(), overflow })
+    }
+}
+
+struct Exact {
+    original: Vec<Value>,
+    rewritten: Vec<Value>,
+    macs: u64,
+    /// A value of the rewritten model that its type cannot hold, in words.
+    overflow: Option<String>,
+}
+
+fn sample(original: &[Value], rewritten: &[Value], own: Option<&Own>) -> Vec<Sample> {
+    let pairs = original.iter().zip(rewritten).enumerate();
+    pairs
+        .map(|(i, (exact, rewritten))| {
+            let own = own.and_then(|(a, b)| Some((a.get(i)?, b.get(i)?)));
+            Sample::new(&Sides { exact, rewritten, own })
+        })
+        .collect()
+}
+
+type Beside = (Result<Exact, Trouble>, Result<Option<Own>, Trouble>);
+
+/// Runs `exact` here and `own` in a thread beside it. A panic of the runtime is an error like any other.
+fn beside(
+    exact: impl FnOnce() -> Result<Exact, Trouble>,
+    own: impl FnOnce() -> Result<Own, Trouble> + Send,
+) -> Result<Beside, Trouble> {
+    thread::scope(|scope| {
+        let started = thread::Builder::new().stack_size(stage::STACK).spawn_scoped(scope, own);
+        let exact = exact();
+        let own = match started {
+            Ok(thread) => thread.join().unwrap_or_else(|_| Err(Trouble::Runtime("it panicked".to_owned()))),
+            Err(e) => return Err(Trouble::Runtime(format!("no thread could be started: {e}"))),
+        };
+        Ok((exact, own.map(Some)))
+    })
+}
