@@ -17,6 +17,7 @@ use super::stage::{self, Runners, Stage, Trial};
 use super::support::{self, Support};
 use super::trial::{Arithmetic, Bench, Trouble};
 use super::verification::{Observer, VerifyOptions};
+use super::watch::Work;
 
 /// Multiply-accumulates that one run through tract in float16 may take: it emulates the type at a hundred times the price.
 const MAX_FLOAT16: u64 = 1 << 24;
@@ -36,8 +37,10 @@ pub(super) struct Job<'a> {
 /// Models ready to be tried in one assignment of sizes.
 pub(super) struct Ready<'a> {
     pub(super) bench: Bench<'a>,
-    /// Multiply-accumulates of the original.
-    pub(super) macs: u64,
+    /// How much the original computes.
+    pub(super) work: Work,
+    /// How many of the compared tensors are outputs; the others stand inside of both models.
+    pub(super) outputs: usize,
     /// Why only regions are evaluated.
     pub(super) regions_because: Option<String>,
     /// Why float64, rounded, stands in for the models' own arithmetic.
@@ -128,20 +131,24 @@ fn ready<'a>(job: &Job<'a>, stage: Stage<'a>, sizing: Sizing, own: bool) -> Resu
     };
     let bench = Bench::new(stage, Arithmetic::None);
     // Cheap, and a size that does not fit is found before anything is optimised.
-    let (bench, macs) = match bench.run(&Trial::of(Kind::Normal), 0) {
-        Ok(tried) => (bench, tried.macs),
-        Err(Trouble::Rewritten(_)) => (bench, 0),
+    let (bench, work) = match bench.run(&Trial::of(Kind::Normal), 0) {
+        Ok(tried) => (bench, tried.work),
+        Err(Trouble::Rewritten(_)) => (bench, Work::default()),
         Err(Trouble::Original(reason) | Trouble::Runtime(reason)) => {
-            let Some((regions, macs)) = around_failure(job, &bench.stage, sizing) else {
+            let Some((regions, work)) = around_failure(job, &bench.stage, sizing) else {
                 return Err(format!("float64: {reason}"));
             };
             regions_because.get_or_insert(format!("float64: {reason}"));
-            (regions, macs)
+            (regions, work)
         }
     };
-    let mut ready = Ready { bench, macs, regions_because, rounded_because: None };
+    let outputs = bench.stage.original.outputs.len();
+    let mut ready = Ready { bench, work, outputs, regions_because, rounded_because: None };
+    if ready.regions_because.is_none() {
+        ready.look_inside();
+    }
     if own {
-        match runners(job, &ready.bench.stage, macs) {
+        match runners(job, &ready.bench.stage, ready.work.macs) {
             Ok(runners) => ready.bench.arithmetic = Arithmetic::Runtime(runners),
             Err(reason) => ready.imitate(reason),
         }
@@ -149,7 +156,26 @@ fn ready<'a>(job: &Job<'a>, stage: Stage<'a>, sizing: Sizing, own: bool) -> Resu
     Ok(Way::Ready(Box::new(ready)))
 }
 
+/// Most entries that the tensors inside of both models may have which are compared too.
+const MAX_INSIDE: usize = 1 << 25;
+
 impl Ready<'_> {
+    /// Compares the tensors at which rewritten regions end, too: an output may hide what is wrong with them, behind an activation
+    /// that no input drives to its other side.
+    fn look_inside(&mut self) {
+        let stage = &mut self.bench.stage;
+        let Ok(ends) = super::regions::inner_ends(&stage.original.model, &stage.rewritten.model) else { return };
+        let mut left = MAX_INSIDE;
+        for end in ends {
+            let entries = self.work.entries.get(&end).copied().unwrap_or(usize::MAX);
+            if entries <= left {
+                left -= entries;
+                stage.original.outputs.push(end.clone());
+                stage.rewritten.outputs.push(end);
+            }
+        }
+    }
+
     /// Takes float64, rounded, for the models' own arithmetic.
     pub(super) fn imitate(&mut self, reason: String) {
         self.bench.arithmetic = Arithmetic::Rounded;
@@ -158,7 +184,7 @@ impl Ready<'_> {
 }
 
 /// The changed nodes alone, for a model of which the evaluator cannot run some other part.
-fn around_failure<'a>(job: &Job<'a>, stage: &Stage<'a>, sizing: Sizing) -> Option<(Bench<'a>, u64)> {
+fn around_failure<'a>(job: &Job<'a>, stage: &Stage<'a>, sizing: Sizing) -> Option<(Bench<'a>, Work)> {
     let same = super::regions::unchanged(&stage.original.model, &stage.rewritten.model).ok()?;
     let graph = stage.original.graph();
     let data = super::pair::dependents(graph, stage.inputs.iter().map(|s| s.name.as_str()));
@@ -166,8 +192,8 @@ fn around_failure<'a>(job: &Job<'a>, stage: &Stage<'a>, sizing: Sizing) -> Optio
     let regions = narrow::narrow(stage, &is_barrier, job, sizing).ok()??;
     let bench = Bench::new(regions, Arithmetic::None);
     match bench.run(&Trial::of(Kind::Normal), 0) {
-        Ok(tried) => Some((bench, tried.macs)),
-        Err(Trouble::Rewritten(_)) => Some((bench, 0)),
+        Ok(tried) => Some((bench, tried.work)),
+        Err(Trouble::Rewritten(_)) => Some((bench, Work::default())),
         Err(_) => None,
     }
 }

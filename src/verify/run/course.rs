@@ -56,7 +56,7 @@ pub(super) struct Course {
 /// # Errors
 /// Why the original could be evaluated on none.
 pub(super) fn run(ready: &mut Ready<'_>, trials: Vec<Trial>, observer: Observer<'_>) -> Result<Course, String> {
-    let effort = Effort::of(ready.macs);
+    let effort = Effort::of(ready.work.macs);
     let mut done: Vec<(Trial, Vec<Sample>, u64)> = Vec::new();
     let mut skipped = Vec::new();
     let total = trials.len();

@@ -93,6 +93,17 @@ fn tensor_type(slot: &Slot) -> TypeProto {
     TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() }
 }
 
+/// The tensors inside of both models at which rewritten regions end: changed nodes compute them, unchanged ones read them.
+///
+/// # Errors
+/// In words.
+pub(super) fn inner_ends(original: &ModelProto, rewritten: &ModelProto) -> Result<Vec<String>, String> {
+    let (a, b) = (Half::new(original)?, Half::new(rewritten)?);
+    let (ends_a, ends_b) = (a.ends(&a.changed(&b)), b.ends(&b.changed(&a)));
+    let outputs: HashSet<&str> = a.view.graph().output.iter().map(|o| o.name()).collect();
+    Ok(ends_a.intersection(&ends_b).filter(|e| !outputs.contains(*e)).map(|e| (*e).to_owned()).collect())
+}
+
 /// The tensors of `original` that the same nodes compute in `rewritten`.
 pub(super) fn unchanged(original: &ModelProto, rewritten: &ModelProto) -> Result<HashSet<String>, String> {
     let (a, b) = (Half::new(original)?, Half::new(rewritten)?);

@@ -9,7 +9,7 @@ use super::inputs::Feed;
 use super::noise::Rounded;
 use super::sample::{Sample, Sides};
 use super::stage::{self, Own, Runners, Stage, Trial};
-use super::watch::Watch;
+use super::watch::{Watch, Work};
 
 /// Where the models' own arithmetic comes from.
 pub(super) enum Arithmetic {
@@ -33,8 +33,8 @@ pub(super) struct Bench<'a> {
 pub(super) struct Tried {
     /// One a compared tensor.
     pub(super) samples: Vec<Sample>,
-    /// Multiply-accumulates of the original.
-    pub(super) macs: u64,
+    /// How much the original computes.
+    pub(super) work: Work,
 }
 
 /// Why a trial gave nothing.
@@ -68,14 +68,14 @@ impl<'a> Bench<'a> {
             }
             Arithmetic::None => (self.exact(&feed), Ok(None)),
         };
-        let Exact { original, rewritten, macs, overflow } = exact?;
+        let Exact { original, rewritten, work, overflow } = exact?;
         let own = own?;
         let mut samples = sample(&original, &rewritten, own.as_ref());
         if let (Some(overflow), Some(first)) = (overflow, samples.first_mut()) {
             first.failure.get_or_insert(overflow);
         }
         self.draw(&feed, &original, 0..draws, &mut samples);
-        Ok(Tried { samples, macs })
+        Ok(Tried { samples, work })
     }
 
     /// Tries inputs in the runtime only: two runs against each other. `None` without a runtime.
@@ -136,14 +136,14 @@ impl<'a> Bench<'a> {
                 o.tensor, o.node, o.width
             )
         });
-        Ok(Exact { original, rewritten, macs: before.macs(), overflow })
+        Ok(Exact { original, rewritten, work: before.work(), overflow })
     }
 }
 
 struct Exact {
     original: Vec<Value>,
     rewritten: Vec<Value>,
-    macs: u64,
+    work: Work,
     /// A value of the rewritten model that its type cannot hold, in words.
     overflow: Option<String>,
 }

@@ -164,7 +164,8 @@ fn all_sizes(job: &Job<'_>, mut first: Ready<'_>, report: &mut VerifyReport) -> 
     report.sizes = readies.iter().zip(&courses).map(|(ready, course)| sizes(ready, course)).collect();
     report.kinds = report.sizes.first().map(|s| s.kinds.clone()).unwrap_or_default();
     report.outputs = outputs(first, &courses);
-    conclude(&readies, &courses, report);
+    let inside = report.outputs.split_off(first.outputs.min(report.outputs.len()));
+    conclude(&readies, &courses, &inside, report);
     Ok(())
 }
 
@@ -223,21 +224,34 @@ fn silence(depends: bool, varies: bool, measures: &[Measure]) -> Option<String> 
     Some(format!("it is {}", first.join(", ")))
 }
 
-/// The verdict, and where the models part.
-fn conclude(readies: &[Ready<'_>], courses: &[Course], report: &mut VerifyReport) {
-    let failed = report.outputs.iter().flat_map(|o| o.measures.iter().map(move |m| (o, m)));
-    let failure = failed.filter_map(|(o, m)| Some((o, m, m.failure.as_ref()?))).next();
-    if let Some((output, measure, failure)) = failure {
+/// The verdict, and where the models part. `inside` are the tensors inside of both models that were compared too.
+fn conclude(readies: &[Ready<'_>], courses: &[Course], inside: &[OutputReport], report: &mut VerifyReport) {
+    let failed = |outputs: &[OutputReport]| {
+        let all = outputs.iter().flat_map(|o| o.measures.iter().map(move |m| (o, m)));
+        let first = all.filter_map(|(o, m)| Some((o.name.clone(), m.clone(), m.failure.clone()?))).next();
+        first
+    };
+    let outside = failed(&report.outputs);
+    let is_outside = outside.is_some();
+    if let Some((name, measure, failure)) = outside.or_else(|| failed(inside)) {
         let shape = match measure.size {
             0 => String::new(),
             size => format!(" in size {}", shapes_of(&report.sizes[size])),
         };
-        report.message = format!("'{}' on {} input{shape}: {failure}", output.name, measure.input);
+        report.message = format!("'{name}' on {} input{shape}: {failure}", measure.input);
         report.status = Status::Mismatch;
-        let (size, input) = (measure.size, measure.input.clone());
-        let trial = courses.get(size).and_then(|c| c.trials.iter().find(|t| t.name == input));
-        report.first_difference =
-            readies.get(size).zip(trial).and_then(|(ready, trial)| bisect::first_difference(&ready.bench, trial));
+        let unstable = report.outputs.iter().flat_map(|o| &o.measures).any(|m| m.unstable);
+        if !is_outside && unstable {
+            report.message += "; it stands inside of both models, before rounding decides the rest";
+        } else if !is_outside {
+            report.status = Status::NoEvidence;
+            report.message += "; it stands inside of both models, and no input carried that to an output";
+        }
+        let trial = courses.get(measure.size).and_then(|c| c.trials.iter().find(|t| t.name == measure.input));
+        report.first_difference = readies
+            .get(measure.size)
+            .zip(trial)
+            .and_then(|(ready, trial)| bisect::first_difference(&ready.bench, trial));
         return;
     }
     notes(report);

@@ -20,6 +20,15 @@ pub(super) struct Overflow {
     pub(super) width: &'static str,
 }
 
+/// How much a model computes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Work {
+    /// Multiply-accumulates of convolutions and products.
+    pub(super) macs: u64,
+    /// Entries of each tensor.
+    pub(super) entries: HashMap<String, usize>,
+}
+
 /// Watches one evaluation.
 pub(super) struct Watch<'a> {
     of: &'a Rounded,
@@ -38,9 +47,11 @@ impl<'a> Watch<'a> {
         Self { of, seen: RefCell::default() }
     }
 
-    /// Multiply-accumulates of convolutions and products.
-    pub(super) fn macs(&self) -> u64 {
-        self.seen.borrow().macs
+    /// How much was computed.
+    pub(super) fn work(&self) -> Work {
+        let seen = self.seen.borrow();
+        let entries = seen.shapes.iter().map(|(name, shape)| (name.clone(), shape.iter().product())).collect();
+        Work { macs: seen.macs, entries }
     }
 
     /// The first value that left its range.
