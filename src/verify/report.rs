@@ -55,7 +55,8 @@ pub struct Measure {
     /// How far rounding may move the original: the largest of several draws in which weights and results were moved by up to eight
     /// half-ulps.
     pub rounding: f64,
-    /// Distance of the original from float64 in its own arithmetic.
+    /// Distance of the original from float64 in its own arithmetic. Of an output that its operator bounds (Sigmoid, Clip, ...) this
+    /// and the next two are over that bound, where it is more than the largest value.
     pub original_error: f64,
     /// Distance of the rewritten model from float64 (of the original) in its own arithmetic; from the original's own run where
     /// `screened`.

@@ -44,30 +44,34 @@ pub(super) struct Rule {
     pub(super) range: f64,
 }
 
-/// What all trials tell of an output.
+/// What all trials tell of an output, for each grouping and channel: in the middle of the trials, for one kind of input may leave
+/// nothing but biases.
 pub(super) struct Profile {
-    /// For each grouping and channel: its largest value over the output's largest, in any trial.
+    /// Its largest value over the output's largest.
     shares: Vec<Vec<f64>>,
-    /// For each grouping and channel: how far rounding moved it, over the output's largest value, in any trial with draws.
+    /// How far rounding moved it, over the output's largest value, in trials with draws.
     spread: Vec<Vec<f64>>,
-    /// The same for the distance of the original from float64 in its own arithmetic.
+    /// How far the original is from float64 in its own arithmetic, over the output's largest value.
     own: Vec<Vec<f64>>,
 }
 
 impl Profile {
     /// Of the trials of one assignment of sizes.
     pub(super) fn new<'s>(samples: impl Iterator<Item = &'s Sample>) -> Self {
-        let mut profile = Self { shares: Vec::new(), spread: Vec::new(), own: Vec::new() };
-        for sample in samples.filter(|s| s.largest > 0.0 && !s.screened) {
-            for (index, channels) in sample.channels.iter().enumerate() {
-                raise(&mut profile.shares, index, &channels.size, sample.largest);
-                raise(&mut profile.spread, index, &channels.moved, sample.largest);
-                if let Some(own) = &channels.own {
-                    raise(&mut profile.own, index, &own.original, sample.largest);
-                }
-            }
+        let samples: Vec<&Sample> = samples.filter(|s| s.largest > 0.0 && !s.screened).collect();
+        let middle = |values: &dyn Fn(&Channels) -> Option<Vec<f64>>| {
+            let groupings = samples.iter().map(|s| s.channels.len()).max().unwrap_or(0);
+            let rows = |index: usize| {
+                let of = |s: &&Sample| Some((values(s.channels.get(index)?)?, s.largest));
+                medians(&samples.iter().filter_map(of).collect::<Vec<_>>())
+            };
+            (0..groupings).map(rows).collect()
+        };
+        Self {
+            shares: middle(&|c| Some(c.size.clone())),
+            spread: middle(&|c| c.moved.iter().any(|m| *m > 0.0).then(|| c.moved.clone())),
+            own: middle(&|c| c.own.as_ref().map(|own| own.original.clone())),
         }
-        profile
     }
 
     /// How far rounding may move each channel of `sample`, channels of like size taken together.
@@ -97,13 +101,15 @@ impl Profile {
     }
 }
 
-fn raise(to: &mut Vec<Vec<f64>>, index: usize, values: &[f64], largest: f64) {
-    if to.len() <= index {
-        to.resize(index + 1, Vec::new());
-    }
-    let row = &mut to[index];
-    row.resize(values.len().max(row.len()), 0.0);
-    row.iter_mut().zip(values).for_each(|(r, v)| *r = r.max(v / largest));
+/// The median of each channel over trials, each trial's values over its largest.
+fn medians(trials: &[(Vec<f64>, f64)]) -> Vec<f64> {
+    let channels = trials.iter().map(|(values, _)| values.len()).min().unwrap_or(0);
+    let median = |channel: usize| {
+        let mut all: Vec<f64> = trials.iter().map(|(values, largest)| values[channel] / largest).collect();
+        all.sort_by(f64::total_cmp);
+        all[all.len() / 2]
+    };
+    (0..channels).map(median).collect()
 }
 
 /// In which comparison an output failed.
@@ -167,9 +173,9 @@ fn originals(channels: &Channels) -> Vec<f64> {
     channels.own.as_ref().map(|own| own.original.clone()).unwrap_or_default()
 }
 
-/// `value` over the largest value of the output; the value itself where that is 0.
-fn relative(value: f64, sample: &Sample) -> f64 {
-    if sample.largest > 0.0 { value / sample.largest } else { value }
+/// `value` over the largest value of an output; the value itself where that is 0.
+fn relative(value: f64, largest: f64) -> f64 {
+    if largest > 0.0 { value / largest } else { value }
 }
 
 fn exact(
@@ -181,8 +187,8 @@ fn exact(
     rule: Rule,
 ) {
     let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
-    m.exact_error = m.exact_error.max(relative(most(&channels.exact), sample));
-    m.rounding = m.rounding.max(relative(most(moved), sample));
+    m.exact_error = m.exact_error.max(relative(most(&channels.exact), sample.largest));
+    m.rounding = m.rounding.max(relative(most(moved), sample.largest));
     let limit = |c: usize| moved[c] + EXACT_ULPS * rule.epsilon * channels.size[c];
     if let Some(worst) = worst(&channels.exact, limit) {
         let (found, allowed) = (channels.exact[worst], limit(worst));
@@ -208,12 +214,13 @@ fn own(
 ) {
     let Some(own) = &channels.own else { return };
     let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
-    m.original_error = m.original_error.max(relative(most(&own.original), sample));
-    m.rewritten_error = m.rewritten_error.max(relative(most(&own.rewritten), sample));
+    let relative = |value: f64| relative(value, sample.largest.max(rule.range));
+    m.original_error = m.original_error.max(relative(most(&own.original)));
+    m.rewritten_error = m.rewritten_error.max(relative(most(&own.rewritten)));
     let limit = |c: usize| {
         moved[c].max(FACTOR * originals[c]) + OWN_ULPS * rule.epsilon * channels.size[c].max(rule.range)
     };
-    m.limit = m.limit.max(relative((0..moved.len()).map(limit).fold(0.0, f64::max), sample));
+    m.limit = m.limit.max(relative((0..moved.len()).map(limit).fold(0.0, f64::max)));
     let Some(worst) = worst(&own.rewritten, limit) else { return };
     if doubt.is_some() {
         return;
@@ -244,13 +251,14 @@ fn screened(
     rule: Rule,
 ) {
     let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
+    let relative = |value: f64| relative(value, sample.largest.max(rule.range));
     m.screened = true;
-    m.rewritten_error = m.rewritten_error.max(relative(most(&channels.exact), sample));
-    m.rounding = m.rounding.max(relative(most(moved), sample));
+    m.rewritten_error = m.rewritten_error.max(relative(most(&channels.exact)));
+    m.rounding = m.rounding.max(relative(most(moved)));
     let limit = |c: usize| {
         moved[c].max(FACTOR * originals[c]) + OWN_ULPS * rule.epsilon * channels.size[c].max(rule.range)
     };
-    m.limit = m.limit.max(relative((0..moved.len()).map(limit).fold(0.0, f64::max), sample));
+    m.limit = m.limit.max(relative((0..moved.len()).map(limit).fold(0.0, f64::max)));
     if let Some(worst) = worst(&channels.exact, limit) {
         m.failure = Some(format!("the runs differ by {:.1e}{}", channels.exact[worst], place(channels, worst, sample)));
         *doubt = Some(Doubt::Screened);
