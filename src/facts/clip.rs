@@ -2,7 +2,7 @@
 
 use crate::graph::{GraphView, NodeId};
 
-use super::Facts;
+use super::{Facts, element};
 
 /// Lower and upper bound of the `Clip` at `node` (ONNX `Clip`, all opsets); infinite where there is none. `None` when
 /// one is not known, or when nothing lies between them.
@@ -10,7 +10,10 @@ use super::Facts;
 pub fn clip_bounds(view: &GraphView<'_>, facts: &Facts<'_>, node: NodeId) -> Option<(f64, f64)> {
     let bound = |slot: usize, name: &str, default: f64| -> Option<f64> {
         if view.opset() < 11 {
-            return Some(view.attr_f(node, name).map_or(default, f64::from));
+            // An attribute is a float32, whatever the tensor is.
+            let format = facts.dtype(view.input(node, 0)?).and_then(element::float);
+            let bound = view.attr_f(node, name).map_or(default, f64::from);
+            return Some(format.map_or(bound, |format| format.nearest(bound)));
         }
         match view.input(node, slot) {
             None => Some(default),

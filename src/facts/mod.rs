@@ -7,6 +7,8 @@ mod batch_norm;
 mod clip;
 mod constants;
 mod conv_spec;
+mod dropout;
+mod element;
 mod elementwise;
 mod interval;
 mod padding;
@@ -25,27 +27,38 @@ use crate::graph::{Dominators, GraphView, NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 use crate::onnx::{ValueInfoProto, tensor_shape_proto, type_proto};
 
+use constants::{Limit, elements};
+
 pub use batch_norm::BatchNorm;
 pub use clip::clip_bounds;
 pub use conv_spec::{ConvSpec, ConvSpecError};
+pub use dropout::is_inactive_dropout;
 pub use elementwise::is_elementwise;
 pub use interval::Interval;
 pub use padding::{Fill, Padding};
 pub use sequence::Piece;
 pub use slice::{Cut, slices};
 
+use shape::{axes_of, axis_of};
+
 /// One dimension of a shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Dim {
     /// Always this.
     Known(i64),
-    /// A name, such as `batch`: equal names are equal sizes.
+    /// What the caller chooses: equal names are equal sizes, for a name stands for one axis of one input. What the model
+    /// calls it is no proof: runtimes accept `batch` of 1 in one input and 8 in another, and exporters write `?` for any.
     Symbol(String),
     /// Not known.
     Unknown,
 }
 
 impl Dim {
+    /// The operators whose output's shape is followed.
+    pub fn operators() -> impl Iterator<Item = &'static str> {
+        shape::operators()
+    }
+
     /// The size, when known.
     #[must_use]
     pub fn known(&self) -> Option<i64> {
@@ -56,17 +69,21 @@ impl Dim {
     }
 }
 
-/// A constant tensor.
+/// A constant tensor, exactly what the model computes: rounded in its own type after each operator.
 #[derive(Clone, Debug)]
 pub struct Constant {
-    /// Its values.
+    /// Its values. Integers of 53 bits and more are rounded.
     pub data: ArrayD<f64>,
     /// Its element type.
     pub dtype: DataType,
 }
 
-/// Longest chain of operators that is folded into a constant.
-const DEEPEST: u16 = 256;
+impl Constant {
+    /// The operators through which constants are followed.
+    pub fn operators() -> impl Iterator<Item = &'static str> {
+        constants::operators().chain(["Constant", "Shape"])
+    }
+}
 
 /// Most elements of an initializer that is kept in float64 once it was read.
 const MOST_KEPT: usize = 1 << 12;
@@ -76,6 +93,7 @@ pub struct Facts<'a> {
     view: &'a GraphView<'a>,
     table: Table,
     constants: RefCell<HashMap<ValueId, Option<Rc<Constant>>>>,
+    limit: Limit,
     dominators: OnceCell<Dominators>,
 }
 
@@ -85,8 +103,8 @@ struct Table {
     shape: Vec<Option<Vec<Dim>>>,
     dtype: Vec<Option<DataType>>,
     is_data: Vec<bool>,
-    /// Length of the longest chain of operators behind a constant; `None` for what is no constant.
-    depth: Vec<Option<u16>>,
+    /// True for what stands in the file, or is computed from such by operators that are evaluated here.
+    folds: Vec<bool>,
     /// Contents of an integer vector whose entries may be dimensions: what `Shape` gives, and what is made of it.
     sizes: Vec<Option<Vec<Dim>>>,
     interval: Vec<Interval>,
@@ -103,12 +121,13 @@ impl<'a> Facts<'a> {
             shape: vec![None; count],
             dtype: vec![None; count],
             is_data: vec![false; count],
-            depth: vec![None; count],
+            folds: vec![false; count],
             sizes: vec![None; count],
             interval: vec![Interval::ANY; count],
             channel_intervals: vec![None; count],
         };
-        let mut facts = Self { view, table, constants: RefCell::default(), dominators: OnceCell::new() };
+        let (limit, dominators) = (Limit::new(view), OnceCell::new());
+        let mut facts = Self { view, table, constants: RefCell::default(), limit, dominators };
         facts.read_inputs();
         for node in view.nodes() {
             facts.read_node(node);
@@ -120,9 +139,9 @@ impl<'a> Facts<'a> {
         for value in self.view.values() {
             let i = value.0 as usize;
             if let Some(tensor) = self.view.initializer(value) {
-                self.table.shape[i] = Some(tensor.dims.iter().map(|d| Dim::Known(*d)).collect());
+                self.table.shape[i] = sensible(tensor.dims.iter().map(|d| Dim::Known(*d)).collect());
                 self.table.dtype[i] = tensor::dtype(tensor);
-                self.table.depth[i] = (!self.view.is_overridable(value)).then_some(0);
+                self.table.folds[i] = !self.view.is_overridable(value);
             }
         }
         for input in &self.view.graph().input {
@@ -131,9 +150,7 @@ impl<'a> Facts<'a> {
             if !self.view.is_overridable(value) {
                 self.table.is_data[i] = true;
                 (self.table.dtype[i], self.table.shape[i]) = declared(input);
-                if self.table.dtype[i] == Some(DataType::Uint8) {
-                    self.table.interval[i] = Interval { lo: 0.0, hi: 255.0 };
-                }
+                self.table.interval[i] = Interval::of_type(self.table.dtype[i]);
             } else {
                 // A caller may override it with another value, though not of another type.
                 self.table.shape[i] = declared(input).1;
@@ -149,75 +166,88 @@ impl<'a> Facts<'a> {
         let read = if op == "CastLike" { 1 } else { usize::MAX };
         let reads_data = view.inputs(node).iter().take(read).flatten().any(|v| self.is_data(*v));
         let is_data = holds_graph || reads_data && !matches!(op, "Shape" | "Size") || op.starts_with("Random");
-        let depth = if holds_graph { None } else { self.constant_depth(node) };
+        let folds = !holds_graph && self.folds(node);
         let found = shape::infer(self, node);
         let sizes = shape::sizes(self, node);
         for (slot, value) in view.outputs(node).iter().enumerate() {
             let Some(value) = value else { continue };
             let i = value.0 as usize;
             self.table.is_data[i] = is_data;
-            self.table.depth[i] = if slot == 0 { depth } else { None };
-            if let Some(Some(shape)) = found.get(slot) {
-                // Absurd sizes would overflow what is computed from them.
-                if shape.iter().all(|d| d.known().is_none_or(|n| (0..=i64::from(i32::MAX)).contains(&n))) {
-                    self.table.shape[i] = Some(shape.clone());
-                }
-            }
+            self.table.folds[i] = slot == 0 && folds;
+            self.table.shape[i] = found.get(slot).cloned().flatten().and_then(sensible);
             self.table.dtype[i] = shape::dtype(self, node, slot);
+            // A table of sizes is no list of sizes.
             if slot == 0
                 && let Some(sizes) = &sizes
-                && self.rank(*value).is_none_or(|rank| rank <= 1)
+                && self.rank(*value).is_some_and(|rank| rank <= 1)
             {
                 self.table.sizes[i] = Some(sizes.clone());
-                let known = sizes.iter().all(|d| d.known().is_some());
-                self.table.depth[i] = if known { Some(0) } else { self.table.depth[i] };
+                self.table.folds[i] |= sizes.iter().all(|d| d.known().is_some());
             }
         }
         interval::infer(self, node);
     }
 
-    fn constant_depth(&self, node: NodeId) -> Option<u16> {
-        if self.view.op(node) == "Constant" {
-            return Some(0);
-        }
-        if !constants::folds(self.view.op(node)) || self.view.inputs(node).is_empty() {
-            return None;
-        }
-        let read = if self.view.op(node) == "CastLike" { 1 } else { usize::MAX };
-        let mut deepest = 0;
-        for value in self.view.inputs(node).iter().take(read).flatten() {
-            deepest = deepest.max(self.table.depth[value.0 as usize]?);
-        }
-        (deepest < DEEPEST).then_some(deepest + 1)
+    fn folds(&self, node: NodeId) -> bool {
+        let (op, inputs) = (self.view.op(node), self.view.inputs(node));
+        let read = if op == "CastLike" { 1 } else { usize::MAX };
+        let all = || inputs.iter().take(read).flatten().all(|v| self.table.folds[v.0 as usize]);
+        op == "Constant" || constants::folds(op) && !inputs.is_empty() && all()
     }
 
     /// The value of a constant: an initializer that nobody can override, a `Constant`, or what is computed from such.
     #[must_use]
     pub fn constant(&self, value: ValueId) -> Option<Rc<Constant>> {
-        self.table.depth.get(value.0 as usize).copied().flatten()?;
-        if let Some(known) = self.constants.borrow().get(&value) {
-            return known.clone();
+        if !*self.table.folds.get(value.0 as usize)? {
+            return None;
         }
+        // First what it is computed from, so that no evaluation reaches deeper than one operator.
+        let mut open = vec![value];
+        while let Some(last) = open.last().copied() {
+            if self.constants.borrow().contains_key(&last) {
+                open.pop();
+                continue;
+            }
+            let waits = open.len();
+            open.extend(constants::sources(self, last).filter(|v| self.is_open(*v)));
+            if open.len() == waits {
+                open.pop();
+                let found = self.evaluate(last);
+                // The weights of a whole model in float64 are twice the model: what is read from the file is read again.
+                let large =
+                    self.view.initializer(last).is_some() && found.as_ref().is_some_and(|c| c.data.len() > MOST_KEPT);
+                if !large {
+                    self.constants.borrow_mut().insert(last, found.clone());
+                }
+                if open.is_empty() {
+                    return found;
+                }
+            }
+        }
+        self.constants.borrow().get(&value).cloned().flatten()
+    }
+
+    /// True for a constant that has to be computed first.
+    fn is_open(&self, value: ValueId) -> bool {
+        let known = self.view.initializer(value).is_some() || self.constants.borrow().contains_key(&value);
+        self.table.folds[value.0 as usize] && !known
+    }
+
+    fn evaluate(&self, value: ValueId) -> Option<Rc<Constant>> {
+        let found = constants::evaluate(self, value)?;
         // What shape inference says of an odd operator must be what evaluating it gave.
-        let is_expected = |found: &Constant| {
-            let Some(shape) = self.shape(value) else { return true };
+        let alike = self.shape(value).is_none_or(|shape| {
             let sizes = shape.iter().map(|d| d.known().and_then(|n| usize::try_from(n).ok()));
             sizes.eq(found.data.shape().iter().map(|n| Some(*n)))
-        };
-        let found = constants::evaluate(self, value).filter(is_expected).map(Rc::new);
-        // The weights of a whole model in float64 are twice the model: what is read from the file is read again.
-        let large = self.view.initializer(value).is_some() && found.as_ref().is_some_and(|c| c.data.len() > MOST_KEPT);
-        if !large {
-            self.constants.borrow_mut().insert(value, found.clone());
-        }
-        found
+        });
+        debug_assert!(alike, "{} has shape {:?}", self.view.name(value), found.data.shape());
+        alike.then(|| Rc::new(found))
     }
 
     /// True when [`Facts::constant`] gives a value; a weight of the file is not read to find out.
     #[must_use]
     pub fn is_constant(&self, value: ValueId) -> bool {
-        let known = self.table.depth.get(value.0 as usize).copied().flatten().is_some();
-        known
+        self.table.folds[value.0 as usize]
             && match self.view.initializer(value) {
                 Some(tensor) => tensor::is_readable(tensor),
                 None => self.constant(value).is_some(),
@@ -227,7 +257,7 @@ impl<'a> Facts<'a> {
     /// The shape of a constant, without reading it.
     #[must_use]
     pub fn constant_shape(&self, value: ValueId) -> Option<Vec<usize>> {
-        self.table.depth.get(value.0 as usize).copied().flatten()?;
+        self.table.folds.get(value.0 as usize).filter(|folds| **folds)?;
         self.shape(value)?.iter().map(|d| usize::try_from(d.known()?).ok()).collect()
     }
 
@@ -273,11 +303,8 @@ impl<'a> Facts<'a> {
             return Some(sizes.clone());
         }
         // Only small vectors are shapes; a large constant is not worth reading here.
-        let small = self.constant_shape(value)?.iter().product::<usize>() <= 64;
-        if !small {
-            return None;
-        }
-        let constant = self.constant(value)?;
+        self.constant_shape(value).and_then(|s| elements(&s)).filter(|n| *n <= 64)?;
+        let constant = self.constant(value).filter(|c| element::integer(c.dtype).is_some())?;
         Some(constant.data.iter().map(|v| Dim::Known(*v as i64)).collect())
     }
 
@@ -298,6 +325,11 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// `shape`, unless a size in it is absurd: it would overflow what is computed from it.
+fn sensible(shape: Vec<Dim>) -> Option<Vec<Dim>> {
+    shape.iter().all(|d| d.known().is_none_or(|n| (0..=i64::from(i32::MAX)).contains(&n))).then_some(shape)
+}
+
 /// Type and shape that a graph input declares.
 fn declared(info: &ValueInfoProto) -> (Option<DataType>, Option<Vec<Dim>>) {
     let Some(type_proto::Value::TensorType(t)) = info.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
@@ -307,12 +339,13 @@ fn declared(info: &ValueInfoProto) -> (Option<DataType>, Option<Vec<Dim>>) {
     let shape = t.shape.as_ref().map(|s| {
         s.dim
             .iter()
-            .map(|d| match &d.value {
+            .enumerate()
+            .map(|(axis, d)| match &d.value {
                 Some(tensor_shape_proto::dimension::Value::DimValue(n)) if (1..=i64::from(i32::MAX)).contains(n) => {
                     Dim::Known(*n)
                 }
-                Some(tensor_shape_proto::dimension::Value::DimParam(p)) if !p.is_empty() => Dim::Symbol(p.clone()),
-                _ => Dim::Unknown,
+                // Whatever else it says: the axis of an input is one size.
+                _ => Dim::Symbol(format!("{}.{axis}", info.name())),
             })
             .collect()
     });

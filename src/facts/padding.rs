@@ -2,7 +2,7 @@
 
 use crate::graph::{GraphView, NodeId};
 
-use super::Facts;
+use super::{Facts, element};
 
 /// What a `Pad` adds along each axis, in front and behind (ONNX `Pad`, all opsets).
 #[derive(Clone, Debug)]
@@ -32,7 +32,12 @@ impl Fill {
             return Self::Repeated;
         }
         let value = match view.input(node, 2) {
-            _ if view.opset() < 11 => Some(f64::from(view.attr_f(node, "value").unwrap_or(0.0))),
+            _ if view.opset() < 11 => {
+                // An attribute is a float32, whatever the tensor is.
+                let format = view.input(node, 0).and_then(|v| facts.dtype(v)).and_then(element::float);
+                let value = f64::from(view.attr_f(node, "value").unwrap_or(0.0));
+                Some(format.map_or(value, |format| format.nearest(value)))
+            }
             None => Some(0.0),
             Some(v) => facts.constant(v).and_then(|c| c.data.iter().copied().next()),
         };

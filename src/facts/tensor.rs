@@ -3,6 +3,7 @@
 use half::{bf16, f16};
 use ndarray::{ArrayD, IxDyn};
 
+use super::element;
 use crate::onnx::TensorProto;
 use crate::onnx::tensor_proto::DataType;
 
@@ -38,12 +39,13 @@ pub fn dtype(tensor: &TensorProto) -> Option<DataType> {
 /// Largest finite value of a float type.
 #[must_use]
 pub fn largest(dtype: DataType) -> f64 {
-    match dtype {
-        DataType::Float16 => f16::MAX.to_f64(),
-        DataType::Bfloat16 => bf16::MAX.to_f64(),
-        DataType::Double => f64::MAX,
-        _ => f64::from(f32::MAX),
-    }
+    element::float(dtype).map_or(f64::from(f32::MAX), element::Float::largest)
+}
+
+/// Half the distance between neighbouring numbers of a float type, relative to them: what one rounding may change.
+#[must_use]
+pub fn unit_roundoff(dtype: DataType) -> f64 {
+    element::float(dtype).map_or(1.0, element::Float::error) / 8.0
 }
 
 /// True when every value is finite in a float type; NaN is not.
@@ -56,7 +58,9 @@ pub fn fits<'a>(dtype: DataType, values: impl IntoIterator<Item = &'a f64>) -> b
 
 fn count(tensor: &TensorProto) -> Result<usize, TensorError> {
     let bad = || TensorError::Shape(tensor.name().to_owned(), tensor.dims.clone());
-    tensor.dims.iter().try_fold(1_usize, |n, d| usize::try_from(*d).ok().and_then(|d| n.checked_mul(d)).ok_or_else(bad))
+    let dims: Vec<usize> = tensor.dims.iter().map(|d| usize::try_from(*d).map_err(|_| bad())).collect::<Result<_, _>>()?;
+    super::elements(&dims).ok_or_else(bad)?;
+    Ok(dims.iter().product())
 }
 
 /// The elements as float64, whatever the type and whichever field holds them.
@@ -86,9 +90,7 @@ pub fn read_f64(tensor: &TensorProto) -> Result<ArrayD<f64>, TensorError> {
 fn from_raw(raw: &[u8], dtype: DataType) -> Option<Vec<f64>> {
     macro_rules! read {
         ($t:ty, $convert:expr) => {
-            raw.chunks_exact(size_of::<$t>())
-                .map(|c| $convert(<$t>::from_le_bytes(c.try_into().unwrap_or_default())))
-                .collect()
+            raw.as_chunks().0.iter().map(|c| $convert(<$t>::from_le_bytes(*c))).collect()
         };
     }
     Some(match dtype {
@@ -130,10 +132,12 @@ fn from_fields(tensor: &TensorProto, dtype: DataType) -> Option<Vec<f64>> {
 /// A tensor of `values` in `raw_data`, each rounded once to the nearest value of the type, ties to even.
 #[must_use]
 pub fn write(name: &str, values: &ArrayD<f64>, dtype: DataType) -> TensorProto {
+    // Rounded here, since `half` goes by way of float32 on some machines.
+    let nearest = |v: f64| element::float(dtype).map_or(v, |format| format.nearest(v));
     let raw = match dtype {
         DataType::Double => bytes(values, f64::to_le_bytes),
-        DataType::Float16 => bytes(values, |v| f16::from_f64(v).to_le_bytes()),
-        DataType::Bfloat16 => bytes(values, |v| bf16::from_f64(v).to_le_bytes()),
+        DataType::Float16 => bytes(values, |v| f16::from_f64(nearest(v)).to_le_bytes()),
+        DataType::Bfloat16 => bytes(values, |v| bf16::from_f64(nearest(v)).to_le_bytes()),
         _ => bytes(values, |v| (v as f32).to_le_bytes()),
     };
     let dtype = if matches!(dtype, DataType::Double | DataType::Float16 | DataType::Bfloat16) {

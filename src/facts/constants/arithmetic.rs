@@ -1,75 +1,122 @@
 //! Arithmetic on constants, element by element.
 
+use std::rc::Rc;
+
 use ndarray::{ArrayD, IxDyn};
 
-use crate::facts::Facts;
+use crate::facts::{Constant, Facts, element};
 use crate::graph::NodeId;
 
-use super::{Evaluator, input, within};
+use super::{Table, input};
 
-pub(super) fn evaluator(op: &str) -> Option<Evaluator> {
-    Some(match op {
-        "Add" | "Sum" => |facts, node| folded(facts, node, |a, b| a + b),
-        "Sub" => |facts, node| folded(facts, node, |a, b| a - b),
-        "Mul" => |facts, node| folded(facts, node, |a, b| a * b),
-        "Div" => |facts, node| folded(facts, node, |a, b| a / b).filter(is_number),
-        "Pow" => |facts, node| folded(facts, node, f64::powf).filter(is_number),
-        "Max" => |facts, node| folded(facts, node, f64::max),
-        "Min" => |facts, node| folded(facts, node, f64::min),
-        "Mod" => modulo,
-        "Equal" => |facts, node| folded(facts, node, |a, b| f64::from(u8::from(a == b))),
-        "Neg" => |facts, node| mapped(facts, node, |v| -v),
-        "Sqrt" => |facts, node| mapped(facts, node, f64::sqrt).filter(is_number),
-        "Abs" => |facts, node| mapped(facts, node, f64::abs),
-        "Exp" => |facts, node| mapped(facts, node, f64::exp),
-        "Log" => |facts, node| mapped(facts, node, f64::ln).filter(is_number),
-        "Reciprocal" => |facts, node| mapped(facts, node, f64::recip),
-        "Floor" => |facts, node| mapped(facts, node, f64::floor),
-        "Ceil" => |facts, node| mapped(facts, node, f64::ceil),
-        "Relu" => |facts, node| mapped(facts, node, |v| if v < 0.0 { 0.0 } else { v }),
-        "Sigmoid" => |facts, node| mapped(facts, node, |v| 1.0 / (1.0 + (-v).exp())),
-        "Tanh" => |facts, node| mapped(facts, node, f64::tanh),
-        "Softplus" => |facts, node| mapped(facts, node, |v| v.max(0.0) + (-v.abs()).exp().ln_1p()),
-        _ => return None,
+pub(super) const OPERATORS: Table = &[
+    ("Add", |facts, node| folded(facts, node, Pair(|a, b| a + b, i64::checked_add))),
+    ("Sum", |facts, node| folded(facts, node, Pair(|a, b| a + b, i64::checked_add))),
+    ("Sub", |facts, node| folded(facts, node, Pair(|a, b| a - b, i64::checked_sub))),
+    ("Mul", |facts, node| folded(facts, node, Pair(|a, b| a * b, i64::checked_mul))),
+    ("Div", |facts, node| folded(facts, node, Pair(|a, b| a / b, i64::checked_div))),
+    ("Pow", |facts, node| folded(facts, node, Pair(f64::powf, power))),
+    ("Max", |facts, node| folded(facts, node, Pair(f64::max, |a, b| Some(a.max(b))))),
+    ("Min", |facts, node| folded(facts, node, Pair(f64::min, |a, b| Some(a.min(b))))),
+    ("Mod", modulo),
+    ("Equal", |facts, node| folded(facts, node, Pair(|a, b| truth(a == b), |a, b| Some(i64::from(a == b))))),
+    ("Neg", |facts, node| mapped(facts, node, |v| -v, Some(i64::checked_neg))),
+    ("Abs", |facts, node| mapped(facts, node, f64::abs, Some(i64::checked_abs))),
+    ("Relu", |facts, node| mapped(facts, node, |v| if v < 0.0 { 0.0 } else { v }, Some(|v| Some(v.max(0))))),
+    ("Sqrt", |facts, node| mapped(facts, node, f64::sqrt, None)),
+    ("Exp", |facts, node| mapped(facts, node, f64::exp, None)),
+    ("Log", |facts, node| mapped(facts, node, f64::ln, None)),
+    ("Reciprocal", |facts, node| mapped(facts, node, f64::recip, None)),
+    ("Floor", |facts, node| mapped(facts, node, f64::floor, None)),
+    ("Ceil", |facts, node| mapped(facts, node, f64::ceil, None)),
+    ("Sigmoid", |facts, node| mapped(facts, node, |v| 1.0 / (1.0 + (-v).exp()), None)),
+    ("Tanh", |facts, node| mapped(facts, node, f64::tanh, None)),
+    ("Softplus", |facts, node| mapped(facts, node, |v| v.max(0.0) + (-v.abs()).exp().ln_1p(), None)),
+];
+
+/// An operator on two numbers: on floats, and on integers, where it may have no result.
+#[derive(Clone, Copy)]
+struct Pair(fn(f64, f64) -> f64, fn(i64, i64) -> Option<i64>);
+
+fn truth(is: bool) -> f64 {
+    f64::from(u8::from(is))
+}
+
+fn power(a: i64, b: i64) -> Option<i64> {
+    a.checked_pow(u32::try_from(b).ok()?)
+}
+
+/// An integer of a constant; `None` for one that float64 may have rounded.
+fn whole(value: f64) -> Option<i64> {
+    (value.abs() < element::EXACT).then_some(value as i64)
+}
+
+/// `f` on each float, or `g` on each integer; `None` for integers where there is no `g`.
+fn mapped(
+    facts: &Facts<'_>,
+    node: NodeId,
+    f: fn(f64) -> f64,
+    g: Option<fn(i64) -> Option<i64>>,
+) -> Option<ArrayD<f64>> {
+    let x = input(facts, node, 0)?;
+    if element::float(x.dtype).is_some() {
+        return Some(x.data.mapv(f));
+    }
+    let g = g?;
+    collected(&x.data, x.data.iter().map(|v| Some(g(whole(*v)?)? as f64)))
+}
+
+/// `values` in the shape of `like`; `None` when one of them is not there.
+fn collected(like: &ArrayD<f64>, values: impl Iterator<Item = Option<f64>>) -> Option<ArrayD<f64>> {
+    ArrayD::from_shape_vec(like.raw_dim(), values.collect::<Option<Vec<f64>>>()?).ok()
+}
+
+/// The remainder with the sign of the divisor, of integers.
+fn modulo(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
+    let floored = |a: i64, b: i64| {
+        let r = a.checked_rem(b)?;
+        Some(if r != 0 && (r < 0) != (b < 0) { r + b } else { r })
+    };
+    let plain = facts.view().attr_i(node, "fmod").unwrap_or(0) == 0 && element::float(input(facts, node, 0)?.dtype).is_none();
+    plain.then(|| folded(facts, node, Pair(|_, _| f64::NAN, floored))).flatten()
+}
+
+/// All inputs, one after the other, broadcast and each time rounded to their type.
+fn folded(facts: &Facts<'_>, node: NodeId, pair: Pair) -> Option<ArrayD<f64>> {
+    let view = facts.view();
+    // Before opset 7 an attribute said where the second input stands.
+    if view.attr(node, "axis").is_some() {
+        return None;
+    }
+    let inputs: Vec<Rc<Constant>> =
+        (0..view.inputs(node).len()).map(|slot| input(facts, node, slot)).collect::<Option<_>>()?;
+    // What `Max` and `Min` make of no number is up to the runtime.
+    if inputs.iter().any(|c| c.data.iter().any(|v| v.is_nan())) {
+        return None;
+    }
+    let (first, rest) = inputs.split_first()?;
+    let float = element::float(first.dtype);
+    rest.iter().try_fold(first.data.clone(), |so_far, next| {
+        let shape = IxDyn(&broadcast(so_far.shape(), next.data.shape())?);
+        let (a, b) = (so_far.broadcast(shape.clone())?, next.data.broadcast(shape)?);
+        if let Some(format) = float {
+            return Some(ndarray::Zip::from(&a).and(&b).map_collect(|a, b| format.nearest(pair.0(*a, *b))));
+        }
+        // An integer to the power of a float, say.
+        if element::float(next.dtype).is_some() {
+            return None;
+        }
+        let values = a.iter().zip(&b).map(|(a, b)| Some(pair.1(whole(*a)?, whole(*b)?)? as f64));
+        ArrayD::from_shape_vec(a.raw_dim(), values.collect::<Option<Vec<f64>>>()?).ok()
     })
 }
 
-fn is_number(found: &ArrayD<f64>) -> bool {
-    found.iter().all(|v| !v.is_nan())
-}
-
-fn mapped(facts: &Facts<'_>, node: NodeId, f: fn(f64) -> f64) -> Option<ArrayD<f64>> {
-    Some(input(facts, node, 0)?.data.mapv(f))
-}
-
-fn modulo(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
-    let of_integers = facts.view().attr_i(node, "fmod").unwrap_or(0) == 0;
-    of_integers.then(|| folded(facts, node, |a, b| a - b * (a / b).floor())).flatten()
-}
-
-/// All inputs, one after the other, broadcast.
-fn folded(facts: &Facts<'_>, node: NodeId, f: fn(f64, f64) -> f64) -> Option<ArrayD<f64>> {
-    let view = facts.view();
-    let mut result: Option<ArrayD<f64>> = None;
-    for value in view.inputs(node) {
-        let next = facts.constant((*value)?)?;
-        result = Some(match result {
-            None => next.data.clone(),
-            Some(so_far) => {
-                let rank = so_far.ndim().max(next.data.ndim());
-                let at = |s: &[usize], i: usize| (i + s.len()).checked_sub(rank).map_or(1, |i| s[i]);
-                let shape: Vec<usize> = (0..rank)
-                    .map(|i| match (at(so_far.shape(), i), at(next.data.shape(), i)) {
-                        (1, n) | (n, 1) => Some(n),
-                        (a, b) => (a == b).then_some(a),
-                    })
-                    .collect::<Option<_>>()?;
-                within(&shape, so_far.len().max(next.data.len()))?;
-                let mut out = so_far.broadcast(IxDyn(&shape))?.to_owned();
-                out.zip_mut_with(&next.data.broadcast(IxDyn(&shape))?, |a, b| *a = f(*a, *b));
-                out
-            }
-        });
-    }
-    result
+fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let rank = a.len().max(b.len());
+    let at = |s: &[usize], i: usize| (i + s.len()).checked_sub(rank).map_or(1, |i| s[i]);
+    let one = |i: usize| match (at(a, i), at(b, i)) {
+        (1, n) | (n, 1) => Some(n),
+        (a, b) => (a == b).then_some(a),
+    };
+    (0..rank).map(one).collect()
 }

@@ -4,25 +4,39 @@ use std::rc::Rc;
 
 use ndarray::{ArrayD, Axis, IxDyn};
 
-use crate::facts::{Constant, Facts, slice::slices, tensor};
+use crate::facts::{Constant, Facts, element, is_inactive_dropout, slice::slices, tensor};
 use crate::graph::NodeId;
 
-use super::{Evaluator, MOST, axis, input, output_shape, within};
+use super::{Table, axis, input, output_shape};
 
-pub(super) fn evaluator(op: &str) -> Option<Evaluator> {
-    Some(match op {
-        "Identity" | "Dropout" | "Cast" | "CastLike" => |facts, node| Some(input(facts, node, 0)?.data.clone()),
-        "Reshape" | "Unsqueeze" | "Squeeze" | "Flatten" => reshaped,
-        "Transpose" => transposed,
-        "Slice" => sliced,
-        "Concat" => joined,
-        "Gather" => gathered,
-        "ConstantOfShape" => filled,
-        "Expand" => expanded,
-        "Range" => range,
-        "Where" => selected,
-        _ => return None,
-    })
+pub(super) const OPERATORS: Table = &[
+    ("Identity", |facts, node| Some(input(facts, node, 0)?.data.clone())),
+    ("Dropout", dropped),
+    ("Cast", cast),
+    ("CastLike", cast),
+    ("Reshape", reshaped),
+    ("Unsqueeze", reshaped),
+    ("Squeeze", reshaped),
+    ("Flatten", reshaped),
+    ("Transpose", transposed),
+    ("Slice", sliced),
+    ("Concat", joined),
+    ("Gather", gathered),
+    ("ConstantOfShape", filled),
+    ("Expand", expanded),
+    ("Range", range),
+    ("Where", selected),
+];
+
+fn dropped(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
+    is_inactive_dropout(facts.view(), facts, node).then(|| Some(input(facts, node, 0)?.data.clone())).flatten()
+}
+
+/// Each value as [`element::cast`] converts it. Types of one byte have an attribute for what they have no room for.
+fn cast(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
+    let (source, to) = (input(facts, node, 0)?, facts.dtype(facts.view().output(node)?)?);
+    let values = source.data.iter().map(|v| element::cast(*v, source.dtype, to)).collect::<Option<Vec<f64>>>()?;
+    ArrayD::from_shape_vec(source.data.raw_dim(), values).ok()
 }
 
 fn reshaped(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
@@ -78,15 +92,12 @@ fn gathered(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
         .collect::<Option<_>>()?;
     let old = source.data.shape();
     let new = [&old[..axis], index.data.shape(), &old[axis + 1..]].concat();
-    within(&new, source.data.len())?;
     let picked = source.data.select(Axis(axis), &picks);
     picked.as_standard_layout().into_owned().into_shape_with_order(IxDyn(&new)).ok()
 }
 
 fn filled(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
-    let sizes = input(facts, node, 0)?;
-    let shape: Vec<usize> = sizes.data.iter().map(|v| usize::try_from(*v as i64).ok()).collect::<Option<_>>()?;
-    within(&shape, 0)?;
+    let shape = output_shape(facts, node)?;
     let fill = match facts.view().attr(node, "value").and_then(|a| a.t.as_ref()) {
         Some(t) => tensor::read_f64(t).ok()?.iter().copied().next()?,
         None => 0.0,
@@ -96,24 +107,20 @@ fn filled(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
 
 fn expanded(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
     let (source, shape) = (input(facts, node, 0)?, output_shape(facts, node)?);
-    within(&shape, source.data.len())?;
     Some(source.data.broadcast(IxDyn(&shape))?.to_owned())
 }
 
+/// Of integers only: of floats, rounding decides how many there are.
 fn range(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
     let scalar = |slot: usize| input(facts, node, slot)?.data.iter().copied().next();
-    let (start, end, step) = (scalar(0)?, scalar(1)?, scalar(2)?);
-    let count = ((end - start) / step).ceil();
-    if !(0.0..=MOST as f64).contains(&count) {
-        return None;
-    }
-    Some(ArrayD::from_shape_fn(IxDyn(&[count as usize]), |i| start + i[0] as f64 * step))
+    let (start, step) = (scalar(0)?, scalar(2)?);
+    let shape = output_shape(facts, node)?;
+    Some(ArrayD::from_shape_fn(IxDyn(&shape), |i| start + i[0] as f64 * step))
 }
 
 fn selected(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
     let (mask, a, b) = (input(facts, node, 0)?, input(facts, node, 1)?, input(facts, node, 2)?);
     let shape = output_shape(facts, node)?;
-    within(&shape, mask.data.len().max(a.data.len()).max(b.data.len()))?;
     let (mask, a) = (mask.data.broadcast(IxDyn(&shape))?, a.data.broadcast(IxDyn(&shape))?);
     let mut out = b.data.broadcast(IxDyn(&shape))?.to_owned();
     ndarray::Zip::from(&mut out).and(&mask).and(&a).for_each(|o, m, a| {

@@ -3,6 +3,7 @@
 
 mod arithmetic;
 mod arrange;
+mod limit;
 mod normalise;
 mod quantised;
 mod reduce;
@@ -14,22 +15,27 @@ use ndarray::{ArrayD, IxDyn};
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 
-use super::{Constant, Facts, tensor};
+use super::{Constant, Facts, element, tensor};
 
-/// Most elements of a constant that is larger than what it is computed from: a few numbers in a file may ask for
-/// any size.
-const MOST: usize = 1 << 22;
+pub(super) use limit::{Limit, elements};
 
 /// What gives an operator's first output; `None` when it is not handled.
 type Evaluator = fn(&Facts<'_>, NodeId) -> Option<ArrayD<f64>>;
 
+/// The operators of one file, by name.
+type Table = &'static [(&'static str, Evaluator)];
+
+const TABLES: &[Table] =
+    &[arithmetic::OPERATORS, arrange::OPERATORS, normalise::OPERATORS, quantised::OPERATORS, reduce::OPERATORS];
+
+/// The operators that are evaluated.
+pub(super) fn operators() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().flat_map(|table| table.iter()).map(|(name, _)| *name)
+}
+
 /// The function that evaluates `op`.
 fn evaluator(op: &str) -> Option<Evaluator> {
-    arrange::evaluator(op)
-        .or_else(|| arithmetic::evaluator(op))
-        .or_else(|| normalise::evaluator(op))
-        .or_else(|| (op == "DequantizeLinear").then_some(quantised::dequantised as Evaluator))
-        .or_else(|| reduce::is_reduction(op).then_some(reduce::reduced as Evaluator))
+    TABLES.iter().flat_map(|table| table.iter()).find(|(name, _)| *name == op).map(|(_, evaluator)| *evaluator)
 }
 
 /// True for an operator that [`evaluate`] knows. The contents of a `Shape` are known without evaluating it.
@@ -37,32 +43,48 @@ pub(super) fn folds(op: &str) -> bool {
     op == "Shape" || evaluator(op).is_some()
 }
 
-/// The value of `value`. `None` when something in it is not handled.
+/// What `value` is computed from and must be known first; nothing for what stands in the file, or is known by its sizes.
+pub(super) fn sources<'a>(facts: &Facts<'a>, value: ValueId) -> impl Iterator<Item = ValueId> + use<'a> {
+    let view = facts.view();
+    let known = view.initializer(value).is_some() || known_sizes(facts, value).is_some();
+    let node = view.def(value).filter(|_| !known);
+    node.into_iter().flat_map(move |n| view.inputs(n).iter().flatten().copied())
+}
+
+fn known_sizes(facts: &Facts<'_>, value: ValueId) -> Option<Vec<i64>> {
+    facts.table.sizes[value.0 as usize].as_ref()?.iter().map(super::Dim::known).collect()
+}
+
+/// The value of `value`. `None` when something in it is not handled or not a number, or when it is too large.
 pub(super) fn evaluate(facts: &Facts<'_>, value: ValueId) -> Option<Constant> {
     let view = facts.view();
     if let Some(t) = view.initializer(value) {
         return Some(Constant { data: tensor::read_f64(t).ok()?, dtype: tensor::dtype(t)? });
     }
-    if let Some(sizes) = &facts.table.sizes[value.0 as usize]
-        && let Some(known) = sizes.iter().map(super::Dim::known).collect::<Option<Vec<i64>>>()
-    {
-        let shape: Vec<usize> = match facts.shape(value) {
-            Some(s) => s.iter().map(|d| usize::try_from(d.known()?).ok()).collect::<Option<_>>()?,
-            None => vec![known.len()],
-        };
-        let data = ArrayD::from_shape_vec(IxDyn(&shape), known.iter().map(|v| *v as f64).collect()).ok()?;
-        return Some(Constant { data, dtype: facts.dtype(value).unwrap_or(DataType::Int64) });
+    let shape = || facts.constant_shape(value);
+    if let Some(known) = known_sizes(facts, value) {
+        let data = ArrayD::from_shape_vec(IxDyn(&shape()?), known.iter().map(|v| *v as f64).collect()).ok()?;
+        return Some(Constant { data, dtype: facts.dtype(value)? });
     }
     let node = view.def(value)?;
     if view.op(node) == "Constant" {
         return literal(facts, node);
     }
-    let dtype = facts.dtype(value)?;
-    let data = evaluator(view.op(node))?(facts, node)?;
-    let integer = !matches!(dtype, DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16);
-    // Integer division and casts cut towards zero.
-    let data = if integer { data.mapv(f64::trunc) } else { data };
-    Some(Constant { data, dtype })
+    let (dtype, evaluator) = (facts.dtype(value)?, evaluator(view.op(node))?);
+    let sources = view.inputs(node).iter().flatten().filter_map(|v| elements(&facts.constant_shape(*v)?));
+    facts.limit.take(&shape()?, sources.fold(0, usize::saturating_add))?;
+    Some(Constant { data: held(evaluator(facts, node)?, dtype)?, dtype })
+}
+
+/// `data` as a tensor of type `dtype` holds it: floats rounded, after each operator, as the model computes them. `None` when
+/// it does not: where integers overflow, runtimes differ; and no number is no constant.
+fn held(mut data: ArrayD<f64>, dtype: DataType) -> Option<ArrayD<f64>> {
+    if let Some(format) = element::float(dtype) {
+        data.mapv_inplace(|v| format.nearest(v));
+        return data.iter().all(|v| !v.is_nan()).then_some(data);
+    }
+    let (least, most) = element::integer(dtype)?;
+    data.iter().all(|v| (least..=most).contains(v) && v.fract() == 0.0).then_some(data)
 }
 
 fn literal(facts: &Facts<'_>, node: NodeId) -> Option<Constant> {
@@ -90,12 +112,6 @@ fn input(facts: &Facts<'_>, node: NodeId, slot: usize) -> Option<Rc<Constant>> {
 /// The shape of what `node` computes.
 fn output_shape(facts: &Facts<'_>, node: NodeId) -> Option<Vec<usize>> {
     facts.shape(facts.view().output(node)?)?.iter().map(|d| usize::try_from(d.known()?).ok()).collect()
-}
-
-/// Whether a constant of `shape` may be computed from constants of which the largest has `source` elements.
-fn within(shape: &[usize], source: usize) -> Option<()> {
-    let n = shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d))?;
-    (n <= MOST.max(source)).then_some(())
 }
 
 fn axis(axis: i64, rank: usize) -> Option<usize> {

@@ -5,20 +5,17 @@ use ndarray::{ArrayD, ArrayViewD, Axis};
 use crate::facts::{BatchNorm, Facts};
 use crate::graph::NodeId;
 
-use super::{Evaluator, axis, input};
+use super::{Table, axis, input};
 
-pub(super) fn evaluator(op: &str) -> Option<Evaluator> {
-    Some(match op {
-        "BatchNormalization" => batch_norm,
-        "Softmax" => softmax,
-        _ => return None,
-    })
-}
+pub(super) const OPERATORS: Table = &[("BatchNormalization", batch_norm), ("Softmax", softmax)];
 
 /// Along one axis. Before opset 13 all axes from `axis` on counted as one, which is the same for the last axis alone.
 fn softmax(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
     let view = facts.view();
     let mut x = input(facts, node, 0)?.data.clone();
+    if x.is_empty() {
+        return None;
+    }
     let modern = view.opset() >= 13;
     let axis = axis(view.attr_i(node, "axis").unwrap_or(if modern { -1 } else { 1 }), x.ndim())?;
     if !modern && axis + 1 != x.ndim() {
@@ -30,7 +27,7 @@ fn softmax(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
         let sum = lane.sum();
         lane.mapv_inplace(|v| v / sum);
     }
-    x.iter().all(|v| !v.is_nan()).then_some(x)
+    Some(x)
 }
 
 /// `BatchNormalization` of a weight (inference), and in training mode too: weight standardisation normalises each
@@ -39,6 +36,9 @@ fn batch_norm(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
     let view = facts.view();
     let x = facts.constant(view.input(node, 0)?)?;
     let channels = *x.data.shape().get(1)?;
+    if x.data.is_empty() {
+        return None;
+    }
     let mut out = x.data.clone();
     let maps: Vec<(f64, f64)> = match BatchNorm::new(view, facts, node) {
         Some(norm) => norm.scale.into_iter().zip(norm.shift).collect(),

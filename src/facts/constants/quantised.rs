@@ -5,11 +5,13 @@ use ndarray::{ArrayD, IxDyn};
 use crate::facts::Facts;
 use crate::graph::NodeId;
 
-use super::{axis, input};
+use super::{Table, axis, input};
+
+pub(super) const OPERATORS: Table = &[("DequantizeLinear", dequantised)];
 
 /// `DequantizeLinear` (ONNX, versions 10, 13, 19 and 21): `(x - zero_point) * scale`, with one scale and zero point for all
 /// entries or one for each along an axis. Blocks of entries with a scale of their own are not handled.
-pub(super) fn dequantised(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
+fn dequantised(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
     let view = facts.view();
     if view.attr_i(node, "block_size").unwrap_or(0) != 0 {
         return None;

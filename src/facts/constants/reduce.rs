@@ -2,14 +2,21 @@
 
 use ndarray::{ArrayD, Axis};
 
-use crate::facts::Facts;
+use crate::facts::{Facts, element};
 use crate::graph::NodeId;
 
-use super::{axis, input};
+use super::{Table, axis, input};
 
-pub(super) fn is_reduction(op: &str) -> bool {
-    reduction(op).is_some()
-}
+pub(super) const OPERATORS: Table = &[
+    ("ReduceSum", reduced),
+    ("ReduceMean", reduced),
+    ("ReduceL1", reduced),
+    ("ReduceL2", reduced),
+    ("ReduceSumSquare", reduced),
+    ("ReduceProd", reduced),
+    ("ReduceMax", reduced),
+    ("ReduceMin", reduced),
+];
 
 /// What a reduction does: to each entry first, then to all of them, then to the result.
 struct Reduction {
@@ -35,10 +42,18 @@ fn reduction(op: &str) -> Option<Reduction> {
 }
 
 /// The reduction at `node`: over the axes of its attribute or its second input, or over all of them.
-pub(super) fn reduced(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
+fn reduced(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
     let view = facts.view();
     let reduction = reduction(view.op(node))?;
-    let mut data = input(facts, node, 0)?.data.mapv(reduction.before);
+    let source = input(facts, node, 0)?;
+    let sums = source.data.iter().map(|v| v.abs()).sum::<f64>() < element::EXACT;
+    match (element::float(source.dtype), view.op(node)) {
+        (Some(_), _) if source.data.iter().all(|v| !v.is_nan()) => {}
+        // Of integers, only what gives integers, and none that float64 would round.
+        (None, "ReduceSum" | "ReduceProd" | "ReduceMax" | "ReduceMin") if sums => {}
+        _ => return None,
+    }
+    let mut data = source.data.mapv(reduction.before);
     let rank = data.ndim();
     let axes: Vec<usize> = match (view.attr_ints(node, "axes"), view.input(node, 1)) {
         (Some(axes), _) => axes.iter().map(|a| axis(*a, rank)).collect::<Option<_>>()?,

@@ -9,7 +9,8 @@ use crate::onnx::tensor_proto::DataType;
 
 use super::{Dim, Facts, Piece, is_elementwise, tensor};
 
-use rearrange::{axes_of, concat, expand, flatten, gather, pad, reshape, slice, split, squeeze, transpose};
+pub(super) use rearrange::axes_of;
+use rearrange::{concat, expand, flatten, gather, pad, reshape, slice, split, squeeze, transpose};
 use window::{conv, conv_transpose, depth_space, pool, resize};
 
 pub(super) use sizes::sizes;
@@ -65,55 +66,120 @@ const BROADCAST: &[&str] = &[
     "Mod",
 ];
 
+/// Operators whose output has a type of its own, which is not looked for.
+const OTHER_TYPE: &[&str] = &[
+    "Multinomial",
+    "DynamicQuantizeLinear",
+    "QLinearConv",
+    "QLinearMatMul",
+    "ConvInteger",
+    "MatMulInteger",
+    "ImageDecoder",
+    "StringNormalizer",
+    "StringConcat",
+    "StringSplit",
+    "TfIdfVectorizer",
+    "HannWindow",
+    "HammingWindow",
+    "BlackmanWindow",
+    "MelWeightMatrix",
+    "Attention",
+    "Optional",
+    "OptionalGetElement",
+    "OptionalHasElement",
+];
+
+/// What gives the shape of an operator's first output.
+type Infer = fn(&Facts<'_>, NodeId) -> Option<Shape>;
+
+/// All others but `Split` and reductions.
+const SHAPES: &[(&str, Infer)] = &[
+    ("Conv", conv),
+    ("ConvTranspose", conv_transpose),
+    ("MaxPool", pool),
+    ("AveragePool", pool),
+    ("LpPool", pool),
+    ("GlobalAveragePool", global_pool),
+    ("GlobalMaxPool", global_pool),
+    ("GlobalLpPool", global_pool),
+    ("Constant", constant_shape),
+    ("Shape", |facts, node| Some(vec![Dim::Known(sizes(facts, node)?.len() as i64)])),
+    ("Size", |_, _| Some(Vec::new())),
+    ("Concat", concat),
+    ("SequenceAt", |facts, node| Piece::new(facts.view(), facts, node)?.shape(facts)),
+    ("Slice", slice),
+    ("Pad", pad),
+    ("Reshape", reshape),
+    ("Flatten", flatten),
+    ("Transpose", transpose),
+    ("Squeeze", squeeze),
+    ("Unsqueeze", squeeze),
+    ("Gather", gather),
+    ("Expand", expand),
+    ("ConstantOfShape", |facts, node| facts.sizes(facts.view().input(node, 0)?)),
+    ("Range", range),
+    ("MatMul", matmul),
+    ("Gemm", gemm),
+    ("DepthToSpace", depth_space),
+    ("SpaceToDepth", depth_space),
+    ("Resize", resize),
+    ("Upsample", resize),
+];
+
+/// Reductions over axes, to their place or to a value.
+const REDUCTIONS: &[&str] = &[
+    "ReduceSum",
+    "ReduceMean",
+    "ReduceMax",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceSumSquare",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
+    "ArgMax",
+    "ArgMin",
+];
+
+/// The operators whose output's shape is followed, besides elementwise ones.
+pub(super) fn operators() -> impl Iterator<Item = &'static str> {
+    let listed = [SAME_SHAPE, BROADCAST, REDUCTIONS, &["Split"]];
+    listed.into_iter().flatten().copied().chain(SHAPES.iter().map(|(name, _)| *name))
+}
+
 /// The shapes of the outputs of `node`, as far as they are known.
 pub(super) fn infer(facts: &Facts<'_>, node: NodeId) -> Vec<Option<Shape>> {
     let view = facts.view();
-    let input = |slot: usize| -> Option<&[Dim]> { facts.shape(view.input(node, slot)?) };
-    let one = |shape: Option<Shape>| vec![shape];
+    let same = || facts.shape(view.input(node, 0)?).map(<[Dim]>::to_vec);
     match view.op(node) {
-        op if is_elementwise(op) || SAME_SHAPE.contains(&op) => {
-            let shape = input(0).map(<[Dim]>::to_vec);
-            let mask = if op == "Dropout" { shape.clone() } else { None };
-            vec![shape, mask]
-        }
-        op if BROADCAST.contains(&op) => one(broadcast_all(facts, node)),
-        "Conv" => one(conv(facts, node)),
-        "ConvTranspose" => one(conv_transpose(facts, node)),
-        "MaxPool" | "AveragePool" | "LpPool" => vec![pool(facts, node), None],
-        "GlobalAveragePool" | "GlobalMaxPool" | "GlobalLpPool" => one(input(0)
-            .map(|s| s.iter().enumerate().map(|(i, d)| if i < 2 { d.clone() } else { Dim::Known(1) }).collect())),
-        "Constant" => one(constant_shape(facts, node)),
-        "Shape" => one(sizes(facts, node).map(|s| vec![Dim::Known(s.len() as i64)])),
-        "Size" => one(Some(Vec::new())),
-        "Concat" => one(concat(facts, node)),
         "Split" => split(facts, node),
-        "SequenceAt" => one(Piece::new(view, facts, node).and_then(|p| p.shape(facts))),
-        "Slice" => one(slice(facts, node)),
-        "Pad" => one(pad(facts, node)),
-        "Reshape" => one(reshape(facts, node)),
-        "Flatten" => one(flatten(facts, node)),
-        "Transpose" => one(transpose(facts, node)),
-        "Squeeze" | "Unsqueeze" => one(squeeze(facts, node)),
-        "Gather" => one(gather(facts, node)),
-        "Expand" => one(expand(facts, node)),
-        "ConstantOfShape" => one(view.input(node, 0).and_then(|v| facts.sizes(v))),
-        "MatMul" => one(matmul(facts, node)),
-        "Gemm" => one(gemm(facts, node)),
-        op if op.starts_with("Reduce") || matches!(op, "ArgMax" | "ArgMin") => one(reduce(facts, node)),
-        "DepthToSpace" | "SpaceToDepth" => one(depth_space(facts, node)),
-        "Resize" | "Upsample" => one(resize(facts, node)),
-        _ => Vec::new(),
+        "Dropout" => vec![same(), same()],
+        op if is_elementwise(op) || SAME_SHAPE.contains(&op) => vec![same()],
+        op if BROADCAST.contains(&op) => vec![broadcast_all(facts, node)],
+        op if REDUCTIONS.contains(&op) => vec![reduce(facts, node)],
+        op => SHAPES.iter().filter(|(name, _)| *name == op).map(|(_, infer)| infer(facts, node)).collect(),
     }
+}
+
+fn global_pool(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
+    let shape = facts.shape(facts.view().input(node, 0)?)?;
+    Some(shape.iter().enumerate().map(|(i, d)| if i < 2 { d.clone() } else { Dim::Known(1) }).collect())
 }
 
 /// The element type of one output.
 pub(super) fn dtype(facts: &Facts<'_>, node: NodeId, slot: usize) -> Option<DataType> {
     let view = facts.view();
     let of = |slot: usize| facts.dtype(view.input(node, slot)?);
+    // All of these have one type, so one input that is known is enough.
+    let any = || view.inputs(node).iter().flatten().find_map(|v| facts.dtype(*v));
+    let named = |name: &str| DataType::try_from(i32::try_from(view.attr_i(node, name)?).ok()?).ok();
     match view.op(node) {
-        "Cast" => DataType::try_from(i32::try_from(view.attr_i(node, "to")?).ok()?).ok(),
+        "Cast" => named("to"),
+        "Conv" | "ConvTranspose" | "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min" | "Sum" | "Mean" | "Concat" | "MatMul"
+        | "Gemm" => any(),
         "CastLike" => of(1),
-        "Shape" | "Size" | "ArgMax" | "ArgMin" | "NonZero" => Some(DataType::Int64),
+        "Shape" | "Size" | "ArgMax" | "ArgMin" | "NonZero" | "NonMaxSuppression" | "SequenceLength" => Some(DataType::Int64),
         "Equal" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" | "And" | "Or" | "Xor" | "Not" | "IsNaN"
         | "IsInf" => Some(DataType::Bool),
         "Constant" => match view.attr(node, "value").and_then(|a| a.t.as_ref()) {
@@ -121,13 +187,23 @@ pub(super) fn dtype(facts: &Facts<'_>, node: NodeId, slot: usize) -> Option<Data
             None if view.attr(node, "value_float").is_some() || view.attr(node, "value_floats").is_some() => {
                 Some(DataType::Float)
             }
-            None => Some(DataType::Int64),
+            None if view.attr(node, "value_int").is_some() || view.attr(node, "value_ints").is_some() => {
+                Some(DataType::Int64)
+            }
+            None => None,
         },
         "ConstantOfShape" => {
             Some(view.attr(node, "value").and_then(|a| a.t.as_ref()).and_then(tensor::dtype).unwrap_or(DataType::Float))
         }
-        "Where" => of(1),
-        "MaxPool" | "Dropout" | "TopK" if slot == 1 => None,
+        "Where" => of(1).or_else(|| of(2)),
+        "OneHot" => of(2),
+        "TopK" | "Unique" | "MaxPool" if slot > 0 => Some(DataType::Int64),
+        "Dropout" if slot > 0 => Some(DataType::Bool),
+        // Statistics have types of their own.
+        "LayerNormalization" | "BatchNormalization" | "GRU" | "LSTM" | "RNN" if slot > 0 => None,
+        "RandomNormalLike" | "RandomUniformLike" | "EyeLike" | "Bernoulli" => named("dtype").or_else(|| of(0)),
+        "RandomNormal" | "RandomUniform" => named("dtype").or(Some(DataType::Float)),
+        op if OTHER_TYPE.contains(&op) => None,
         "DequantizeLinear" if view.opset() < 19 => Some(DataType::Float),
         "DequantizeLinear" => match view.attr_i(node, "output_dtype").unwrap_or(0) {
             0 => of(1),
@@ -140,7 +216,7 @@ pub(super) fn dtype(facts: &Facts<'_>, node: NodeId, slot: usize) -> Option<Data
     }
 }
 
-fn axis_of(axis: i64, rank: usize) -> Option<usize> {
+pub(super) fn axis_of(axis: i64, rank: usize) -> Option<usize> {
     let axis = if axis < 0 { axis.checked_add(rank as i64)? } else { axis };
     usize::try_from(axis).ok().filter(|a| *a < rank)
 }
@@ -156,6 +232,10 @@ fn broadcast(a: &Dim, b: &Dim) -> Dim {
 
 fn broadcast_all(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
     let view = facts.view();
+    // Before opset 7 an attribute said where the second input stands.
+    if view.attr(node, "axis").is_some() {
+        return facts.shape(view.input(node, 0)?).map(<[Dim]>::to_vec);
+    }
     let mut shape: Shape = Vec::new();
     for value in view.inputs(node).iter().flatten() {
         let other = facts.shape(*value)?;
@@ -178,6 +258,19 @@ fn constant_shape(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
         "value_ints" => Some(vec![Dim::Known(attribute.ints.len() as i64)]),
         _ => None,
     }
+}
+
+/// Of integers that are known: of floats, rounding decides how many there are.
+fn range(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
+    let view = facts.view();
+    let scalar = |slot: usize| {
+        let [only] = facts.sizes(view.input(node, slot)?)?.try_into().ok()?;
+        only.known()
+    };
+    let (start, limit, step) = (scalar(0)?, scalar(1)?, scalar(2)?);
+    let span = if step > 0 { limit.checked_sub(start)? } else { start.checked_sub(limit)? };
+    let steps = i64::try_from(step.unsigned_abs()).ok().filter(|s| *s > 0)?;
+    Some(vec![Dim::Known(span.max(0).checked_add(steps - 1)?.div_euclid(steps))])
 }
 
 fn matmul(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {

@@ -157,7 +157,7 @@ pub(super) fn transpose(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
     }
 }
 
-pub(super) fn axes_of(facts: &Facts<'_>, node: NodeId) -> Option<Vec<i64>> {
+pub(in crate::facts) fn axes_of(facts: &Facts<'_>, node: NodeId) -> Option<Vec<i64>> {
     let view = facts.view();
     match (view.attr_ints(node, "axes"), view.input(node, 1)) {
         (Some(axes), _) => Some(axes.to_vec()),

@@ -1,6 +1,6 @@
 //! Small integer vectors that are made from shapes.
 
-use crate::facts::{Dim, Facts, slices};
+use crate::facts::{Dim, Facts, element, slices};
 use crate::graph::NodeId;
 use crate::onnx::tensor_proto::DataType;
 
@@ -27,7 +27,11 @@ pub(in crate::facts) fn sizes(facts: &Facts<'_>, node: NodeId) -> Option<Vec<Dim
             };
             shape.get(at("start", 0)..at("end", shape.len() as i64)).map(<[Dim]>::to_vec)
         }
-        "Identity" | "Cast" | "Unsqueeze" | "Squeeze" if integer(0) => of(0),
+        "Identity" | "Unsqueeze" | "Squeeze" if integer(0) => of(0),
+        "Cast" | "CastLike" if integer(0) => {
+            let (from, to) = (facts.dtype(view.input(node, 0)?)?, facts.dtype(view.output(node)?)?);
+            Some(of(0)?.into_iter().map(|size| cast(size, from, to)).collect())
+        }
         "Gather" if integer(0) => {
             let (data, index) = (of(0)?, of(1)?);
             index
@@ -56,13 +60,28 @@ pub(in crate::facts) fn sizes(facts: &Facts<'_>, node: NodeId) -> Option<Vec<Dim
                 return None;
             }
             let op = view.op(node);
-            Some((0..n).map(|i| arithmetic(op, &a[i % a.len()], &b[i % b.len()])).collect())
+            let range = facts.dtype(view.input(node, 0)?).and_then(element::integer)?;
+            Some((0..n).map(|i| arithmetic(op, &a[i % a.len()], &b[i % b.len()], range)).collect())
         }
         _ => None,
     }
 }
 
-fn arithmetic(op: &str, a: &Dim, b: &Dim) -> Dim {
+/// A size in another type, where it is the same number there. What a caller chooses is taken to fit 32 bits, as every size
+/// here must, but may be rounded by a float and cut off by less.
+fn cast(size: Dim, from: DataType, to: DataType) -> Dim {
+    match size.known() {
+        Some(n) if n.unsigned_abs() < 1 << 53 => {
+            element::cast(n as f64, from, to).filter(|v| v.is_finite()).map_or(Dim::Unknown, |v| Dim::Known(v as i64))
+        }
+        Some(_) if from == to => size,
+        None if matches!(to, DataType::Int64 | DataType::Int32 | DataType::Uint64 | DataType::Uint32) => size,
+        _ => Dim::Unknown,
+    }
+}
+
+/// Sums and products, as far as they are known and lie in the `range` of their type.
+fn arithmetic(op: &str, a: &Dim, b: &Dim, range: (f64, f64)) -> Dim {
     let (Some(x), Some(y)) = (a.known(), b.known()) else { return Dim::Unknown };
     let found = match op {
         "Add" => x.checked_add(y),
@@ -70,5 +89,5 @@ fn arithmetic(op: &str, a: &Dim, b: &Dim) -> Dim {
         "Mul" => x.checked_mul(y),
         _ => x.checked_div(y),
     };
-    found.map_or(Dim::Unknown, Dim::Known)
+    found.filter(|n| (range.0..=range.1).contains(&(*n as f64))).map_or(Dim::Unknown, Dim::Known)
 }

@@ -134,7 +134,8 @@ pub(super) fn resize(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
             .zip(scales.data.iter())
             .map(|(d, s)| match d.known() {
                 _ if *s == 1.0 => d.clone(),
-                Some(n) => Dim::Known((n as f64 * s).floor() as i64),
+                // Runtimes multiply in float32.
+                Some(n) => Dim::Known((n as f32 * *s as f32).floor() as i64),
                 None => Dim::Unknown,
             })
             .collect(),

@@ -1,19 +1,23 @@
 //! Bounds of single channels, tight enough to prove that a channel is zero.
 
 use crate::algebra::Kernel;
-use crate::facts::Interval;
+use crate::facts::{Interval, tensor};
 use crate::graph::{NodeId, ValueId};
+use crate::onnx::tensor_proto::DataType;
 use crate::residual::Context;
 use crate::residual::pass::affine;
 
 /// Exactly zero.
 pub(super) const ZERO: Interval = Interval { lo: 0.0, hi: 0.0 };
 
-/// How far the float sum of a convolution may be from the real one, relative to the sum of magnitudes.
-const SLACK: f64 = 1e-3;
+/// How far the float sum of a convolution of type `dtype` with so many terms may be from the real one, relative to the sum of
+/// magnitudes: every addition and every product rounds.
+fn slack(terms: usize, dtype: DataType) -> f64 {
+    (2.0 * tensor::unit_roundoff(dtype) * (terms + 2) as f64).max(1e-3)
+}
 
-/// Bounds of each output channel of `kernel` on channels within `inputs`; what is padded is 0.
-pub(super) fn convolved(kernel: &Kernel, inputs: &[Interval]) -> Vec<Interval> {
+/// Bounds of each output channel of `kernel` on channels within `inputs`, in floats of type `dtype`; what is padded is 0.
+pub(super) fn convolved(kernel: &Kernel, inputs: &[Interval], dtype: DataType) -> Vec<Interval> {
     let (width, height) = (kernel.group_inputs(), kernel.group_outputs().max(1));
     let row = |(o, row): (usize, ndarray::ArrayViewD<'_, f64>)| {
         let bias = kernel.bias.as_ref().map_or(0.0, |b| b[o]);
@@ -31,7 +35,7 @@ pub(super) fn convolved(kernel: &Kernel, inputs: &[Interval]) -> Vec<Interval> {
                 size += ends[0].abs().max(ends[1].abs());
             }
         }
-        let slack = if size == 0.0 { 0.0 } else { SLACK * (size + bias.abs()) };
+        let slack = if size == 0.0 { 0.0 } else { slack(row.len(), dtype) * (size + bias.abs()) };
         let (lo, hi) = (lo - slack, hi + slack);
         Interval::new(if positive { lo.max(0.0) } else { lo }, if negative { hi.min(0.0) } else { hi })
     };
@@ -90,13 +94,13 @@ mod tests {
         let weight = ArrayD::from_shape_vec(IxDyn(&[4, 2, 1]), values).unwrap();
         let kernel = Kernel { weight, bias: Some(vec![-1.0, -5.0, 0.0, 0.0]), group: 1 };
         let open = [Interval { lo: 0.0, hi: 3.0 }, Interval { lo: 0.0, hi: f64::INFINITY }];
-        let bounds = convolved(&kernel, &open);
+        let bounds = convolved(&kernel, &open, DataType::Float);
         assert!(bounds[0].hi <= 0.0, "a row of zeros");
         assert_eq!(bounds[2], Interval { lo: 0.0, hi: f64::INFINITY });
         assert_eq!(bounds[3], Interval { lo: f64::NEG_INFINITY, hi: 0.0 }, "only negative terms");
-        let bounds = convolved(&kernel, &[Interval { lo: 0.0, hi: 3.0 }; 2]);
+        let bounds = convolved(&kernel, &[Interval { lo: 0.0, hi: 3.0 }; 2], DataType::Float);
         assert!((-2.0..-1.9).contains(&bounds[1].hi) && bounds[1].lo < -11.0, "{:?}", bounds[1]);
         let zero = Kernel { weight: ArrayD::zeros(IxDyn(&[1, 1, 1])), bias: None, group: 1 };
-        assert_eq!(convolved(&zero, &[Interval::ANY]), [ZERO]);
+        assert_eq!(convolved(&zero, &[Interval::ANY], DataType::Float), [ZERO]);
     }
 }

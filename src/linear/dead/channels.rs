@@ -44,7 +44,8 @@ pub fn find(cx: Context<'_>, producer: NodeId) -> Option<Narrowed> {
     let made = weights(cx, producer)?;
     let output = view.output(producer)?;
     let input = bounds::known(cx, view.input(producer, 0)?, made.inputs());
-    let mut values = BTreeMap::from([(output, bounds::convolved(&made, &input))]);
+    let dtype = cx.facts.dtype(output)?;
+    let mut values = BTreeMap::from([(output, bounds::convolved(&made, &input, dtype))]);
     let mut open = vec![output];
     let (mut pass, mut readers) = (Vec::new(), BTreeSet::new());
     let mut units = made.outputs();
@@ -60,7 +61,7 @@ pub fn find(cx: Context<'_>, producer: NodeId) -> Option<Narrowed> {
                 Reader::Apart => bounds::behind(cx, r.node, next, &bounds),
                 Reader::Blocks(kernel) => {
                     units = sum::common_group([units, kernel.group]);
-                    bounds::convolved(&kernel, &bounds)
+                    bounds::convolved(&kernel, &bounds, dtype)
                 }
                 Reader::Flat(features) => {
                     let each = features / bounds.len().max(1);

@@ -1,7 +1,7 @@
 //! Per-channel `y = scale * x + shift`: `BatchNormalization`, `Neg`, `Mul`, `Div`, `Add` and `Sub` by constants; and
 //! operators that do nothing: `Identity`, `Dropout`, `Sum` of one.
 
-use crate::facts::BatchNorm;
+use crate::facts::{BatchNorm, is_inactive_dropout};
 use crate::graph::{NodeId, ValueId};
 
 use super::{Context, Found, Reading, Step, found};
@@ -26,9 +26,7 @@ pub(crate) fn nothing(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<V
         "Sum" if cx.view.inputs(node).len() == 1 => cx.view.input(node, 0),
         // The mask output of Dropout has readers of its own.
         "Dropout" if first && cx.view.outputs(node).len() <= 1 => {
-            let training = cx.view.input(node, 2);
-            let off = training.is_none_or(|t| cx.facts.constant(t).is_some_and(|c| c.data.iter().all(|v| *v == 0.0)));
-            off.then(|| cx.view.input(node, 0)).flatten()
+            is_inactive_dropout(cx.view, cx.facts, node).then(|| cx.view.input(node, 0)).flatten()
         }
         _ => None,
     }

@@ -225,6 +225,12 @@ pub(crate) fn branch_conv(cx: Context<'_>, node: NodeId) -> Result<BranchConv, R
     })
 }
 
+/// Most taps of a pool that is read as a convolution: it would have a weight for each, where the pool has none.
+const MOST_TAPS: usize = 1 << 12;
+
+/// Most entries that a pool steps by or pads; keeps sums of them far from overflow.
+const MOST_STEP: usize = 1 << 24;
+
 /// The window of a pool (ONNX, opsets 7 to 22) that computes `value` and averages over it, and is thus a depthwise
 /// convolution: an `AveragePool` that divides by its full size everywhere, or a `MaxPool` over one entry, of which both
 /// take every n-th.
@@ -240,7 +246,9 @@ pub(crate) fn pool(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Geom
     let stride = list("strides", 1, axes)?;
     let dilation = list("dilations", 1, axes)?;
     let pads = list("pads", 0, 2 * axes)?;
-    if kernel.iter().chain(&stride).chain(&dilation).any(|n| *n == 0) {
+    let small = |n: &usize| (1..=MOST_STEP).contains(n);
+    let taps = kernel.iter().try_fold(1_usize, |n, k| n.checked_mul(*k)).filter(|n| *n <= MOST_TAPS);
+    if kernel.contains(&0) || taps.is_none() || !stride.iter().chain(&dilation).all(small) || pads.iter().any(|p| *p > MOST_STEP) {
         return None;
     }
     let one = kernel.iter().all(|n| *n == 1);

@@ -1,7 +1,8 @@
 //! Float64 reference evaluator: what a model computes, without any rounding but that of float64.
 //!
 //! It evaluates the graph as it stands, node by node, and can keep every intermediate tensor. All float types become
-//! [`Value::F`], so a float16 or float32 model is computed as if its arithmetic were exact. Written from the ONNX
+//! [`Value::F`], so a float16 or float32 model is computed as if its arithmetic were exact; only a `Cast` that stands in
+//! it rounds. Written from the ONNX
 //! operator specification; one file a group of operators, each with its table `OPERATORS` that `registry` searches.
 //! It reads only the ONNX types and needs nothing else of this crate, so that a mistake elsewhere cannot hide in it.
 

@@ -1,0 +1,207 @@
+//! What each operator does to the bounds of its inputs.
+
+use crate::graph::NodeId;
+
+use super::super::{Dim, Facts, Fill, Piece, axes_of, axis_of, clip_bounds, element, is_inactive_dropout};
+use super::{Interval, POSITIVE, SIGNED_UNIT, UNIT, ZERO, value_bounds};
+
+/// The bounds of a node's first output.
+pub(super) type Transfer = fn(&Facts<'_>, NodeId) -> Interval;
+
+/// Every operator of which something is known, and what.
+const TRANSFERS: &[(&str, Transfer)] = &[
+    // Every entry is one of the input's.
+    ("Identity", first),
+    ("Reshape", first),
+    ("Flatten", first),
+    ("Transpose", first),
+    ("Squeeze", first),
+    ("Unsqueeze", first),
+    ("Slice", first),
+    ("Split", first),
+    ("Gather", first),
+    ("Expand", first),
+    ("Tile", first),
+    ("DepthToSpace", first),
+    ("SpaceToDepth", first),
+    // ONNX says nothing of a map without entries.
+    ("GlobalMaxPool", first),
+    ("MaxPool", |f, n| max_pool(f, n, first(f, n))),
+    ("ReduceMax", extreme),
+    ("ReduceMin", extreme),
+    ("SequenceAt", |f, n| Piece::new(f.view(), f, n).map_or(Interval::ANY, |p| f.interval(p.input))),
+    ("Concat", |f, n| folded(f, n, Interval::hull)),
+    ("Where", |f, n| of(f, n, 1).hull(of(f, n, 2))),
+    ("Max", |f, n| folded(f, n, |a, b| Interval::new(a.lo.max(b.lo), a.hi.max(b.hi)))),
+    ("Min", |f, n| folded(f, n, |a, b| Interval::new(a.lo.min(b.lo), a.hi.min(b.hi)))),
+    ("Pad", pad),
+    // What it keeps in training it makes larger.
+    ("Dropout", |f, n| if is_inactive_dropout(f.view(), f, n) { first(f, n) } else { first(f, n).sign() }),
+    // Activations.
+    ("Relu", |f, n| first(f, n).clip(0.0, f64::INFINITY)),
+    ("Clip", |f, n| clip(f, n, first(f, n))),
+    ("LeakyRelu", leaky_relu),
+    ("PRelu", |f, n| if first(f, n).lo >= 0.0 { first(f, n) } else { Interval::ANY }),
+    // Runtimes approximate these, and may pass 1 by a rounding.
+    ("Sigmoid", |f, n| rounded(f, n, UNIT)),
+    ("Softmax", |f, n| rounded(f, n, UNIT)),
+    ("Tanh", |f, n| rounded(f, n, SIGNED_UNIT)),
+    ("Erf", |f, n| rounded(f, n, SIGNED_UNIT)),
+    ("Softsign", |f, n| rounded(f, n, SIGNED_UNIT)),
+    ("Sin", |f, n| rounded(f, n, SIGNED_UNIT)),
+    ("Cos", |f, n| rounded(f, n, SIGNED_UNIT)),
+    // These are cut off at 1.
+    ("HardSigmoid", |_, _| UNIT),
+    ("Sign", |_, _| SIGNED_UNIT),
+    ("Softplus", |_, _| POSITIVE),
+    ("Exp", |_, _| POSITIVE),
+    ("Sqrt", |_, _| POSITIVE),
+    // The minima are -3/8, -0.1701 and -0.3089; half precision and approximations may pass them by a tenth.
+    ("HardSwish", |_, _| Interval { lo: -0.42, ..POSITIVE }),
+    ("Gelu", |_, _| Interval { lo: -0.2, ..POSITIVE }),
+    ("Mish", |_, _| Interval { lo: -0.35, ..POSITIVE }),
+    // x * sigmoid(a x) is SiLU(a x) / a, whose minimum is -0.2785 / a.
+    ("Swish", swish),
+    // Arithmetic.
+    ("Abs", |f, n| computed(f, n, first(f, n).size())),
+    ("Neg", |f, n| computed(f, n, first(f, n).minus())),
+    ("Add", sum),
+    ("Sum", sum),
+    ("Sub", |f, n| computed(f, n, first(f, n).plus(of(f, n, 1).minus()))),
+    ("Mul", product),
+    ("Cast", |f, n| first(f, n).cast(dtype(f, n))),
+    ("CastLike", |f, n| first(f, n).cast(dtype(f, n))),
+    ("GlobalAveragePool", mean),
+    ("AveragePool", mean),
+    ("ReduceMean", mean),
+    ("Resize", resize),
+    ("Upsample", resize),
+];
+
+/// What is known of `op`.
+pub(super) fn of_operator(op: &str) -> Option<Transfer> {
+    TRANSFERS.iter().find(|(name, _)| *name == op).map(|(_, transfer)| *transfer)
+}
+
+/// The operators of which something is known.
+pub(super) fn operators() -> impl Iterator<Item = &'static str> {
+    TRANSFERS.iter().map(|(name, _)| *name)
+}
+
+fn of(facts: &Facts<'_>, node: NodeId, slot: usize) -> Interval {
+    facts.view().input(node, slot).map_or(Interval::ANY, |v| value_bounds(facts, v))
+}
+
+fn first(facts: &Facts<'_>, node: NodeId) -> Interval {
+    of(facts, node, 0)
+}
+
+fn dtype(facts: &Facts<'_>, node: NodeId) -> Option<crate::onnx::tensor_proto::DataType> {
+    facts.dtype(facts.view().output(node)?)
+}
+
+fn folded(facts: &Facts<'_>, node: NodeId, f: impl Fn(Interval, Interval) -> Interval) -> Interval {
+    let all = facts.view().inputs(node).iter().flatten().map(|v| value_bounds(facts, *v));
+    all.reduce(f).unwrap_or(Interval::ANY)
+}
+
+fn computed(facts: &Facts<'_>, node: NodeId, real: Interval) -> Interval {
+    real.computed(dtype(facts, node))
+}
+
+/// For functions of floats alone.
+fn rounded(facts: &Facts<'_>, node: NodeId, real: Interval) -> Interval {
+    let format = dtype(facts, node).and_then(element::float);
+    format.map_or(real.sign(), |format| real.rounded(format, 0.0))
+}
+
+fn sum(facts: &Facts<'_>, node: NodeId) -> Interval {
+    folded(facts, node, |a, b| computed(facts, node, a.plus(b)))
+}
+
+fn product(facts: &Facts<'_>, node: NodeId) -> Interval {
+    let view = facts.view();
+    let (a, b) = (first(facts, node), of(facts, node, 1));
+    let real = if view.input(node, 0) == view.input(node, 1) { a.size().times(a.size()) } else { a.times(b) };
+    computed(facts, node, real)
+}
+
+/// Of a mean of many floats only the sign is sure; of integers, not even that.
+fn mean(facts: &Facts<'_>, node: NodeId) -> Interval {
+    let float = dtype(facts, node).is_some_and(|t| element::float(t).is_some());
+    if float { first(facts, node).sign() } else { Interval::ANY }
+}
+
+fn leaky_relu(facts: &Facts<'_>, node: NodeId) -> Interval {
+    match first(facts, node) {
+        x if x.lo >= 0.0 => x,
+        x if facts.view().attr_f(node, "alpha").unwrap_or(0.01) >= 0.0 => Interval { lo: f64::NEG_INFINITY, hi: x.hi.max(0.0) },
+        _ => Interval::ANY,
+    }
+}
+
+fn swish(facts: &Facts<'_>, node: NodeId) -> Interval {
+    match f64::from(facts.view().attr_f(node, "alpha").unwrap_or(1.0)) {
+        alpha if alpha > 0.0 => rounded(facts, node, Interval { lo: -0.3 / alpha, ..POSITIVE }),
+        _ => Interval::ANY,
+    }
+}
+
+pub(super) fn clip(facts: &Facts<'_>, node: NodeId, x: Interval) -> Interval {
+    clip_bounds(facts.view(), facts, node).map_or(Interval::ANY, |(lo, hi)| x.clip(lo, hi))
+}
+
+fn pad(facts: &Facts<'_>, node: NodeId) -> Interval {
+    let x = first(facts, node);
+    match Fill::new(facts.view(), facts, node) {
+        Fill::Value(fill) => x.hull(Interval::new(fill, fill)),
+        Fill::Unknown => Interval::ANY,
+        Fill::Repeated => x,
+    }
+}
+
+/// The largest entry of each window. One that lies in the padding alone has none, and gives the lowest number there is;
+/// that needs taps that are apart, or more padding than taps.
+pub(super) fn max_pool(facts: &Facts<'_>, node: NodeId, x: Interval) -> Interval {
+    let view = facts.view();
+    let kernel = view.attr_ints(node, "kernel_shape").unwrap_or_default();
+    let dense = view.attr_ints(node, "dilations").is_none_or(|d| d.iter().all(|d| *d == 1));
+    let pads = view.attr_ints(node, "pads").unwrap_or_default();
+    let inside = pads.is_empty() || pads.len() == 2 * kernel.len() && pads.iter().zip(kernel.iter().chain(kernel)).all(|(p, k)| p < k);
+    if dense && inside { x } else { Interval { lo: f64::NEG_INFINITY, ..x } }
+}
+
+/// The largest or smallest of the entries along some axes, which must not be empty.
+fn extreme(facts: &Facts<'_>, node: NodeId) -> Interval {
+    let view = facts.view();
+    let Some(shape) = view.input(node, 0).and_then(|v| facts.shape(v)) else { return Interval::ANY };
+    let some = |dim: &Dim| dim.known().is_some_and(|n| n > 0);
+    let axes = axes_of(facts, node).and_then(|a| a.iter().map(|a| axis_of(*a, shape.len())).collect::<Option<Vec<_>>>());
+    let all = match axes.filter(|axes| !axes.is_empty()) {
+        Some(axes) => axes.iter().all(|axis| some(&shape[*axis])),
+        None => shape.iter().all(some),
+    };
+    if all { first(facts, node) } else { Interval::ANY }
+}
+
+/// Entries, or means of neighbours with weights that sum to one. Cubic interpolation leaves their range.
+fn resize(facts: &Facts<'_>, node: NodeId) -> Interval {
+    let view = facts.view();
+    let x = first(facts, node);
+    let between = match view.attr_s(node, "mode") {
+        None | Some(b"nearest") => x,
+        Some(b"linear") if view.attr_i(node, "antialias").unwrap_or(0) == 0 => {
+            let size = x.size().hi;
+            let format = dtype(facts, node).and_then(element::float);
+            format.map_or(x.hull(ZERO), |format| x.rounded(format, size))
+        }
+        _ => Interval::ANY,
+    };
+    if view.attr_s(node, "coordinate_transformation_mode") != Some(b"tf_crop_and_resize") {
+        return between;
+    }
+    // What lies outside of the region has a value of its own.
+    let outside = f64::from(view.attr_f(node, "extrapolation_value").unwrap_or(0.0));
+    let outside = Interval::new(outside, outside).cast(dtype(facts, node));
+    between.hull(outside)
+}
