@@ -63,7 +63,16 @@ fn agree(a: &[Dim], b: &[Dim]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::cell::Cell;
+    use std::path::Path;
+
     use super::*;
+    use crate::engine::rewrite_under;
+    use crate::io::{LoadOptions, load};
+    use crate::onnx::ModelProto;
+    use crate::plan::options::Options;
+    use crate::report::Outcome;
 
     fn claim(dtype: DataType, shape: &[Dim], lo: f64, hi: f64) -> Claim {
         Claim { dtype: Some(dtype), shape: Some(shape.to_vec()), interval: Interval::new(lo, hi) }
@@ -83,5 +92,38 @@ mod tests {
         assert!(says(same, Some(&[n, Dim::Known(1), four]), 0.0, 6.0).is_some_and(|s| s.contains("shape")));
         assert!(says(same, None, 7.0, 8.0).is_some_and(|s| s.contains("from 7 to 8")));
         assert!(says(same, None, -2.0, -1.0).is_some());
+    }
+    /// Rewrites a model under a net that finds fault with what its first `faults` rounds made.
+    fn rewritten(faults: usize) -> (ModelProto, Outcome) {
+        let left = Cell::new(faults);
+        let net = |_: &Known, _: &GraphView<'_>, _: &Facts<'_>| {
+            let fault = left.get() > 0;
+            left.set(left.get().saturating_sub(1));
+            fault.then(|| "tensor 'y' is odd".to_owned())
+        };
+        let mut model = digits();
+        let outcome = rewrite_under(&net, &mut model, &Options::default(), &mut |_| {}).unwrap();
+        (model, outcome)
+    }
+
+    fn digits() -> ModelProto {
+        load(Path::new("models/digits_resnet.onnx"), &LoadOptions::default()).unwrap().proto
+    }
+
+    #[test]
+    fn what_a_faulty_round_made_is_dropped_and_never_tried_again() {
+        let (model, outcome) = rewritten(usize::MAX);
+        assert!(model == digits(), "everything is dropped");
+        assert_eq!((outcome.removed().count(), outcome.after.joins), (0, 5));
+        let kept: Vec<_> = outcome.kept().filter(|(_, reject)| reject.code == "broken-proof").collect();
+        assert_eq!(kept.iter().filter(|(site, _)| site.is_residual()).count(), 5, "{:?}", outcome.sites);
+        assert!(
+            kept.iter()
+                .all(|(site, reject)| site.tensor == reject.tensor && reject.reason.contains("tensor 'y' is odd"))
+        );
+        let (_, all) = rewritten(0);
+        let (_, some) = rewritten(1);
+        assert!(some.removed().count() < all.removed().count());
+        assert!(some.kept().any(|(_, reject)| reject.code == "broken-proof"));
     }
 }
