@@ -378,10 +378,10 @@ fn admit(cx: Context<'_>, site: Site) -> Result<Site, Reject> {
     if cx.options.long_skips {
         return Ok(site);
     }
+    // The last one is the merge, whose result has the name of that join's.
     let carries = |step: &&PathStep| matches!(&step.reading.step, Step::Conv(conv) if conv.carries(cx.facts));
-    let Some(step) = site.steps.iter().find(carries) else { return Ok(site) };
-    let reason = "the branch held another join, whose input it carries already: carrying across that costs much more than \
-                  the join itself";
+    let Some(step) = site.steps.iter().rfind(carries) else { return Ok(site) };
+    let reason = "the branch held another join: carrying across it costs much more than the join itself";
     Err(Reject::at(cx.view, step.node, RejectCode::LongSkip, reason).hint("--long-skips removes it too"))
 }
 

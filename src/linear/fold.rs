@@ -40,10 +40,7 @@ pub struct Fold {
 /// A [`Reject`] that names the operator, the tensor, and the border, axis or type.
 pub fn prove(cx: Context<'_>, region: Region) -> Result<Fold, Reject> {
     let (Map { outline, .. }, strides) = region.map(cx, false)?;
-    let dtype = cx
-        .facts
-        .dtype(region.origin)
-        .filter(|t| matches!(t, DataType::Float | DataType::Float16 | DataType::Bfloat16 | DataType::Double));
+    let dtype = cx.facts.float_type([region.origin].into_iter().chain(region.terms.iter().map(|t| t.output)));
     let dtype = dtype.ok_or_else(|| {
         Reject::tensor(cx.view, region.origin, RejectCode::SizeUnknown, "its element type is unknown, or no float type")
     })?;

@@ -133,10 +133,9 @@ fn provide(
     Some(())
 }
 
-/// The element type of the branch's weights, which is that of its tensors (ONNX `Conv`, type constraint T).
+/// The element type of the branch's weights, which is that of its tensors (ONNX `Conv`, type constraint T). `None` when it is
+/// not known, is no float type, or when the graph contradicts itself.
 fn element_type(facts: &Facts<'_>, proof: &Proof) -> Option<DataType> {
-    facts
-        .dtype(proof.fork)
-        .or_else(|| facts.dtype(proof.output))
-        .filter(|t| matches!(t, DataType::Float | DataType::Float16 | DataType::Bfloat16 | DataType::Double))
+    let inside = proof.branch().items.iter().flat_map(|item| item.values.iter().copied());
+    facts.float_type([proof.fork, proof.output].into_iter().chain(inside))
 }
