@@ -1,8 +1,9 @@
 //! View, facts, find, prove, plan, apply: round after round, to a fixed point.
 
 mod sums;
+mod survivors;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::Facts;
 use crate::graph::{self, EditList, GraphView, Names, NodeId};
@@ -14,9 +15,11 @@ use crate::report::{
     Change, Exactness, NotInspected, Outcome, Price, RejectReport, SiteReport, SiteStatus, StopReason,
 };
 use crate::residual::check::{self, Proof, Recipe};
-use crate::residual::emit::merged_site;
-use crate::residual::find::{self, Site};
-use crate::residual::{Context, Frame, Reject, RejectCode, build};
+use crate::residual::find::{self, PathStep, Site};
+use crate::residual::pass::Step;
+use crate::residual::{Context, Reject, RejectCode, build};
+
+use survivors::Known;
 
 /// Most rounds; each removes the joins that the round before uncovered, so a model needs as many rounds as
 /// its joins are nested deep, and as many again for the folds between them.
@@ -86,21 +89,59 @@ pub fn rewrite_proto(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Outcome, EngineError> {
+    rewrite_under(&net, model, options, progress)
+}
+
+/// What contradicts what was known before: see [`Known::contradiction`].
+type Net<'n> = &'n dyn Fn(&Known, &GraphView<'_>, &Facts<'_>) -> Option<String>;
+
+fn net(known: &Known, view: &GraphView<'_>, facts: &Facts<'_>) -> Option<String> {
+    let fault = known.contradiction(view, facts);
+    debug_assert!(fault.is_none(), "{fault:?}");
+    fault
+}
+
+/// A round whose edits were applied, until the facts of the graph that came out say that they were right.
+struct Applied {
+    model: ModelProto,
+    known: Known,
+    removed: Vec<SiteReport>,
+}
+
+/// What is never tried again, by kind and tensor: edits of it were dropped.
+type Refused = BTreeMap<(String, String), RejectReport>;
+
+fn rewrite_under(
+    net: Net<'_>,
+    model: &mut ModelProto,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Outcome, EngineError> {
     graph::check_operators(model)?;
     let before = priced(model)?;
     let mut sites: Vec<SiteReport> = Vec::new();
     let mut stop = StopReason::RoundLimit;
     let mut kept = Vec::new();
     let mut through_joins = false;
-    for number in 1..=MOST_ROUNDS {
-        let round = plan_round(model, options, through_joins, number, progress)?;
-        kept = round.kept;
-        if let Some(parted) = round.parted {
-            *model = parted.model;
-            sites.push(parted.report);
-            continue;
+    let mut refused = Refused::new();
+    let mut last: Option<Applied> = None;
+    // The last one only looks at what the one before did.
+    for number in 1..=MOST_ROUNDS + 1 {
+        let known = last.as_ref().map(|applied| &applied.known);
+        let round = plan_round(model, options, (through_joins, number), (net, known, &refused), progress)?;
+        if let Some(applied) = last.take() {
+            if let Some(fault) = round.fault {
+                *model = applied.model;
+                refuse_all(&mut refused, applied.removed, &fault);
+                continue;
+            }
+            sites.extend(applied.removed);
         }
-        if round.edits.is_empty() {
+        if number > MOST_ROUNDS {
+            break;
+        }
+        kept = round.kept;
+        if round.edits.is_empty() && round.parted.is_none() {
             // What is left inside a branch is there to stay: now the join around it may be removed.
             let blocked = kept.iter().any(|site| is_blocked_by_join(&site.status));
             if blocked && !std::mem::replace(&mut through_joins, true) {
@@ -109,15 +150,33 @@ pub fn rewrite_proto(
             stop = if sites.is_empty() { StopReason::NothingToDo } else { StopReason::FixedPoint };
             break;
         }
-        let touched = graph::apply(model, &round.edits)?;
-        graph::clean(model, &touched);
-        graph::validate(model)?;
-        sites.extend(round.removed);
+        let mut next = match round.parted {
+            Some(parted) => parted,
+            None => model.clone(),
+        };
+        let touched = graph::apply(&mut next, &round.edits)?;
+        graph::clean(&mut next, &touched);
+        graph::validate(&next)?;
+        last = Some(Applied { model: std::mem::replace(model, next), known: round.known, removed: round.removed });
     }
     let after = if sites.is_empty() { before.clone() } else { priced(model)? };
     sites.extend(kept);
     let (in_subgraphs, in_functions) = graph::sums_inside(model);
     Ok(Outcome { sites, before, after, stop, not_inspected: NotInspected { in_subgraphs, in_functions } })
+}
+
+/// Says of every site of a round whose edits were dropped that it stays.
+fn refuse_all(refused: &mut Refused, sites: Vec<SiteReport>, fault: &str) {
+    let reject = RejectReport {
+        code: RejectCode::BrokenProof.as_str().to_owned(),
+        reason: format!("what a rewrite made contradicts what was known before, so it was dropped: {fault}"),
+        hint: "this is an error of onnx-rm: please report it".to_owned(),
+        ..RejectReport::default()
+    };
+    for site in sites {
+        let reject = RejectReport { node: site.join, tensor: site.tensor.clone(), ..reject.clone() };
+        refused.insert((site.kind, site.tensor), reject);
+    }
 }
 
 fn is_blocked_by_join(status: &SiteStatus) -> bool {
@@ -128,7 +187,7 @@ fn priced(model: &ModelProto) -> Result<Price, EngineError> {
     let view = GraphView::new(model)?;
     let facts = Facts::new(&view);
     let options = Options::default();
-    let cx = Context { view: &view, facts: &facts, options: &options, through_joins: false, frame: Frame::Maps };
+    let cx = Context::new(&view, &facts, &options);
     let joins = view.nodes().map(|node| find::joins_of(cx, node)).sum();
     Ok(cost::price(model, &view, &facts, joins))
 }
@@ -144,39 +203,73 @@ struct Round {
     removed: Vec<SiteReport>,
     kept: Vec<SiteReport>,
     /// The model without a pair of the inputs of a longer `Sum`.
-    parted: Option<sums::Parted>,
+    parted: Option<ModelProto>,
+    /// What is known of the tensors before any edit.
+    known: Known,
+    /// What contradicts what was known before the last round's.
+    fault: Option<String>,
+}
+
+impl Round {
+    /// Takes what was `refused` out of what is to go. `true` when something was.
+    fn drop_refused(&mut self, refused: &Refused) -> bool {
+        let reject = |site: &SiteReport| refused.get(&(site.kind.clone(), site.tensor.clone()));
+        let stays: Vec<bool> = self.removed.iter().map(|site| reject(site).is_some()).collect();
+        for site in self.removed.iter().filter(|site| reject(site).is_some()) {
+            let status = reject(site).cloned().map_or(site.status.clone(), SiteStatus::Kept);
+            self.kept.push(SiteReport { status, ..site.clone() });
+        }
+        let mut stay = stays.iter();
+        self.removed.retain(|_| !stay.next().is_some_and(|s| *s));
+        let mut stay = stays.iter();
+        self.edits.retain(|_| !stay.next().is_some_and(|s| *s));
+        stays.contains(&true)
+    }
 }
 
 fn plan_round(
     model: &ModelProto,
     options: &Options,
-    through_joins: bool,
-    number: usize,
+    (through_joins, number): (bool, usize),
+    (net, known, refused): (Net<'_>, Option<&Known>, &Refused),
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Round, EngineError> {
     let view = GraphView::new(model)?;
     let facts = Facts::new(&view);
-    let cx = Context { view: &view, facts: &facts, options, through_joins, frame: Frame::Maps };
+    let fault = known.and_then(|known| net(known, &view, &facts));
+    if fault.is_some() || number > MOST_ROUNDS {
+        return Ok(Round { fault, ..Round::default() });
+    }
+    let cx = Context { through_joins, ..Context::new(&view, &facts, options) };
     let mut names = Names::new(model);
     let mut round = fold(cx, &mut names);
+    round.drop_refused(refused);
     // Folding first: it makes whatever is removed next smaller.
     if round.edits.is_empty() && options.families.has(Family::Residual) {
-        remove_joins(cx, number, progress, &mut names, &mut round);
+        remove_joins(cx, (number, refused), progress, &mut names, &mut round);
         // A `Sum` of more than two is parted only where that removes a join, and when no other edit is in the way.
         if round.edits.is_empty() {
-            sums::remove_pair(model, cx, &mut round)?;
+            sums::remove_pair(model, cx, refused, &mut round)?;
         }
     }
     // Dead weight last: what is left may be narrowed.
     if round.edits.is_empty() && round.parted.is_none() && options.families.has(Family::Dead) {
         drop_surplus(cx, &mut names, &mut round);
+        // Initializers go in one edit for all.
+        if round.drop_refused(refused) {
+            round.edits.clear();
+            round.removed.clear();
+        }
+    }
+    if !round.edits.is_empty() || round.parted.is_some() {
+        round.known = Known::of(&view, &facts);
     }
     Ok(round)
 }
 
 fn remove_joins(
     cx: Context<'_>,
-    number: usize,
+    (number, refused): (usize, &Refused),
     progress: &mut dyn FnMut(Progress),
     names: &mut Names,
     round: &mut Round,
@@ -186,6 +279,10 @@ fn remove_joins(
     for (done, join) in joins.iter().enumerate() {
         let message = cx.view.node(*join).name().to_owned();
         progress(Progress { round: number, done, total: joins.len(), message });
+        if let Some(stays) = refused_site(cx, refused, *join) {
+            round.kept.push(stays);
+            continue;
+        }
         match plan_join(cx, *join, &claimed, names) {
             Ok(Planned { edits, report, proof }) => {
                 claimed.extend(&proof.branch().removed);
@@ -195,6 +292,13 @@ fn remove_joins(
             Err(reject) => round.kept.push(report(cx, Family::Residual, *join, SiteStatus::Kept(refusal(&reject)))),
         }
     }
+}
+
+/// The report of a residual join that is never tried again.
+fn refused_site(cx: Context<'_>, refused: &Refused, join: NodeId) -> Option<SiteReport> {
+    let tensor = cx.view.output(join).map(|v| cx.view.name(v).to_owned())?;
+    let reject = refused.get(&(Family::Residual.name().to_owned(), tensor))?;
+    Some(report(cx, Family::Residual, join, SiteStatus::Kept(reject.clone())))
 }
 
 fn drop_surplus(cx: Context<'_>, names: &mut Names, round: &mut Round) {
@@ -240,30 +344,23 @@ fn plan_join(cx: Context<'_>, join: NodeId, claimed: &BTreeSet<NodeId>, names: &
             Err(reject) => nearest = Some(reject),
         }
     }
-    let best = proofs
-        .iter()
-        .enumerate()
-        .filter_map(|(i, proof)| layouts::choose(cx, proof).map(|(choice, cost)| (i, choice, cost)))
-        .min_by(|a, b| a.2.partial_cmp(&b.2).unwrap_or(std::cmp::Ordering::Equal));
+    let mut best: Option<(usize, build::Choice<'_>, cost::Cost)> = None;
+    for (index, proof) in proofs.iter().enumerate() {
+        match layouts::choose(cx, proof) {
+            Ok((choice, cost)) if best.as_ref().is_none_or(|(_, _, b)| cost < *b) => best = Some((index, choice, cost)),
+            Ok(_) => {}
+            Err(reject) => nearest = nearest.or(Some(reject)),
+        }
+    }
     let Some((index, choice, cost)) = best else {
-        return Err(nearest.unwrap_or_else(|| {
-            let reason = "no layout of the carried channels fits the groups of the branch's convolutions";
-            Reject::at(cx.view, join, RejectCode::CannotPass, reason)
-        }));
+        return Err(nearest.unwrap_or_else(|| Reject::at(cx.view, join, RejectCode::TwoBranches, "it has no branch")));
     };
     let proof = &proofs[index];
     if !proof.branch().removed.is_disjoint(claimed) {
         let reason = "it shares operators with a join that is removed first";
         return Err(Reject::at(cx.view, join, RejectCode::CannotPass, reason));
     }
-    let edits = build::build(cx, proof, &choice, names).ok_or_else(|| {
-        Reject::at(
-            cx.view,
-            join,
-            RejectCode::WeightNotConstant,
-            "a weight or an element type on the branch could not be read, or a folded weight is too large for it",
-        )
-    })?;
+    let edits = build::build(cx, proof, &choice, names)?;
     let change = Change {
         form: form(proof, &choice),
         exactness: Exactness::Reordered,
@@ -276,20 +373,16 @@ fn plan_join(cx: Context<'_>, join: NodeId, claimed: &BTreeSet<NodeId>, names: &
     Ok(Planned { edits, report, proof: proofs.swap_remove(index) })
 }
 
-/// Refuses a branch that held another join, unless long skips are asked for.
+/// Refuses a branch that carries channels already, as one does that held another join, unless long skips are asked for.
 fn admit(cx: Context<'_>, site: Site) -> Result<Site, Reject> {
     if cx.options.long_skips {
         return Ok(site);
     }
-    for step in &site.steps {
-        if merged_site(cx.view.node(step.node)).is_some() {
-            let reason = "the branch held another join: carrying across it costs much more than the join itself";
-            return Err(
-                Reject::at(cx.view, step.node, RejectCode::LongSkip, reason).hint("--long-skips removes it too")
-            );
-        }
-    }
-    Ok(site)
+    // The last one is the merge, whose result has the name of that join's.
+    let carries = |step: &&PathStep| matches!(&step.reading.step, Step::Conv(conv) if conv.carries(cx.facts));
+    let Some(step) = site.steps.iter().rfind(carries) else { return Ok(site) };
+    let reason = "the branch held another join: carrying across it costs much more than the join itself";
+    Err(Reject::at(cx.view, step.node, RejectCode::LongSkip, reason).hint("--long-skips removes it too"))
 }
 
 fn form(proof: &Proof, choice: &build::Choice<'_>) -> String {

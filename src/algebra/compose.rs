@@ -2,13 +2,13 @@
 
 use ndarray::{Array3, ArrayD, IxDyn, s};
 
-use super::kernel::{Geometry, Kernel};
+use super::kernel::{Geometry, Kernel, entries};
 use super::sum::common_group;
 
 /// `first` in the window `own`, then `second` in the window `next`, as one kernel in `window`, which is
 /// [`Geometry::then`] of the two: that decides whether the result is exact at the borders.
 ///
-/// The result has as many groups as both allow. `None` when channel counts or windows do not fit.
+/// The result has as many groups as both allow. `None` when channel counts or windows do not fit, or when it is too large.
 #[must_use]
 pub fn compose(first: &Kernel, own: &Geometry, second: &Kernel, next: &Geometry, window: &Geometry) -> Option<Kernel> {
     if second.inputs() != first.outputs() {
@@ -18,6 +18,7 @@ pub fn compose(first: &Kernel, own: &Geometry, second: &Kernel, next: &Geometry,
     let (inputs, outputs) = (first.inputs() / group, second.outputs() / group);
     let (a, b) = (flat(first)?, flat(second)?);
     let place = places(own, next, window)?;
+    entries(&[second.outputs(), inputs, window.taps()])?;
     let mut weight = Array3::<f64>::zeros((second.outputs(), inputs, window.taps()));
     for (i, j, middle) in overlaps(first, second) {
         let rows = j * second.group_outputs()..(j + 1) * second.group_outputs();
@@ -96,13 +97,15 @@ fn bias(first: &Kernel, second: &Kernel, weight: &Array3<f64>) -> Option<Vec<f64
 }
 
 /// The average over a window as a depthwise kernel on `channels` channels. Exact only where the pool
-/// divides by the full window everywhere (`count_include_pad`, or no padding and no ceil overhang).
+/// divides by the full window everywhere (`count_include_pad`, or no padding and no ceil overhang). `None` when it is
+/// too large.
 #[must_use]
-pub fn average(channels: usize, window: &Geometry) -> Kernel {
-    let taps: usize = window.kernel.iter().product();
+pub fn average(channels: usize, window: &Geometry) -> Option<Kernel> {
+    let taps = window.taps();
+    entries(&[channels, taps])?;
     let mut shape = vec![channels, 1];
     shape.extend(&window.kernel);
-    Kernel { weight: ArrayD::from_elem(IxDyn(&shape), 1.0 / taps as f64), bias: None, group: channels }
+    Some(Kernel { weight: ArrayD::from_elem(IxDyn(&shape), 1.0 / taps as f64), bias: None, group: channels })
 }
 
 #[cfg(test)]
@@ -176,7 +179,7 @@ mod tests {
     #[test]
     fn an_average_is_a_depthwise_kernel() {
         let g = Geometry { kernel: vec![2], ..Geometry::pointwise(1) };
-        let k = average(2, &g);
+        let k = average(2, &g).unwrap();
         assert_eq!(k.weight.iter().copied().collect::<Vec<_>>(), [0.5; 4]);
         assert_eq!(k.group, 2);
     }

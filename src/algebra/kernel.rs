@@ -2,6 +2,14 @@
 
 use ndarray::{Array2, ArrayD, ArrayView1, Axis, Dimension, Ix2, IxDyn};
 
+/// Most entries of a kernel, 2 GiB in float64: nothing larger is ever allocated.
+pub const MOST_WEIGHTS: usize = 1 << 28;
+
+/// The number of entries of a kernel of `shape`. `None` when it is too large to be written down.
+pub(super) fn entries(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d)).filter(|n| *n <= MOST_WEIGHTS)
+}
+
 /// How a convolution's window moves, one entry a spatial axis.
 ///
 /// `out[o] = bias + sum_t W[t] . in[o * stride - pad_begin + t * dilation]` (ONNX `Conv`, all opsets).
@@ -145,18 +153,22 @@ impl Kernel {
         Self { weight: ArrayD::ones(IxDyn(&shape)), bias: None, group: channels }
     }
 
-    /// The depthwise kernel on `channels` channels that is 1 at `tap` of `window`, one index a spatial axis.
+    /// The depthwise kernel on `channels` channels that is 1 at `tap` of `window`, one index a spatial axis. `None` when it
+    /// is too large.
     #[must_use]
-    pub fn dirac(channels: usize, window: &Geometry, tap: &[usize]) -> Self {
+    pub fn dirac(channels: usize, window: &Geometry, tap: &[usize]) -> Option<Self> {
         let mut shape = vec![channels, 1];
         shape.extend(&window.kernel);
+        entries(&shape)?;
         let weight = ArrayD::from_shape_fn(IxDyn(&shape), |at| f64::from(at.slice()[2..] == *tap));
-        Self { weight, bias: None, group: channels }
+        Some(Self { weight, bias: None, group: channels })
     }
 
-    /// The 1x1 kernel that picks channels: output `o` is channel `from[o]`, or zeros. `None` when there are not so many.
+    /// The 1x1 kernel that picks channels: output `o` is channel `from[o]`, or zeros. `None` when there are not so many, or
+    /// when its matrix is too large.
     #[must_use]
     pub fn selection(from: &[Option<usize>], inputs: usize, axes: usize) -> Option<Self> {
+        entries(&[from.len(), inputs])?;
         let mut matrix = Array2::<f64>::zeros((from.len(), inputs));
         for (o, i) in from.iter().enumerate() {
             if let Some(i) = i {
@@ -175,7 +187,8 @@ impl Kernel {
         Some(Self { weight, bias, group: 1 })
     }
 
-    /// The same map in a single group, zeros where it had none. `None` when its groups do not divide its outputs.
+    /// The same map in a single group, zeros where it had none. `None` when its groups do not divide its outputs, or when
+    /// it is too large.
     #[must_use]
     pub fn dense(self) -> Option<Self> {
         let (width, height) = (self.group_inputs(), self.group_outputs());
@@ -187,6 +200,7 @@ impl Kernel {
         }
         let mut shape = self.weight.shape().to_vec();
         shape[1] = self.inputs();
+        entries(&shape)?;
         let mut weight = ArrayD::zeros(IxDyn(&shape));
         for (o, row) in self.weight.outer_iter().enumerate() {
             let first = o / height * width;
@@ -225,7 +239,7 @@ impl Kernel {
     }
 
     /// The same map written in the larger window `host`, with zeros at the other taps. `None` when a tap
-    /// has no place there or the strides differ.
+    /// has no place there, when the strides differ, or when it is too large.
     ///
     /// Padding reads 0 in both, so the two agree wherever both have an output.
     #[must_use]
@@ -241,7 +255,7 @@ impl Kernel {
         let mut shape = vec![self.weight.shape()[0], self.weight.shape()[1]];
         shape.extend(&host.kernel);
         let size = host.kernel.iter().product::<usize>().max(1);
-        let mut values = vec![0.0; shape.iter().product()];
+        let mut values = vec![0.0; entries(&shape)?];
         let mut own = self.weight.iter();
         for cell in values.chunks_exact_mut(size) {
             for (place, value) in places.iter().zip(&mut own) {

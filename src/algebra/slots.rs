@@ -96,11 +96,14 @@ pub fn contiguous(body: usize, carried: Carried) -> Layout {
     carried.slots(0..carried.count).chain((0..body as u32).map(Slot::body)).collect()
 }
 
+/// Most slots of a layout with groups: padding them with zeros may ask for any number.
+const MOST_SLOTS: usize = 1 << 21;
+
 /// The two layouts around a convolution that passes carried channels in groups of its own.
 ///
 /// The body has `group` groups of `inputs` to `outputs` channels. Each is split `replicas` ways over its
 /// outputs, its inputs repeated; the `carried` channels follow in groups of the same size, as many a
-/// group as fit through both sides, padded with zeros.
+/// group as fit through both sides, padded with zeros. `None` when nothing fits, or when there would be too many slots.
 #[must_use]
 pub fn grouped(
     group: usize,
@@ -117,6 +120,8 @@ pub fn grouped(
     if fit == 0 {
         return None;
     }
+    let groups = group.checked_mul(replicas)?.checked_add(carried.count.div_ceil(fit))?;
+    groups.checked_mul(inputs.max(part)).filter(|slots| *slots <= MOST_SLOTS)?;
     let (mut before, mut after) = (Layout::new(), Layout::new());
     for g in 0..group {
         for r in 0..replicas {
@@ -152,17 +157,22 @@ pub fn mixed(group: usize, body: usize, carried: Carried) -> Option<Layout> {
 }
 
 /// The layout in front of a convolution that has groups of `inputs` to `outputs` channels and writes `after`: every
-/// group of `after` gets what it reads. `None` when a group would read more than fits.
+/// group of `after` gets what it reads. `None` when a group would read more than fits, or when there would be too many
+/// slots.
 #[must_use]
 pub fn before(after: &[Slot], inputs: usize, outputs: usize) -> Option<Layout> {
     if outputs == 0 || !after.len().is_multiple_of(outputs) {
         return None;
     }
+    (after.len() / outputs).checked_mul(inputs).filter(|slots| *slots <= MOST_SLOTS)?;
     let mut layout = Layout::new();
     for rows in after.chunks(outputs) {
         let end = layout.len() + inputs;
         let mut groups: Vec<u32> = rows.iter().filter_map(|s| Some(s.body? / outputs as u32)).collect();
         groups.dedup();
+        if groups.len() > 1 {
+            return None;
+        }
         for g in groups {
             layout.extend((g * inputs as u32..(g + 1) * inputs as u32).map(Slot::body));
         }

@@ -2,12 +2,12 @@
 
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 
-use super::kernel::{Geometry, Kernel};
+use super::kernel::{Geometry, Kernel, entries};
 use super::window::gcd;
 
 impl Kernel {
     /// The same map in fewer groups: zeros between the groups that become one. `None` when `group` does not divide
-    /// the groups that are there.
+    /// the groups that are there, or when it is too large.
     #[must_use]
     pub fn regrouped(&self, group: usize) -> Option<Self> {
         if group == 0 || !self.group.is_multiple_of(group) {
@@ -16,6 +16,7 @@ impl Kernel {
         let (inputs, outputs, merged) = (self.group_inputs(), self.group_outputs(), self.group / group);
         let mut shape = self.weight.shape().to_vec();
         shape[1] = inputs * merged;
+        entries(&shape)?;
         let mut weight = ArrayD::zeros(IxDyn(&shape));
         for (o, row) in self.weight.outer_iter().enumerate() {
             let start = (o / outputs.max(1)) % merged * inputs;

@@ -6,7 +6,7 @@
 
 use ndarray::{ArrayD, IxDyn};
 
-use super::kernel::Kernel;
+use super::kernel::{Kernel, entries};
 use super::slots::{Part, Slot};
 use super::window::gcd;
 
@@ -57,8 +57,31 @@ pub fn finest_group(reach: Reach, lin: &[Slot], lout: &[Slot]) -> Option<usize> 
 
 /// The columns of one group by the channel they hold.
 struct Columns {
-    body: Vec<Option<usize>>,
-    carried: Vec<Place>,
+    body: Table<Option<usize>>,
+    carried: Table<Place>,
+}
+
+/// One entry for each channel between the first and the last of a group: a group of few channels has a short one.
+struct Table<T> {
+    first: usize,
+    entries: Vec<T>,
+}
+
+impl<T: Clone + Default> Table<T> {
+    fn over(channels: impl Iterator<Item = u32> + Clone) -> Self {
+        let Some((first, last)) = channels.clone().min().zip(channels.max()) else {
+            return Self { first: 0, entries: Vec::new() };
+        };
+        Self { first: first as usize, entries: vec![T::default(); (last - first) as usize + 1] }
+    }
+
+    fn get(&self, channel: usize) -> Option<&T> {
+        self.entries.get(channel.checked_sub(self.first)?)
+    }
+
+    fn get_mut(&mut self, channel: u32) -> Option<&mut T> {
+        self.entries.get_mut((channel as usize).checked_sub(self.first)?)
+    }
 }
 
 /// Where a carried channel stands.
@@ -86,14 +109,17 @@ impl Place {
 
 impl Columns {
     fn new(part: &[Slot]) -> Self {
-        let mut columns = Self { body: Vec::new(), carried: Vec::new() };
+        let slots = || part.iter();
+        let mut columns = Self {
+            body: Table::over(slots().filter_map(|s| s.body)),
+            carried: Table::over(slots().filter_map(|s| s.carried)),
+        };
         for (i, slot) in part.iter().enumerate() {
             // A channel that stands twice in a group is read once, at its first place.
-            if let Some(c) = slot.body {
-                entry(&mut columns.body, c).get_or_insert(i);
+            if let Some(column) = slot.body.and_then(|c| columns.body.get_mut(c)) {
+                column.get_or_insert(i);
             }
-            if let Some(c) = slot.carried {
-                let place = entry(&mut columns.carried, c);
+            if let Some(place) = slot.carried.and_then(|c| columns.carried.get_mut(c)) {
                 match slot.part {
                     Part::Whole => place.whole.get_or_insert(i),
                     Part::Plus => place.plus.get_or_insert(i),
@@ -103,14 +129,6 @@ impl Columns {
         }
         columns
     }
-}
-
-fn entry<T: Clone + Default>(table: &mut Vec<T>, channel: u32) -> &mut T {
-    let c = channel as usize;
-    if table.len() <= c {
-        table.resize(c + 1, T::default());
-    }
-    &mut table[c]
 }
 
 fn splits(reach: Reach, lin: &[Slot], lout: &[Slot], group: usize) -> bool {
@@ -153,7 +171,7 @@ fn add(cell: &mut [f64], other: &[f64], factor: f64) {
 /// The convolution `body`, widened to read `lin` and write `lout`, in its own window.
 ///
 /// `scale` is the factor by which the two halves of a pair in `lin` differ: 1 behind a Relu, `1 + alpha` behind a
-/// LeakyRelu. Returns `None` when a row would need a channel that `lin` does not hold.
+/// LeakyRelu. Returns `None` when a row would need a channel that `lin` does not hold, or when it is too large.
 #[must_use]
 pub fn widen(body: &Kernel, carry: &Carry, lin: &[Slot], lout: &[Slot], scale: f64) -> Option<Kernel> {
     let reach = Reach::new((body.group_inputs(), body.group_outputs()), carry);
@@ -163,7 +181,7 @@ pub fn widen(body: &Kernel, carry: &Carry, lin: &[Slot], lout: &[Slot], scale: f
     shape[0] = lout.len();
     shape[1] = width;
     let taps: usize = shape[2..].iter().product();
-    let mut weight = vec![0.0; lout.len() * width * taps];
+    let mut weight = vec![0.0; entries(&[lout.len(), width, taps])?];
     let own = body.weight.as_standard_layout();
     let own = Cells { values: own.as_slice()?, width: body.group_inputs(), taps };
     let shortcut = match carry {
@@ -185,7 +203,7 @@ pub fn widen(body: &Kernel, carry: &Carry, lin: &[Slot], lout: &[Slot], scale: f
             let row = lout[o];
             if let Some(b) = row.body {
                 for (i, c) in Reach::reads(reach.body, row.body).enumerate() {
-                    let at = (o * width + columns.body[c]?) * taps;
+                    let at = (o * width + (*columns.body.get(c)?)?) * taps;
                     add(&mut weight[at..at + taps], own.at(b as usize, i), 1.0);
                 }
                 bias[o] += body.bias.as_ref().map_or(0.0, |v| v[b as usize]);

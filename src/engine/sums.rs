@@ -6,25 +6,29 @@ use crate::facts::Facts;
 use crate::graph::{self, EditList, GraphView, Names, NodeId};
 use crate::onnx::{ModelProto, NodeProto};
 use crate::plan::options::Family;
-use crate::report::{SiteReport, SiteStatus};
+use crate::report::SiteStatus;
 use crate::residual::{Context, Reject, RejectCode, find};
 
-use super::{EngineError, Planned, Round, plan_join, refusal, report};
-
-/// A model of which one pair of the inputs of a `Sum` is gone.
-pub(super) struct Parted {
-    pub(super) model: ModelProto,
-    pub(super) report: SiteReport,
-}
+use super::{EngineError, Planned, Refused, Round, plan_join, refusal, refused_site, report};
 
 /// Looks for a pair that can go, `Sum` by `Sum`. Those of which none can are kept, with the reason of the pair that came
 /// furthest.
-pub(super) fn remove_pair(model: &ModelProto, cx: Context<'_>, round: &mut Round) -> Result<(), EngineError> {
+pub(super) fn remove_pair(
+    model: &ModelProto,
+    cx: Context<'_>,
+    refused: &Refused,
+    round: &mut Round,
+) -> Result<(), EngineError> {
     for node in cx.view.nodes() {
         let Some(summands) = find::summands(cx, node) else { continue };
+        if let Some(stays) = refused_site(cx, refused, node) {
+            round.kept.push(stays);
+            continue;
+        }
         match first_pair(model, cx, node)? {
             Ok((model, status)) => {
-                round.parted = Some(Parted { model, report: report(cx, Family::Residual, node, status) });
+                round.parted = Some(model);
+                round.removed.push(report(cx, Family::Residual, node, status));
                 return Ok(());
             }
             Err(mut reject) => {

@@ -279,6 +279,15 @@ impl<'a> Facts<'a> {
         self.table.dtype[value.0 as usize]
     }
 
+    /// The one float type of all `values`, as far as theirs are known. `None` when none is, or when two differ.
+    #[must_use]
+    pub fn float_type(&self, values: impl IntoIterator<Item = ValueId>) -> Option<DataType> {
+        let mut known = values.into_iter().filter_map(|v| self.dtype(v));
+        let first = known.next()?;
+        let float = matches!(first, DataType::Float | DataType::Float16 | DataType::Bfloat16 | DataType::Double);
+        (float && known.all(|t| t == first)).then_some(first)
+    }
+
     /// Shape.
     #[must_use]
     pub fn shape(&self, value: ValueId) -> Option<&[Dim]> {

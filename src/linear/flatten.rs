@@ -46,7 +46,7 @@ pub fn find(cx: Context<'_>, layer: NodeId) -> Option<Result<Flattened, Reject>>
         input: view.input(layer, 0)?,
         scale: vec![1.0; dense.channels.0],
         shift: vec![0.0; dense.channels.0],
-        dtype: cx.facts.dtype(view.output(layer)?)?,
+        dtype: cx.facts.float_type([view.output(layer)?, view.input(layer, 0)?])?,
         dense,
     };
     let mut needed: Option<ValueId> = None;

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use crate::facts::tensor;
 use crate::graph::{EditList, Names, NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
-use crate::residual::emit::{Emit, merged_site};
+use crate::residual::emit::Emit;
 use crate::residual::{Context, Frame, Reject, RejectCode};
 
 use super::map::{Map, Outline};
-use super::region::Region;
+use super::op::Op;
+use super::region::{Region, Term};
 
 /// A convolution or a linear layer that stands in a region.
 #[derive(Clone, Copy, Debug)]
@@ -39,23 +40,21 @@ pub struct Fold {
 /// A [`Reject`] that names the operator, the tensor, and the border, axis or type.
 pub fn prove(cx: Context<'_>, region: Region) -> Result<Fold, Reject> {
     let (Map { outline, .. }, strides) = region.map(cx, false)?;
-    let dtype = cx
-        .facts
-        .dtype(region.origin)
-        .filter(|t| matches!(t, DataType::Float | DataType::Float16 | DataType::Bfloat16 | DataType::Double));
+    let dtype = cx.facts.float_type([region.origin].into_iter().chain(region.terms.iter().map(|t| t.output)));
     let dtype = dtype.ok_or_else(|| {
         Reject::tensor(cx.view, region.origin, RejectCode::SizeUnknown, "its element type is unknown, or no float type")
     })?;
-    let parts = region
-        .ops()
-        .filter(|(_, _, op)| op.is_weighted())
-        .map(|(i, term, op)| Part {
+    let part = |(i, term, op): (usize, &Term, &Op)| {
+        let stride = strides.get(i).copied();
+        Some(Part {
             node: term.node,
             weights: op.outline.weights(),
-            stride: strides.get(i).copied().unwrap_or(1),
+            stride: stride?,
             is_pointwise: op.outline.window.is_pointwise(),
         })
-        .collect();
+    };
+    let parts: Option<Vec<Part>> = region.ops().filter(|(_, _, op)| op.is_weighted()).map(part).collect();
+    let parts = parts.ok_or_else(|| Reject::broken(cx.view, region.root, "an operator that no map was made of"))?;
     let removed = region.removable(cx);
     Ok(Fold { region, outline, parts, removed, dtype })
 }
@@ -126,10 +125,6 @@ impl Fold {
             kernel = kernel.dense()?;
         }
         emit.conv(&name, &weight, &kernel, &map.outline.window, input, output);
-        // A convolution in which a residual join was merged stays known as one.
-        if let Some(merged) = self.region.terms.iter().find_map(|t| merged_site(view.node(t.node))) {
-            emit.mark_merge(merged);
-        }
         Some(emit.edits)
     }
 }

@@ -40,6 +40,8 @@ pub enum Misfit {
     Border(Border),
     /// Their outputs are not proved to have the same size along this axis.
     Size(usize),
+    /// A kernel would have so many entries.
+    TooLarge(usize),
     /// A weight could not be read.
     Weights,
 }

@@ -78,7 +78,7 @@ impl Op {
             Weights::Conv(conv) => conv.kernel(cx.facts),
             Weights::Dense(layer) => layer.kernel(cx.facts, 0),
             Weights::Affine(scale, shift) => Some(Kernel::identity(channels, axes).then_affine(scale, shift)),
-            Weights::Average => Some(compose::average(channels, &self.outline.window)),
+            Weights::Average => compose::average(channels, &self.outline.window),
             Weights::Select(from) => Kernel::selection(from, channels, axes),
         }
     }
@@ -122,7 +122,7 @@ pub fn read(cx: Context<'_>, value: ValueId) -> Option<Found> {
 
 fn op(cx: Context<'_>, step: LinearStep, input: ValueId, output: ValueId) -> Option<Op> {
     let axes = cx.facts.rank(input)?.checked_sub(2)?;
-    let channels = cx.facts.channels(input)?;
+    let channels = cx.channels(input)?;
     let one = Geometry::pointwise(axes);
     let plain = |window: Geometry| Outline { window, ..Outline::identity(channels, axes) };
     Some(match step {
@@ -175,7 +175,7 @@ fn dense(layer: Layer) -> Op {
 /// A `Pad` along the spatial axes: a window of one entry with padding (ONNX `Pad`, all opsets).
 fn pad(cx: Context<'_>, node: NodeId, input: ValueId) -> Result<Op, Reject> {
     let refuse = |code, reason: &str| Reject::at(cx.view, node, code, reason);
-    let channels = cx.facts.rank(input).filter(|r| *r > 2).and_then(|_| cx.facts.channels(input));
+    let channels = cx.facts.rank(input).filter(|r| *r > 2).and_then(|_| cx.channels(input));
     let Some(channels) = channels else {
         return Err(refuse(RejectCode::SizeUnknown, "the rank or the channel count of the padded tensor is unknown"));
     };

@@ -46,7 +46,7 @@ impl Region {
     pub fn map(&self, cx: Context<'_>, weights: bool) -> Result<(Map, Vec<usize>), Reject> {
         let unknown = |why: &str| Reject::tensor(cx.view, self.origin, RejectCode::SizeUnknown, why);
         let axes = cx.facts.rank(self.origin).and_then(|r| r.checked_sub(2));
-        let channels = cx.facts.channels(self.origin);
+        let channels = cx.channels(self.origin);
         // What is not known of the origin, its first reader may say.
         let (channels, axes) = channels
             .zip(axes)
@@ -57,6 +57,9 @@ impl Region {
         let mut strides = Vec::new();
         for term in &self.terms {
             let map = match &term.kind {
+                Kind::Op(_, op) if op.outline.weights() > cx.most_weights => {
+                    Err(Misfit::TooLarge(op.outline.weights()))
+                }
                 Kind::Op(input, op) => {
                     let kernel = if weights { Some(op.kernel(cx).ok_or(Misfit::Weights)) } else { None };
                     let kernel = kernel.transpose();
@@ -69,7 +72,11 @@ impl Region {
                     parts.and_then(|p| Map::sum(&p, &size))
                 }
             };
-            let map = map.map_err(|misfit| refuse(cx, term, misfit))?;
+            let fits = |map: Map| match map.outline.weights() {
+                entries if entries > cx.most_weights => Err(Misfit::TooLarge(entries)),
+                _ => Ok(map),
+            };
+            let map = map.and_then(fits).map_err(|misfit| refuse(cx, term, misfit))?;
             strides.push(map.outline.window.stride.iter().fold(1, |n: usize, s| n.saturating_mul(*s)));
             maps.insert(term.output, map);
         }
@@ -122,6 +129,7 @@ fn refuse(cx: Context<'_>, term: &Term, misfit: Misfit) -> Reject {
             RejectCode::SizeUnknown,
             format!("its inputs are not proved to have the same size along spatial axis {axis}"),
         ),
+        Misfit::TooLarge(entries) => (RejectCode::TooLarge, cx.too_large("folded, it", entries)),
         Misfit::Weights => (RejectCode::WeightNotConstant, "its weight could not be read".to_owned()),
     };
     Reject::at(cx.view, term.node, code, reason)

@@ -10,12 +10,12 @@ use std::collections::BTreeSet;
 use crate::algebra::slots::{before, contiguous, grouped, mixed, shared};
 use crate::algebra::{Carried, Layout, Reach, Slot, widen::finest_group};
 use crate::facts::Dim;
-use crate::residual::Frame;
 use crate::residual::branch::{Branch, Kind};
 use crate::residual::build::Choice;
 use crate::residual::check::Proof;
 use crate::residual::host::Host;
 use crate::residual::pass::{BranchConv, Context};
+use crate::residual::{Frame, Reject, RejectCode};
 
 use super::cost::Cost;
 
@@ -30,20 +30,33 @@ struct State {
 }
 
 /// The cheapest choice over all hosts, with its cost.
-#[must_use]
-pub fn choose<'p>(cx: Context<'_>, proof: &'p Proof) -> Option<(Choice<'p>, Cost)> {
+///
+/// # Errors
+/// A [`Reject`] when no layout fits the groups of the branch, or only such as make a weight too large.
+pub fn choose<'p>(cx: Context<'_>, proof: &'p Proof) -> Result<(Choice<'p>, Cost), Reject> {
     let cx = cx.within(proof.frame);
     let mut best: Option<(Choice<'p>, Cost)> = None;
+    let mut too_large: Option<usize> = None;
     for host in proof.hosts() {
-        let Some((layouts, cost)) = shortest(cx, proof, host) else { continue };
+        let Some((layouts, cost)) = shortest(cx, proof, host, &mut too_large) else { continue };
         if best.as_ref().is_none_or(|(_, b)| cost < *b) {
             best = Some((Choice { host, layouts }, cost));
         }
     }
-    best
+    best.ok_or_else(|| match too_large {
+        Some(entries) => {
+            let reason = cx.too_large("a widened convolution", entries);
+            Reject::at(cx.view, proof.join, RejectCode::TooLarge, reason)
+        }
+        None => {
+            let reason = "no layout of the carried channels fits the groups of the branch's convolutions";
+            Reject::at(cx.view, proof.join, RejectCode::CannotPass, reason)
+        }
+    })
 }
 
-fn shortest(cx: Context<'_>, proof: &Proof, host: &Host) -> Option<(Vec<Layout>, Cost)> {
+/// The cheapest layouts for `host`. `too_large` gets the size of the smallest weight that would have been too large.
+fn shortest(cx: Context<'_>, proof: &Proof, host: &Host, too_large: &mut Option<usize>) -> Option<(Vec<Layout>, Cost)> {
     let branch = proof.branch();
     let last = branch.items.len().checked_sub(1)?;
     let spatial = spatial_sizes(cx, proof);
@@ -55,15 +68,19 @@ fn shortest(cx: Context<'_>, proof: &Proof, host: &Host) -> Option<(Vec<Layout>,
             Kind::Pass(pass) => {
                 for (from, state) in before.iter().enumerate() {
                     let layout = pass.layout(&state.layout);
+                    debug_assert!(
+                        !pass.keeps_layout() || layout.as_ref() == Some(&state.layout),
+                        "a layout was not kept"
+                    );
                     after.extend(layout.map(|layout| State { layout, cost: state.cost, from }));
                 }
             }
             Kind::Conv(conv) => {
                 let options = match cx.frame {
                     _ if i == last => vec![shared(proof.channels.1)],
-                    Frame::Maps => candidates(branch, host, i, conv),
+                    Frame::Maps => candidates(branch, host.carried(i)?, i, conv),
                     // A linear layer has no groups, so no layout is cheaper than another.
-                    Frame::Rows => vec![contiguous(conv.channels.1, host.carried(i))],
+                    Frame::Rows => vec![contiguous(conv.channels.1, host.carried(i)?)],
                 };
                 let hosted = host.conv(i)?;
                 let reach = Reach::new(conv.group_channels(), &hosted.carry);
@@ -73,7 +90,11 @@ fn shortest(cx: Context<'_>, proof: &Proof, host: &Host) -> Option<(Vec<Layout>,
                     for (from, state) in before.iter().enumerate() {
                         let Some(finest) = finest_group(reach, &state.layout, &layout) else { continue };
                         let group = if cx.is_maps() { finest } else { 1 };
-                        let weights = state.layout.len() / group * layout.len() * taps;
+                        let weights = (state.layout.len() / group).saturating_mul(layout.len()).saturating_mul(taps);
+                        if weights > cx.most_weights {
+                            *too_large = Some(too_large.map_or(weights, |so_far| so_far.min(weights)));
+                            continue;
+                        }
                         let cost = state.cost + Cost::conv(weights, spatial[i], layout.len());
                         if best.is_none_or(|(b, _)| cost < b) {
                             best = Some((cost, from));
@@ -103,9 +124,8 @@ fn shortest(cx: Context<'_>, proof: &Proof, host: &Host) -> Option<(Vec<Layout>,
 }
 
 /// Layouts worth considering for what the convolution at `item` writes.
-fn candidates(branch: &Branch, host: &Host, item: usize, conv: &BranchConv) -> Vec<Layout> {
+fn candidates(branch: &Branch, carried: Carried, item: usize, conv: &BranchConv) -> Vec<Layout> {
     let body = conv.channels.1;
-    let carried = host.carried(item);
     let mut found = vec![contiguous(body, carried)];
     found.extend(around(conv, body, carried, |(_, after)| after));
     match next_parting(branch, item) {
@@ -172,11 +192,10 @@ fn replicas(outputs: usize) -> impl Iterator<Item = usize> {
 
 /// The convolution behind `item` and its place, when the passes between leave every layout as it is.
 fn next_conv(branch: &Branch, item: usize) -> Option<(usize, &BranchConv)> {
-    let probe = [Slot::body(0), Slot::carried(0)];
     for (at, next) in branch.items.iter().enumerate().skip(item + 1) {
         match &next.kind {
             Kind::Conv(conv) => return Some((at, conv)),
-            Kind::Pass(pass) if pass.layout(&probe).is_some_and(|l| l == probe) => {}
+            Kind::Pass(pass) if pass.keeps_layout() => {}
             Kind::Pass(_) => return None,
         }
     }
@@ -201,7 +220,7 @@ fn spatial_sizes(cx: Context<'_>, proof: &Proof) -> Vec<f64> {
     let mut sizes = Vec::new();
     for item in &proof.branch().items {
         if let Some(conv) = item.conv() {
-            at /= conv.window.stride.iter().product::<usize>() as f64;
+            at /= conv.window.stride.iter().map(|s| *s as f64).product::<f64>();
         }
         if let (Some(_), Some(n)) = (start, item.values.first().and_then(|v| known(*v))) {
             at = n;

@@ -232,6 +232,12 @@ impl Branch {
                 || view.uses(value).iter().any(|u| !self.removed.contains(&u.node) || !self.edges.contains(u)))
     }
 
+    /// True unless it is proved that no operator repeats entries to the size of another operand.
+    #[must_use]
+    pub fn repeats(&self, cx: Context<'_>) -> bool {
+        self.items.iter().any(|item| item.pass().is_some_and(|pass| pass.repeats(cx)))
+    }
+
     /// The convolutions with their places among the items.
     pub fn convs(&self) -> impl Iterator<Item = (usize, &BranchConv)> + '_ {
         self.items.iter().enumerate().filter_map(|(i, item)| Some((i, item.conv()?)))

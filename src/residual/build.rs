@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::algebra::{Layout, Slot, widen::widen};
+use crate::algebra::{Kernel, Layout, Slot, widen::widen};
 use crate::facts::{Facts, tensor};
 use crate::graph::{EditList, Names, ValueId};
 use crate::onnx::tensor_proto::DataType;
 
 use super::branch::{Item, Kind};
 use super::check::Proof;
-use super::emit::{Emit, merged_site};
-use super::host::{Host, Hosted};
+use super::emit::Emit;
+use super::host::Host;
 use super::pass::Context;
+use super::reject::{Reject, RejectCode};
 
 /// What the planner chose for a proof.
 pub struct Choice<'p> {
@@ -21,51 +22,64 @@ pub struct Choice<'p> {
     pub layouts: Vec<Layout>,
 }
 
-/// Builds the plain chain. `None` when a weight could not be read after all, or does not fit its type once folded.
-#[must_use]
-pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Names) -> Option<EditList> {
+/// Builds the plain chain.
+///
+/// # Errors
+/// A [`Reject`] when a weight could not be read after all, or does not fit its type once folded.
+pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Names) -> Result<EditList, Reject> {
     let cx = cx.within(proof.frame);
     let view = cx.view;
-    let dtype = element_type(cx.facts, proof)?;
+    let unreadable = || {
+        let reason =
+            "a weight or an element type on the branch could not be read, or a folded weight is too large for it";
+        Reject::at(view, proof.join, RejectCode::WeightNotConstant, reason)
+    };
+    let broken = |what: &str| Reject::broken(view, proof.output, what);
+    let dtype = element_type(cx.facts, proof).ok_or_else(unreadable)?;
     let join = view.node(proof.join).name();
     let site = if join.is_empty() { view.name(proof.output) } else { join };
     let mut emit = Emit::new(names, dtype, proof.axes, format!("residual: {site}"));
     emit.opset = view.opset();
     emit.frame = proof.frame;
-    emit.axis = cx.axis(proof.fork)?;
+    emit.axis = cx.axis(proof.fork).ok_or_else(|| broken("a fork of no known rank"))?;
     emit.edits.remove = proof.branch().removed.iter().copied().collect();
     let mut input = view.name(proof.fork).to_owned();
-    let last = proof.branch().items.len().checked_sub(1)?;
-    for (i, item) in proof.branch().items.iter().enumerate() {
-        let (lin, lout) = (choice.layouts.get(i)?, choice.layouts.get(i + 1)?);
-        let output = if i == last { view.name(proof.output).to_owned() } else { emit.fresh(&wide_name(cx, item)) };
+    let items = &proof.branch().items;
+    if choice.layouts.len() != items.len() + 1 {
+        return Err(broken("a tensor of the branch without a layout"));
+    }
+    for (i, (item, around)) in items.iter().zip(choice.layouts.windows(2)).enumerate() {
+        let [lin, lout] = around else { return Err(broken("a tensor of the branch without a layout")) };
+        let last = i + 1 == items.len();
+        let output = if last { view.name(proof.output).to_owned() } else { emit.fresh(&wide_name(cx, item)) };
         match &item.kind {
             Kind::Conv(conv) => {
-                let Hosted { carry, window, pair_scale } = choice.host.conv(i)?;
-                let body = conv.kernel(cx.facts)?.placed_in(&conv.window, window)?;
-                let kernel = widen(&body, carry, lin, lout, *pair_scale)?;
+                let hosted = choice.host.conv(i).ok_or_else(|| broken("a convolution that no host knows"))?;
+                let own = conv.own_window(&hosted.window).ok_or_else(|| broken("a window smaller than a Pad"))?;
+                let body = conv.kernel(cx.facts).ok_or_else(unreadable)?.placed_in(&conv.window, &hosted.window);
+                let kernel = body.and_then(|body| widen(&body, &hosted.carry, lin, lout, hosted.pair_scale));
                 // A linear layer has no groups.
-                let kernel = if cx.is_maps() { kernel } else { kernel.dense()? };
+                let kernel = if cx.is_maps() { kernel } else { kernel.and_then(Kernel::dense) };
+                let kernel = kernel.ok_or_else(|| broken("a convolution that cannot be widened"))?;
                 if !tensor::fits(dtype, kernel.weight.iter().chain(kernel.bias.iter().flatten())) {
-                    return None;
+                    return Err(unreadable());
                 }
-                emit.conv(&conv.name, &conv.weight_name, &kernel, &conv.own_window(window)?, &input, &output);
+                emit.conv(&conv.name, &conv.weight_name, &kernel, &own, &input, &output);
             }
-            Kind::Pass(pass) => pass.emit(cx, &mut emit, choice.host.form(i)?, &input, lin, &output),
+            Kind::Pass(pass) => {
+                let emitted = choice.host.form(i).and_then(|form| pass.emit(cx, &mut emit, form, &input, lin, &output));
+                emitted.ok_or_else(|| broken("an operator that cannot be widened"))?;
+            }
         }
-        emit.axis = choice.host.axis(i);
-        if i == last {
-            // A sum with a single convolution carries nothing: it makes no join around it a long skip.
-            if last > 0 || item.conv().and_then(|c| c.node).is_some_and(|n| merged_site(view.node(n)).is_some()) {
-                emit.mark_merge(site);
-            }
-        } else {
-            provide(cx, proof, item, &mut emit, &output, lout)?;
+        emit.axis = choice.host.axis(i).ok_or_else(|| broken("an operator that no host knows"))?;
+        if !last {
+            provide(cx, proof, item, &mut emit, &output, lout)
+                .ok_or_else(|| broken("a channel of the body is lost"))?;
         }
         input = output;
     }
     rename(cx, proof, &mut emit);
-    Some(emit.edits)
+    Ok(emit.edits)
 }
 
 /// A copy of a node has its name, unless the node itself stays.
@@ -119,10 +133,9 @@ fn provide(
     Some(())
 }
 
-/// The element type of the branch's weights, which is that of its tensors (ONNX `Conv`, type constraint T).
+/// The element type of the branch's weights, which is that of its tensors (ONNX `Conv`, type constraint T). `None` when it is
+/// not known, is no float type, or when the graph contradicts itself.
 fn element_type(facts: &Facts<'_>, proof: &Proof) -> Option<DataType> {
-    facts
-        .dtype(proof.fork)
-        .or_else(|| facts.dtype(proof.output))
-        .filter(|t| matches!(t, DataType::Float | DataType::Float16 | DataType::Bfloat16 | DataType::Double))
+    let inside = proof.branch().items.iter().flat_map(|item| item.values.iter().copied());
+    facts.float_type([proof.fork, proof.output].into_iter().chain(inside))
 }

@@ -24,7 +24,7 @@ pub(super) fn divide(
             return Some(None);
         }
         let tap = (0..window.axes()).map(|axis| window.tap_at(axis, *begins.get(axis)?.get(i)? as i64));
-        let kernel = Kernel::dirac(channels, window, &tap.collect::<Option<Vec<_>>>()?);
+        let kernel = Kernel::dirac(channels, window, &tap.collect::<Option<Vec<_>>>()?)?;
         Some(Some(LinearMap { kernel, window: (*window).clone(), is_identity: false, crop: None }))
     };
     windows.iter().enumerate().map(part).collect()

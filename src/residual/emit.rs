@@ -1,25 +1,13 @@
 //! Building new nodes and constants: the only place of this layer that knows how a `NodeProto` looks.
 
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{Array1, ArrayD, Axis, IxDyn};
 
 use crate::algebra::{Geometry, Kernel, Slot};
 use crate::facts::tensor;
 use crate::graph::{EditList, Names};
-use crate::onnx::{
-    AttributeProto, NodeProto, StringStringEntryProto, TensorProto, attribute_proto::AttributeType,
-    tensor_proto::DataType,
-};
+use crate::onnx::{AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType};
 
 use super::frame::Frame;
-
-/// Metadata key of the convolution in which a join was merged: what a later run knows a nested join by.
-const MERGE_KEY: &str = "onnx_rm.merge";
-
-/// The join that was merged in the convolution `node`, if one was.
-#[must_use]
-pub fn merged_site(node: &NodeProto) -> Option<&str> {
-    node.metadata_props.iter().find(|p| p.key() == MERGE_KEY).map(StringStringEntryProto::value)
-}
 
 /// Collects the nodes and initializers of one rewrite.
 pub struct Emit<'a> {
@@ -63,22 +51,20 @@ impl<'a> Emit<'a> {
         self.edits.add_nodes.push(node);
     }
 
-    /// Marks the convolution or linear layer added last as the merge of `site`.
-    pub fn mark_merge(&mut self, site: &str) {
-        let nodes = &mut self.edits.add_nodes;
-        let merge = nodes.iter().rposition(|n| matches!(n.op_type(), "Conv" | "Gemm" | "MatMul"));
-        if let Some(node) = merge.and_then(|at| nodes.get_mut(at)) {
-            let entry = StringStringEntryProto { key: Some(MERGE_KEY.to_owned()), value: Some(site.to_owned()) };
-            node.metadata_props.push(entry);
-        }
-    }
-
     /// Adds a copy of `node` that reads `inputs` and writes `output`: attributes, doc string and metadata stay.
     pub fn copy(&mut self, node: &NodeProto, inputs: &[&str], output: &str) {
         let mut copy = node.clone();
         copy.input = inputs.iter().map(|s| (*s).to_owned()).collect();
         copy.output = vec![output.to_owned()];
         self.edits.add_nodes.push(copy);
+    }
+
+    /// Adds a copy of `node` that reads `input` at `slot` and writes `output`. `None` when it has no such slot.
+    pub fn reread(&mut self, node: &NodeProto, slot: usize, input: &str, output: &str) -> Option<()> {
+        let mut inputs: Vec<&str> = node.input.iter().map(String::as_str).collect();
+        *inputs.get_mut(slot)? = input;
+        self.copy(node, &inputs, output);
+        Some(())
     }
 
     /// Adds a constant and returns its name.
@@ -90,9 +76,8 @@ impl<'a> Emit<'a> {
 
     /// Adds one value a channel, shaped `[C, 1, ...]` so that it broadcasts along channels only.
     pub fn per_channel(&mut self, hint: &str, values: Vec<f64>) -> String {
-        let mut shape = vec![1; self.axes + 1];
-        shape[0] = values.len();
-        let array = ArrayD::from_shape_vec(IxDyn(&shape), values).unwrap_or_default();
+        let list = Array1::from(values).into_dyn();
+        let array = (1..=self.axes).fold(list, |array, axis| array.insert_axis(Axis(axis)));
         self.constant(hint, &array)
     }
 
@@ -147,10 +132,10 @@ impl<'a> Emit<'a> {
             return self.layer(name, weight, kernel, input, output);
         }
         let w = self.constant(weight, &kernel.weight);
-        let b = kernel.bias.as_ref().map(|bias| {
-            let array = ArrayD::from_shape_vec(IxDyn(&[bias.len()]), bias.clone()).unwrap_or_default();
-            self.constant(&format!("{weight}_bias"), &array)
-        });
+        let b = kernel
+            .bias
+            .as_ref()
+            .map(|bias| self.constant(&format!("{weight}_bias"), &Array1::from(bias.clone()).into_dyn()));
         let mut inputs = vec![input, &w];
         inputs.extend(b.as_deref());
         let list = |v: &[usize]| v.iter().map(|x| *x as i64).collect::<Vec<_>>();

@@ -152,7 +152,9 @@ fn read_branch(cx: Context<'_>, join: NodeId, branch: ValueId, shortcut: Shortcu
         return Err(search.explain(branch, &shortcut));
     };
     let fork = steps.first().map_or(branch, |s| s.reading.input);
-    let origin = origins.get(&fork).copied().unwrap_or(0);
+    let Some(origin) = origins.get(&fork).copied() else {
+        return Err(Reject::broken(cx.view, fork, "a branch that does not start on the shortcut"));
+    };
     Ok(Site { join, output, fork, steps, shortcut: shortcut.from_origin(origin), frame: cx.frame })
 }
 

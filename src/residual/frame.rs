@@ -42,12 +42,16 @@ impl Frame {
     /// The axes along which there is one entry for each position of an image.
     #[must_use]
     pub fn positions(self, rank: usize) -> Range<usize> {
-        match self {
-            Self::Maps => 2.min(rank)..rank,
-            Self::Rows => 1..rank.saturating_sub(1).max(1),
-        }
+        let (first, end) = match self {
+            Self::Maps => (2, rank),
+            Self::Rows => (1, rank.saturating_sub(1)),
+        };
+        first.min(end)..end
     }
 }
+
+/// Most channels of a tensor that are kept track of: no real network has more, and a file may claim any number.
+pub(crate) const MOST_CHANNELS: usize = 1 << 20;
 
 impl Context<'_> {
     /// The same, for tensors of `frame`.
@@ -72,10 +76,11 @@ impl Context<'_> {
         }
     }
 
-    /// The channels of `value`.
+    /// The channels of `value`, when they are known and not more than [`MOST_CHANNELS`].
     #[must_use]
     pub fn channels(self, value: ValueId) -> Option<usize> {
-        usize::try_from(self.facts.shape(value)?.get(self.axis(value)?)?.known()?).ok()
+        let channels = usize::try_from(self.facts.shape(value)?.get(self.axis(value)?)?.known()?).ok()?;
+        (channels <= MOST_CHANNELS).then_some(channels)
     }
 
     /// True when `axis`, which counts from the end where it is negative, is the one of the channels of `value`.

@@ -64,14 +64,14 @@ impl Host {
 
     /// Carried channels behind `item`.
     #[must_use]
-    pub fn carried(&self, item: usize) -> Carried {
-        self.stops.get(item).map_or(Carried::whole(0), |s| s.carried)
+    pub fn carried(&self, item: usize) -> Option<Carried> {
+        self.stops.get(item).map(|s| s.carried)
     }
 
     /// The axis of the channels behind `item`.
     #[must_use]
-    pub fn axis(&self, item: usize) -> usize {
-        self.stops.get(item).map_or(1, |s| s.axis)
+    pub fn axis(&self, item: usize) -> Option<usize> {
+        self.stops.get(item).map(|s| s.axis)
     }
 
     /// The most general form on the way, for the report.
@@ -99,11 +99,12 @@ impl Placing<'_> {
     /// lets through; with the reason for each that is not legal.
     pub(super) fn hosts(&self, pieces: &[LinearMap]) -> Vec<Result<Host, Reject>> {
         let windows: Vec<&Geometry> = self.branch.convs().map(|(_, c)| &c.window).collect();
-        if let Some(host) = self.cropped(pieces, &windows) {
+        let repeats = self.branch.repeats(self.cx);
+        if let Some(host) = self.cropped(pieces, &windows).filter(|_| !repeats) {
             return vec![host];
         }
         let others: Vec<&Geometry> = pieces.iter().map(|p| &p.window).collect();
-        if let Err(reject) = super::size::prove(self.cx, self.fork, self.output, &windows, &others) {
+        if let Err(reject) = super::size::prove(self.cx, self.fork, self.output, (&windows, &others), repeats) {
             return vec![Err(reject)];
         }
         let convs: Vec<usize> = self.branch.convs().map(|(i, _)| i).collect();
@@ -135,7 +136,8 @@ impl Placing<'_> {
     }
 
     fn host(&self, items: &[usize], pieces: &[LinearMap]) -> Result<Host, Reject> {
-        let mut walk = Walk::new(self);
+        let mut walk =
+            Walk::new(self).ok_or_else(|| Reject::broken(self.cx.view, self.output, "a fork of no known shape"))?;
         let mut stops: Vec<Stop> = Vec::new();
         for (i, entry) in self.branch.items.iter().enumerate() {
             let act = match &entry.kind {
@@ -199,28 +201,33 @@ struct Walk<'a> {
     beside: Vec<usize>,
     /// True when all of those keep the size.
     keeps_size: bool,
+    /// True when entries were repeated to the size of another operand, as far as is known.
+    repeated: bool,
     /// True when a `Pad` stands in front, and no convolution yet that takes its entries away again.
     padded: bool,
 }
 
 impl<'a> Walk<'a> {
-    fn new(placing: &'a Placing<'a>) -> Self {
+    /// `None` when the shape of the fork is not known, without which no branch is read.
+    fn new(placing: &'a Placing<'a>) -> Option<Self> {
         let facts = placing.cx.facts;
-        let axes = facts.rank(placing.fork).and_then(|r| placing.cx.frame.spatial(r)).unwrap_or(0);
-        Self {
+        let axes = facts.rank(placing.fork).and_then(|r| placing.cx.frame.spatial(r))?;
+        Some(Self {
             placing,
             values: facts.interval(placing.fork),
-            channels: placing.cx.channels(placing.fork).unwrap_or(0),
-            axis: placing.cx.axis(placing.fork).unwrap_or(1),
+            channels: placing.cx.channels(placing.fork)?,
+            axis: placing.cx.axis(placing.fork)?,
             along: vec![1; axes],
             beside: vec![1; axes],
             keeps_size: true,
+            repeated: false,
             padded: false,
-        }
+        })
     }
 
     fn pass(&mut self, pass: &dyn Pass, alone: bool) -> Result<Act, Reject> {
         self.padded |= pass.padding().iter().any(|p| *p != (0, 0));
+        self.repeated |= pass.repeats(self.placing.cx);
         let arrival = Arrival { carried: self.values, axis: self.axis, stacked: self.is_stacked(), alone };
         let form = pass.form(self.placing.cx, arrival)?;
         self.axis = pass.axis(self.axis);
@@ -265,6 +272,12 @@ impl<'a> Walk<'a> {
                 "the shortcut's window is wider than one entry, and a Pad stands in front of this convolution",
             );
         }
+        if self.repeated {
+            return refuse(
+                "the shortcut's window is wider than one entry, and the branch may be enlarged to the size of another operand \
+                 before this convolution",
+            );
+        }
         if self.along != self.beside {
             return refuse(
                 "the shortcut's window is wider than one entry, and the branch steps before this convolution",
@@ -280,12 +293,14 @@ impl<'a> Walk<'a> {
     fn shortcut(&self, conv: &BranchConv, map: &LinearMap) -> Result<(Carry, Geometry), Reject> {
         // What follows subsamples the rest of the way.
         let own = Geometry { stride: conv.window.stride.clone(), ..map.window.clone() };
+        let entries = map.kernel.outputs().saturating_mul(map.kernel.group_inputs());
+        let fits = |window: &Geometry| entries.saturating_mul(window.taps()) <= self.placing.cx.most_weights;
         let place = |window: &Geometry| {
-            conv.own_window(window)?;
+            conv.own_window(window).filter(|_| fits(window))?;
             Some((Carry::Shortcut(map.kernel.clone().placed_in(&own, window)?), window.clone()))
         };
         place(&conv.window).or_else(|| place(&conv.window.union(&own)?)).ok_or_else(|| {
-            let reason = "the shortcut's window does not lie inside the window of this convolution";
+            let reason = "the shortcut's window does not lie inside the window of this convolution, or would be very large in it";
             self.blame(conv, RejectCode::ShortcutDoesNotFit, reason)
         })
     }

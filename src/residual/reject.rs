@@ -33,6 +33,10 @@ pub enum RejectCode {
     Dearer,
     /// A tensor that would go is read by something else.
     ReadElsewhere,
+    /// A weight of the rewritten model would be too large.
+    TooLarge,
+    /// A proof did not hold: an error of this program.
+    BrokenProof,
     /// The model's own result is mostly rounding error, so that a sum in another order is another answer.
     Unstable,
 }
@@ -56,6 +60,8 @@ impl RejectCode {
             Self::Border => "border",
             Self::Dearer => "dearer",
             Self::ReadElsewhere => "read-elsewhere",
+            Self::TooLarge => "too-large",
+            Self::BrokenProof => "broken-proof",
             Self::Unstable => "unstable",
         }
     }
@@ -101,6 +107,13 @@ impl Reject {
             hint: String::new(),
             depth: 0,
         }
+    }
+
+    /// A refusal of `value` where a proof that was made does not hold: an error of this program, and of no file. Tests fail.
+    pub fn broken(view: &GraphView<'_>, value: ValueId, what: &str) -> Self {
+        debug_assert!(false, "{what}: '{}'", view.name(value));
+        let reason = format!("a proof does not hold ({what}), so nothing is changed here");
+        Self::tensor(view, value, RejectCode::BrokenProof, reason).hint("this is an error of onnx-rm: please report it")
     }
 
     /// Adds what would make it pass.

@@ -1,9 +1,10 @@
 //! The linear side of a join, as one linear map that a convolution of the branch can host.
 
-use crate::algebra::{Geometry, Kernel, compose};
+use crate::algebra::{Geometry, Kernel, compose, sum};
 use crate::facts::{Dim, Fill, Padding};
 use crate::graph::{NodeId, ValueId};
 
+use super::frame::MOST_CHANNELS;
 use super::pass::{BranchConv, Context, Rows, affine, channels, conv, crop, layer};
 use super::reject::{Reject, RejectCode};
 
@@ -87,7 +88,7 @@ impl Shortcut {
         let mut ways: Vec<Vec<LinearMap>> = Vec::new();
         for cuts in cuts(maps.len()) {
             let pieces: Option<Vec<LinearMap>> =
-                cuts.windows(2).map(|w| LinearMap::composed(&maps[w[0]..w[1]])).collect();
+                cuts.windows(2).map(|w| LinearMap::composed(cx, &maps[w[0]..w[1]])).collect();
             ways.extend(pieces);
         }
         if maps.is_empty() {
@@ -96,8 +97,8 @@ impl Shortcut {
         match (ways.is_empty(), self.steps.first()) {
             (true, Some((node, _))) => {
                 let reason = format!(
-                    "the shortcut has several windows one after the other, or a bias before padding: it does not \
-                     compose into {MOST_PIECES} kernels"
+                    "the shortcut has several windows one after the other, or a bias before padding, or would be a very large \
+                     window: it does not compose into {MOST_PIECES} kernels"
                 );
                 Err(Reject::at(cx.view, *node, RejectCode::ShortcutDoesNotFit, reason))
             }
@@ -109,6 +110,10 @@ impl Shortcut {
     fn maps(&self, cx: Context<'_>, channels: usize, axes: usize) -> Result<Vec<LinearMap>, Reject> {
         let mut maps: Vec<LinearMap> = Vec::new();
         let mut width = channels;
+        let fits = |node: NodeId, entries: usize| match entries <= cx.most_weights {
+            true => Ok(()),
+            false => Err(too_large(cx, node, entries)),
+        };
         for (node, step) in self.steps.iter().rev() {
             let next = match step {
                 LinearStep::Nothing | LinearStep::Rows => continue,
@@ -129,7 +134,11 @@ impl Shortcut {
                     let kernel = conv.kernel(cx.facts).ok_or_else(|| weight_lost(cx, *node))?;
                     (kernel, conv.window.clone())
                 }
-                LinearStep::Average(window) => (compose::average(width, window), window.clone()),
+                LinearStep::Average(window) => {
+                    fits(*node, width.saturating_mul(window.taps()))?;
+                    let kernel = compose::average(width, window).ok_or_else(|| too_large(cx, *node, usize::MAX))?;
+                    (kernel, window.clone())
+                }
                 LinearStep::Subsample(stride) => {
                     let window = Geometry { stride: stride.clone(), ..Geometry::pointwise(axes) };
                     (Kernel::identity(width, axes), window)
@@ -138,9 +147,12 @@ impl Shortcut {
                     let kernel = crop.iter().map(|(begin, end)| begin + end + 1).collect();
                     let window = Geometry { kernel, ..Geometry::pointwise(axes) };
                     let tap: Vec<usize> = crop.iter().map(|(begin, _)| *begin).collect();
-                    (Kernel::dirac(width, &window, &tap), window)
+                    fits(*node, width.saturating_mul(window.taps()))?;
+                    let kernel = Kernel::dirac(width, &window, &tap);
+                    (kernel.ok_or_else(|| too_large(cx, *node, usize::MAX))?, window)
                 }
                 LinearStep::Select(from) => {
+                    fits(*node, width.saturating_mul(from.len()))?;
                     let kernel = Kernel::selection(from, width, axes).ok_or_else(|| channel_count(cx, *node))?;
                     (kernel, Geometry::pointwise(axes))
                 }
@@ -179,6 +191,11 @@ fn channel_count(cx: Context<'_>, node: NodeId) -> Reject {
     Reject::at(cx.view, node, RejectCode::BadConvolution, "the channel counts on the shortcut do not fit each other")
 }
 
+/// The refusal of `node`, which would be a kernel of so many entries.
+fn too_large(cx: Context<'_>, node: NodeId, entries: usize) -> Reject {
+    Reject::at(cx.view, node, RejectCode::TooLarge, cx.too_large("as a convolution it", entries))
+}
+
 fn weight_lost(cx: Context<'_>, node: NodeId) -> Reject {
     Reject::at(cx.view, node, RejectCode::WeightNotConstant, "the weight of the shortcut is not a constant")
 }
@@ -198,9 +215,9 @@ pub struct LinearMap {
 
 impl LinearMap {
     /// The maps one after the other as one, where borders allow it.
-    fn composed(maps: &[Self]) -> Option<Self> {
+    fn composed(cx: Context<'_>, maps: &[Self]) -> Option<Self> {
         let (first, rest) = maps.split_first()?;
-        rest.iter().try_fold(first.clone(), |so_far, next| so_far.then(next.kernel.clone(), next.window.clone()))
+        rest.iter().try_fold(first.clone(), |so_far, next| so_far.then(next, cx.most_weights))
     }
 
     fn identity(channels: usize, axes: usize) -> Self {
@@ -215,9 +232,13 @@ impl LinearMap {
         Geometry { stride: one.stride.clone(), ..self.window.clone() } == one
     }
 
-    fn then(self, kernel: Kernel, next: Geometry) -> Option<Self> {
-        let window = self.window.then(&next, self.kernel.is_biased(), &[]).ok()?;
-        let kernel = compose::compose(&self.kernel, &self.window, &kernel, &next, &window)?;
+    fn then(self, next: &Self, most: usize) -> Option<Self> {
+        let window = self.window.then(&next.window, self.kernel.is_biased(), &[]).ok()?;
+        let entries = next.kernel.outputs().saturating_mul(self.kernel.inputs()).saturating_mul(window.taps());
+        if entries / sum::common_group([self.kernel.group, next.kernel.group]).max(1) > most {
+            return None;
+        }
+        let kernel = compose::compose(&self.kernel, &self.window, &next.kernel, &next.window, &window)?;
         Some(Self { kernel, window, is_identity: false, crop: None })
     }
 }
@@ -283,7 +304,7 @@ fn repeat(cx: Context<'_>, node: NodeId) -> Option<(NodeId, LinearStep, ValueId)
     }
     let mut from = Vec::new();
     for input in inputs {
-        let channels = cx.channels(input).filter(|c| *c <= 1 << 20)?;
+        let channels = cx.channels(input)?;
         let zeros = cx.facts.constant(input).is_some_and(|c| c.data.iter().all(|v| *v == 0.0));
         if input != data && !zeros {
             return None;
@@ -321,7 +342,7 @@ fn pad(cx: Context<'_>, node: NodeId, input: ValueId) -> Option<Vec<Option<usize
     let padding = Padding::new(cx.view, cx.facts, node)?;
     let elsewhere = padding.axes.iter().enumerate().any(|(axis, p)| axis != at && *p != (0, 0));
     let (front, back) = padding.axes.get(at)?;
-    let count = |n: i64| usize::try_from(n).ok().filter(|n| *n <= 1 << 20);
+    let count = |n: i64| usize::try_from(n).ok().filter(|n| *n <= MOST_CHANNELS);
     let (front, back) = (count(*front)?, count(*back)?);
     if elsewhere || padding.fill != Fill::Value(0.0) {
         return None;

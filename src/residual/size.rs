@@ -8,13 +8,14 @@ use crate::facts::Dim;
 use crate::graph::ValueId;
 
 use super::branch::Branch;
+use super::pass::Context;
 use super::pass::rows::same_rows;
-use super::pass::{Context, Pass};
 use super::reject::{Reject, RejectCode};
 use super::shortcut::Shortcut;
 
 /// Proves for every axis that the windows of the branch, one after the other, and those of the shortcut map the
-/// fork onto grids of the same size, on which the carried values all arrive.
+/// fork onto grids of the same size, on which the carried values all arrive. Where the branch `repeats` entries to the size
+/// of another operand, its size is not that of its windows: these must then keep whatever size there is.
 ///
 /// # Errors
 /// [`RejectCode::SizeUnknown`].
@@ -22,33 +23,48 @@ pub fn prove(
     cx: Context<'_>,
     fork: ValueId,
     join: ValueId,
-    branch: &[&Geometry],
-    shortcut: &[&Geometry],
+    sides: (&[&Geometry], &[&Geometry]),
+    repeats: bool,
 ) -> Result<(), Reject> {
-    let axes = cx.facts.rank(fork).and_then(|rank| cx.frame.spatial(rank)).unwrap_or(0);
+    let (branch, shortcut) = sides;
+    let Some(axes) = cx.facts.rank(fork).and_then(|rank| cx.frame.spatial(rank)) else {
+        return Err(refuse(cx, join, "the rank of the fork is unknown, or it has no spatial axis".to_owned()));
+    };
     if branch.iter().chain(shortcut).any(|w| w.axes() != axes) {
         return Err(refuse(cx, join, "the convolutions differ in their number of spatial axes".to_owned()));
     }
-    (0..axes).try_for_each(|axis| prove_axis(cx, fork, join, axis, (branch, shortcut)))
+    (0..axes).try_for_each(|axis| prove_axis(cx, (fork, join), axis, sides, repeats))
 }
 
 fn prove_axis(
     cx: Context<'_>,
-    fork: ValueId,
-    join: ValueId,
+    (fork, join): (ValueId, ValueId),
     axis: usize,
     (branch, shortcut): (&[&Geometry], &[&Geometry]),
+    repeats: bool,
 ) -> Result<(), Reject> {
-    let stride = |side: &[&Geometry]| side.iter().map(|w| w.stride[axis]).product::<usize>();
-    let (along, beside) = (stride(branch), stride(shortcut));
+    let stride = |side: &[&Geometry]| side.iter().try_fold(1_usize, |n, w| n.checked_mul(w.stride[axis]));
+    let (Some(along), Some(beside)) = (stride(branch), stride(shortcut)) else {
+        return Err(refuse(
+            cx,
+            join,
+            format!("along spatial axis {axis} the convolutions step further than any image"),
+        ));
+    };
     if along != beside {
         let reason = format!("along spatial axis {axis} the branch steps by {along} and the shortcut by {beside}");
         return Err(refuse(cx, join, reason));
     }
     let whatever = branch.iter().chain(shortcut).all(|w| w.growth(axis) == 0);
     let alike = matches!((branch, shortcut), ([a], [b]) if a.growth(axis) == b.growth(axis));
-    if whatever || alike {
+    if whatever || alike && !repeats {
         return Ok(());
+    }
+    if repeats {
+        let reason = format!(
+            "along spatial axis {axis} not all convolutions keep the size, and the branch may be enlarged to that of another operand"
+        );
+        return Err(refuse(cx, join, reason).hint("export with a fixed input size"));
     }
     let Some(size) = cx.facts.shape(fork).and_then(|s| s.get(axis + 2)).and_then(Dim::known) else {
         let reason = format!(
@@ -88,10 +104,10 @@ pub fn prove_rows(
 ) -> Result<(), Reject> {
     let renumbered = branch.items.iter().any(|i| i.pass().is_some_and(|p| p.rows().is_some()));
     let front = |v: ValueId| cx.facts.shape(v).and_then(|s| s.split_last()).map(|(_, rows)| rows);
-    let broadcasts = branch.items.iter().any(|i| i.pass().is_some_and(Pass::broadcasts));
+    let repeats = branch.repeats(cx);
     let alike = |end: Option<ValueId>| {
         let (Some(a), Some(b)) = (front(fork), end.and_then(front)) else { return false };
-        if broadcasts { a == b && !a.contains(&Dim::Unknown) } else { same_rows(a, b) }
+        if repeats { a == b && !a.contains(&Dim::Unknown) } else { same_rows(a, b) }
     };
     let [branch_end, shortcut_end] = ends;
     if renumbered && !alike(branch_end) || shortcut.numbers_rows() && !alike(shortcut_end) {

@@ -6,6 +6,7 @@ mod build;
 mod bytes;
 mod files;
 mod graphs;
+mod sizes;
 mod structure;
 mod survive;
 

@@ -4,9 +4,11 @@
 
 mod blocks;
 mod bounds;
+mod broadcast;
 #[path = "../common/mod.rs"]
 mod common;
 mod everywhere;
+mod identity;
 mod kinds;
 mod order;
 mod refusals;

@@ -30,6 +30,29 @@ fn a_long_skip_waits_for_its_option() {
     assert!(distance(&model, &long) < ROUNDING);
 }
 
+/// A file may say anything of itself: only what its convolutions do counts.
+#[test]
+fn metadata_decides_nothing() {
+    let marked = |mut model: onnx_rm::onnx::ModelProto, keys: &[&str]| {
+        for node in &mut model.graph.as_mut().unwrap().node {
+            let entry = |key: &&str| onnx_rm::onnx::StringStringEntryProto {
+                key: Some((*key).to_owned()),
+                value: Some("a join".to_owned()),
+            };
+            node.metadata_props = keys.iter().map(entry).collect();
+        }
+        model
+    };
+    for (name, block) in all() {
+        let model = model_of(block, 53, true).model();
+        let (after, outcome) = rewrite(&model, &Options::default());
+        let odd = marked(model, &["onnx_rm.merge", "onnx_rm.rewrite"]);
+        assert_eq!(joins(&rewrite(&odd, &Options::default()).1), joins(&outcome), "{name}");
+        let bare = marked(after, &[]);
+        assert_eq!(rewrite(&bare, &Options::default()).0, bare, "{name}: a second rewrite changes something");
+    }
+}
+
 #[test]
 fn what_short_skips_leave_goes_with_long_ones() {
     // The sum within adds to channels that are picked and padded: a later run meets what an earlier one wrote.

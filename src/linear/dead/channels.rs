@@ -167,6 +167,11 @@ pub(super) fn sliced(cx: Context<'_>, node: NodeId, value: ValueId, width: usize
     if cx.view.op(node) == "BatchNormalization" {
         return (shape == [width]).then_some(Some(0));
     }
+    // One of more axes would move the channels to another one.
+    let data = cx.view.inputs(node).iter().flatten().find(|v| cx.facts.is_data(**v))?;
+    if shape.len() > cx.facts.rank(*data)? {
+        return None;
+    }
     if shape.iter().all(|n| *n == 1) {
         return Some(None);
     }

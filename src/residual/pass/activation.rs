@@ -166,9 +166,10 @@ impl Pass for Activation {
     fn pair_scale(&self) -> Option<f64> {
         match &self.kind {
             Kind::Bounds(lo, hi) if *lo == 0.0 && *hi == f64::INFINITY => Some(1.0),
-            // max(x, a x) - max(-x, -a x) = (1 + a) x, whatever a is.
+            // max(x, a x) - max(-x, -a x) = (1 + a) x. A half is never larger than the value, nor weighted by more than 1: so
+            // neither overflows.
             Kind::Slope(slopes) => {
-                let slope = slopes.first().copied().filter(|s| s.is_finite() && *s > -1.0)?;
+                let slope = slopes.first().copied().filter(|s| (0.0..=1.0).contains(s))?;
                 (self.uniform && slopes.iter().all(|s| *s == slope)).then_some(1.0 + slope)
             }
             Kind::Odd => Some(1.0),
@@ -176,19 +177,26 @@ impl Pass for Activation {
         }
     }
 
-    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, form: Form, input: &str, lin: &[Slot], output: &str) {
+    fn emit(
+        &self,
+        cx: Context<'_>,
+        emit: &mut Emit<'_>,
+        form: Form,
+        input: &str,
+        lin: &[Slot],
+        output: &str,
+    ) -> Option<()> {
         let node = cx.view.node(self.node);
         let name = node.name().to_owned();
         match (form, &self.kind) {
-            (Form::Prelu, Kind::Slope(slopes)) => sloped(emit, &name, slopes, input, lin, output),
+            (Form::Prelu, Kind::Slope(slopes)) => sloped(emit, &name, slopes, input, lin, output)?,
             (Form::Prelu, _) => {
                 let values = lin.iter().map(|s| f64::from(u8::from(s.is_carried()))).collect();
                 let slope = emit.per_channel(&format!("{name}_slope"), values);
                 emit.node("PRelu", &name, &[input, &slope], output, Vec::new());
             }
             (Form::Bounds, Kind::Slope(slopes)) => {
-                let values = lin.iter().map(|s| s.body.map_or(1.0, |b| slopes[b as usize])).collect();
-                let slope = emit.per_channel(&format!("{name}_slope"), values);
+                let slope = emit.per_channel(&format!("{name}_slope"), per_slot(slopes, lin, 1.0)?);
                 let scaled = emit.fresh(&format!("{name}_scaled"));
                 emit.node("Mul", &format!("{name}_scale"), &[input, &slope], &scaled, Vec::new());
                 emit.node("Max", &name, &[input, &scaled], output, Vec::new());
@@ -197,31 +205,28 @@ impl Pass for Activation {
             (Form::Select, _) => {
                 let computed = emit.fresh(&format!("{name}_computed"));
                 match &self.kind {
-                    Kind::Slope(slopes) if !self.uniform => sloped(emit, &name, slopes, input, lin, &computed),
-                    _ => self.copy(cx, emit, input, &computed),
+                    Kind::Slope(slopes) if !self.uniform => sloped(emit, &name, slopes, input, lin, &computed)?,
+                    _ => emit.reread(node, self.slot, input, &computed)?,
                 }
                 let mask = emit.mask(&format!("{name}_mask"), spared(lin));
                 emit.node("Where", &format!("{name}_select"), &[&mask, input, &computed], output, Vec::new());
             }
-            _ => self.copy(cx, emit, input, output),
+            _ => emit.reread(node, self.slot, input, output)?,
         }
-    }
-}
-
-impl Activation {
-    fn copy(&self, cx: Context<'_>, emit: &mut Emit<'_>, input: &str, output: &str) {
-        let node = cx.view.node(self.node);
-        let mut inputs: Vec<&str> = node.input.iter().map(String::as_str).collect();
-        inputs[self.slot] = input;
-        emit.copy(node, &inputs, output);
+        Some(())
     }
 }
 
 /// `PRelu` with the body's own slopes, and 1 on carried channels.
-fn sloped(emit: &mut Emit<'_>, name: &str, slopes: &[f64], input: &str, lin: &[Slot], output: &str) {
-    let values = lin.iter().map(|s| s.body.map_or(1.0, |b| slopes[b as usize])).collect();
-    let slope = emit.per_channel(&format!("{name}_slope"), values);
+fn sloped(emit: &mut Emit<'_>, name: &str, slopes: &[f64], input: &str, lin: &[Slot], output: &str) -> Option<()> {
+    let slope = emit.per_channel(&format!("{name}_slope"), per_slot(slopes, lin, 1.0)?);
     emit.node("PRelu", name, &[input, &slope], output, Vec::new());
+    Some(())
+}
+
+/// The body's own value for each of its channels, and `neutral` for all others.
+pub(super) fn per_slot(values: &[f64], lin: &[Slot], neutral: f64) -> Option<Vec<f64>> {
+    lin.iter().map(|s| s.body.map_or(Some(neutral), |b| values.get(b as usize).copied())).collect()
 }
 
 /// `Max` with the lower bounds, then `Min` with the upper ones; carried channels get the extreme finite values.

@@ -7,6 +7,7 @@ use crate::graph::{NodeId, ValueId};
 use crate::residual::emit::Emit;
 use crate::residual::reject::Reject;
 
+use super::activation::per_slot;
 use super::{Arrival, Context, Form, Found, Pass, Reading, Step, affine::per_channel, found, unstacked};
 
 struct ChannelBound {
@@ -39,16 +40,24 @@ impl Pass for ChannelBound {
         true
     }
 
-    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, lin: &[Slot], output: &str) {
+    fn emit(
+        &self,
+        cx: Context<'_>,
+        emit: &mut Emit<'_>,
+        _: Form,
+        input: &str,
+        lin: &[Slot],
+        output: &str,
+    ) -> Option<()> {
         let node = cx.view.node(self.node);
         let sign = if cx.view.op(self.node) == "Max" { -1.0 } else { 1.0 };
         let neutral = sign * largest(emit.dtype);
-        let values = lin.iter().map(|s| s.body.map_or(neutral, |b| self.bounds[b as usize])).collect();
-        let bound = emit.per_channel(&format!("{}_bound", node.name()), values);
+        let bound = emit.per_channel(&format!("{}_bound", node.name()), per_slot(&self.bounds, lin, neutral)?);
         let mut inputs = [input, bound.as_str()];
         if self.slot == 1 {
             inputs.swap(0, 1);
         }
         emit.copy(node, &inputs, output);
+        Some(())
     }
 }

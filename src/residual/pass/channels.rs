@@ -5,6 +5,7 @@ use crate::algebra::{Layout, Slot};
 use crate::facts::Piece;
 use crate::graph::{NodeId, Use, ValueId};
 use crate::residual::emit::Emit;
+use crate::residual::frame::MOST_CHANNELS;
 use crate::residual::reject::Reject;
 
 use super::shuffle::Shuffle;
@@ -70,6 +71,10 @@ impl Pass for Joined {
         true
     }
 
+    fn keeps_layout(&self) -> bool {
+        false
+    }
+
     fn layout(&self, lin: &[Slot]) -> Option<Layout> {
         let mut layout = Layout::new();
         let mut start = 0;
@@ -84,21 +89,15 @@ impl Pass for Joined {
         Some(layout)
     }
 
-    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, _: &[Slot], output: &str) {
-        let node = cx.view.node(self.node);
-        let mut inputs: Vec<&str> = node.input.iter().map(String::as_str).collect();
-        inputs[self.slot] = input;
-        emit.copy(node, &inputs, output);
+    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, _: &[Slot], output: &str) -> Option<()> {
+        emit.reread(cx.view.node(self.node), self.slot, input, output)
     }
 }
-
-/// Most channels that one operator may take: no real network has more.
-const MOST: usize = 1 << 20;
 
 /// The channel of the input that each channel of `value` is, when the node moves channels and nothing else.
 pub(crate) fn taken(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Vec<u32>> {
     let input = cx.view.input(node, 0)?;
-    let channels = cx.channels(input).filter(|c| *c <= MOST)?;
+    let channels = cx.channels(input)?;
     match cx.view.op(node) {
         "Split" => split(cx, node, input, value),
         "Gather" => gathered(cx, node, input, channels),
@@ -129,7 +128,7 @@ fn split(cx: Context<'_>, node: NodeId, input: ValueId, value: ValueId) -> Optio
     let mut start = 0;
     for output in cx.view.outputs(node) {
         let output = (*output)?;
-        let width = cx.channels(output).filter(|c| *c <= MOST)?;
+        let width = cx.channels(output)?;
         if output == value {
             return Some((start as u32..(start + width) as u32).collect());
         }
@@ -142,7 +141,7 @@ fn split(cx: Context<'_>, node: NodeId, input: ValueId, value: ValueId) -> Optio
 fn gathered(cx: Context<'_>, node: NodeId, input: ValueId, channels: usize) -> Option<Vec<u32>> {
     let indices = cx.facts.constant(cx.view.input(node, 1)?)?;
     let along = cx.is_channel_axis(input, cx.view.attr_i(node, "axis").unwrap_or(0));
-    if !along || indices.data.ndim() != 1 || indices.data.len() > MOST {
+    if !along || indices.data.ndim() != 1 || indices.data.len() > MOST_CHANNELS {
         return None;
     }
     let count = channels as f64;
@@ -198,13 +197,26 @@ impl Pass for Part {
         true
     }
 
+    fn keeps_layout(&self) -> bool {
+        false
+    }
+
     fn layout(&self, lin: &[Slot]) -> Option<Layout> {
         Some(self.columns(lin).into_iter().map(|(_, slot)| slot).collect())
     }
 
-    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, lin: &[Slot], output: &str) {
+    fn emit(
+        &self,
+        cx: Context<'_>,
+        emit: &mut Emit<'_>,
+        _: Form,
+        input: &str,
+        lin: &[Slot],
+        output: &str,
+    ) -> Option<()> {
         let name = cx.view.node(self.node).name().to_owned();
         let columns: Vec<usize> = self.columns(lin).into_iter().map(|(column, _)| column).collect();
         emit.take(&name, input, lin.len(), &columns, Some(output));
+        Some(())
     }
 }

@@ -137,7 +137,7 @@ impl BranchConv {
     pub fn kernel(&self, facts: &Facts<'_>) -> Option<Kernel> {
         let base = match &self.source {
             Source::Identity => Kernel::identity(self.channels.0, self.window.axes()),
-            Source::Average => compose::average(self.channels.0, &self.window),
+            Source::Average => compose::average(self.channels.0, &self.window)?,
             Source::Given(weight, bias) => {
                 Kernel { weight: facts.constant(*weight)?.data.clone(), bias: values(facts, *bias)?, group: self.group }
             }
@@ -151,6 +151,12 @@ impl BranchConv {
         Some(self.affine.iter().fold(base, |k, (scale, shift)| k.then_affine(scale, shift)))
     }
 
+    /// True when it carries channels already: an earlier removal widened it.
+    #[must_use]
+    pub fn carries(&self, facts: &Facts<'_>) -> bool {
+        matches!(self.source, Source::Given(..) | Source::Layer(_)) && self.kernel(facts).is_some_and(|k| k.carries())
+    }
+
     /// Body channels in and out of one group.
     #[must_use]
     pub fn group_channels(&self) -> (usize, usize) {
@@ -161,7 +167,7 @@ impl BranchConv {
     /// Weights of the body.
     #[must_use]
     pub fn weights(&self) -> usize {
-        self.group_channels().0 * self.channels.1 * self.window.taps()
+        self.group_channels().0.saturating_mul(self.channels.1).saturating_mul(self.window.taps())
     }
 }
 
@@ -192,7 +198,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
         "Conv" => branch_conv(cx, node),
         "AveragePool" | "MaxPool" => {
             let window = pool(cx, node, value)?;
-            let channels = cx.facts.channels(cx.view.input(node, 0)?)?;
+            let channels = cx.channels(cx.view.input(node, 0)?)?;
             Ok(BranchConv::depthwise(Some(node), cx.view.node(node).name(), channels, window, Source::Average))
         }
         _ => return None,
@@ -228,15 +234,16 @@ pub(crate) fn branch_conv(cx: Context<'_>, node: NodeId) -> Result<BranchConv, R
 /// Most taps of a pool that is read as a convolution: it would have a weight for each, where the pool has none.
 const MOST_TAPS: usize = 1 << 12;
 
-/// Most entries that a pool steps by or pads; keeps sums of them far from overflow.
-const MOST_STEP: usize = 1 << 24;
+/// Largest kernel, stride, dilation or pad of a pool; keeps sums and products of two far from overflow.
+const MOST: usize = 1 << 24;
 
 /// The window of a pool (ONNX, opsets 7 to 22) that computes `value` and averages over it, and is thus a depthwise
 /// convolution: an `AveragePool` that divides by its full size everywhere, or a `MaxPool` over one entry, of which both
 /// take every n-th.
 pub(crate) fn pool(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Geometry> {
     let (view, input) = (cx.view, cx.view.input(node, 0)?);
-    let count = |v: &[i64]| v.iter().map(|x| usize::try_from(*x).ok()).collect::<Option<Vec<usize>>>();
+    let number = |x: &i64| usize::try_from(*x).ok().filter(|n| *n <= MOST);
+    let count = |v: &[i64]| v.iter().map(number).collect::<Option<Vec<usize>>>();
     let kernel = count(view.attr_ints(node, "kernel_shape")?)?;
     let axes = kernel.len();
     let list = |name: &str, default: usize, n: usize| match view.attr_ints(node, name) {
@@ -246,9 +253,8 @@ pub(crate) fn pool(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Geom
     let stride = list("strides", 1, axes)?;
     let dilation = list("dilations", 1, axes)?;
     let pads = list("pads", 0, 2 * axes)?;
-    let small = |n: &usize| (1..=MOST_STEP).contains(n);
     let taps = kernel.iter().try_fold(1_usize, |n, k| n.checked_mul(*k)).filter(|n| *n <= MOST_TAPS);
-    if kernel.contains(&0) || taps.is_none() || !stride.iter().chain(&dilation).all(small) || pads.iter().any(|p| *p > MOST_STEP) {
+    if taps.is_none() || kernel.iter().chain(&stride).chain(&dilation).any(|n| *n == 0) {
         return None;
     }
     let one = kernel.iter().all(|n| *n == 1);

@@ -1,5 +1,6 @@
 //! `Where(mask, x, f(x))` with a constant mask of one value a channel: what an earlier rewrite makes of an activation
-//! that carried channels could not pass otherwise. The mask is true on carried channels too.
+//! that carried channels could not pass otherwise. The mask is true on carried channels too. Several masks around one
+//! function are one: a channel that any of them passes on is passed on.
 
 use crate::algebra::Slot;
 use crate::facts::Interval;
@@ -18,13 +19,30 @@ struct Masked {
     form: Form,
 }
 
+/// Most masks around one function.
+const MOST: usize = 16;
+
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     if cx.view.op(node) != "Where" {
         return None;
     }
-    let (x, computed) = (cx.view.input(node, 1)?, cx.view.input(node, 2)?);
-    let mask = cx.facts.constant(cx.view.input(node, 0)?)?;
-    let mask = per_channel(cx, &mask.data, x)?.into_iter().map(|m| m != 0.0).collect();
+    let x = cx.view.input(node, 1)?;
+    let mut mask = vec![false; cx.channels(x)?];
+    // The masks, the outermost first.
+    let mut around = vec![node];
+    let computed = loop {
+        let at = *around.last()?;
+        let own = cx.facts.constant(cx.view.input(at, 0)?)?;
+        mask.iter_mut().zip(per_channel(cx, &own.data, x)?).for_each(|(m, own)| *m |= own != 0.0);
+        let computed = cx.view.input(at, 2)?;
+        match cx.view.def(computed).filter(|n| cx.view.op(*n) == "Where") {
+            None => break computed,
+            Some(_) if around.len() == MOST => return None,
+            Some(inner) if cx.view.input(inner, 1) != Some(x) => return None,
+            Some(inner) => around.push(inner),
+        }
+    };
+    // No mask stands there, so this reads no other one.
     let inner = super::read(cx, computed).ok()?.into_iter().find(|r| r.input == x)?;
     let Step::Pass(function) = inner.step else { return None };
     if !function.is_activation() {
@@ -37,8 +55,8 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
         Ok(form @ (Form::Prelu | Form::Bounds)) => form,
         _ => Form::Unchanged,
     };
-    let reads = [&inner.reads[..], &[Use { node, slot: 1 }]].concat();
-    let nodes = [&inner.nodes[..], &[node]].concat();
+    let reads = inner.reads.into_iter().chain(around.iter().map(|node| Use { node: *node, slot: 1 })).collect();
+    let nodes = inner.nodes.into_iter().chain(around.into_iter().rev()).collect();
     found(Some(Reading { step: Step::Pass(Box::new(Masked { node, mask, function, form })), input: x, reads, nodes }))
 }
 
@@ -51,11 +69,22 @@ impl Pass for Masked {
         true
     }
 
-    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, lin: &[Slot], output: &str) {
+    fn emit(
+        &self,
+        cx: Context<'_>,
+        emit: &mut Emit<'_>,
+        _: Form,
+        input: &str,
+        lin: &[Slot],
+        output: &str,
+    ) -> Option<()> {
         let name = cx.view.node(self.node).name();
         let computed = emit.fresh(&format!("{name}_computed"));
-        self.function.emit(cx, emit, self.form, input, lin, &computed);
-        let mask = emit.mask(&format!("{name}_mask"), lin.iter().map(|s| s.body.is_none_or(|b| self.mask[b as usize])));
+        self.function.emit(cx, emit, self.form, input, lin, &computed)?;
+        let passed = |s: &Slot| s.body.map_or(Some(true), |b| self.mask.get(b as usize).copied());
+        let passed: Vec<bool> = lin.iter().map(passed).collect::<Option<_>>()?;
+        let mask = emit.mask(&format!("{name}_mask"), passed.into_iter());
         emit.node("Where", name, &[&mask, input, &computed], output, Vec::new());
+        Some(())
     }
 }

@@ -10,6 +10,7 @@ mod channel_bound;
 pub(crate) mod channels;
 pub(crate) mod conv;
 pub(crate) mod crop;
+mod gate;
 pub(crate) mod layer;
 mod leak;
 mod masked;
@@ -21,7 +22,7 @@ mod shuffle;
 mod stack;
 mod written;
 
-use crate::algebra::{Layout, Slot};
+use crate::algebra::{Layout, MOST_WEIGHTS, Slot};
 use crate::facts::{BatchNorm, Facts, Interval};
 use crate::graph::{GraphView, NodeId, Use, ValueId};
 use crate::plan::options::{ActivationForm, Options, Target};
@@ -46,6 +47,35 @@ pub struct Context<'a> {
     pub through_joins: bool,
     /// Where the channels stand.
     pub frame: Frame,
+    /// Most entries of a weight that a rewrite may make.
+    pub most_weights: usize,
+}
+
+/// By how many times a rewritten weight may be larger than all weights of the model together, ...
+const MOST_GROWTH: usize = 64;
+
+/// ... and what any model may have: 16 MiB of float32.
+const SMALL: usize = 1 << 22;
+
+impl<'a> Context<'a> {
+    /// The context of a whole graph, whose maps have their channels on axis 1.
+    #[must_use]
+    pub fn new(view: &'a GraphView<'a>, facts: &'a Facts<'a>, options: &'a Options) -> Self {
+        let entries =
+            |dims: &[i64]| dims.iter().fold(1_usize, |n, d| n.saturating_mul(usize::try_from(*d).unwrap_or(0)));
+        let all = view.graph().initializer.iter().map(|t| entries(&t.dims)).fold(0, usize::saturating_add);
+        let most_weights = all.saturating_mul(MOST_GROWTH).clamp(SMALL, MOST_WEIGHTS);
+        Self { view, facts, options, through_joins: false, frame: Frame::Maps, most_weights }
+    }
+
+    /// Why something would be too large, which as a weight has so many entries.
+    pub(crate) fn too_large(self, what: &str, entries: usize) -> String {
+        let most = self.most_weights;
+        format!(
+            "{what} would have {entries} weights, and none may have more than {most}: {MOST_GROWTH} times as many as the whole \
+             model, at least {SMALL} and at most {MOST_WEIGHTS}"
+        )
+    }
 }
 
 /// One operator of a branch, normalised.
@@ -94,6 +124,12 @@ fn found(reading: Option<Reading>) -> Found {
 }
 
 /// How a pass lets carried channels through.
+///
+/// What passes is the same number for every finite value of the element type, the largest and the subnormal ones included: no
+/// form computes with it but by 0, 1 and the extreme finite values. Two things are not promised. A zero may change its sign, as it
+/// does in any sum of a convolution; and an infinite value or NaN need not pass ([`Form::Bounds`] makes the infinite ones the
+/// largest finite ones, [`Form::Prelu`] multiplies them by 0 on channels of the body). [`Form::Pair`], which is used only where it is
+/// asked for, rounds: `f(x) - f(-x)` is computed as the difference of two floats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
     /// The operator as it is: it is the identity on every carried value.
@@ -177,13 +213,20 @@ pub trait Pass {
         axis
     }
 
-    /// The layout behind it; `None` when it cannot act on `lin`.
+    /// True when it leaves every layout as it is.
+    fn keeps_layout(&self) -> bool {
+        true
+    }
+
+    /// The layout behind it; `None` when it cannot act on `lin`. One that is not `lin` only where it does not
+    /// [keep](Pass::keeps_layout) all of them.
     fn layout(&self, lin: &[Slot]) -> Option<Layout> {
         Some(lin.to_vec())
     }
 
-    /// True when it may repeat entries to the size of another operand.
-    fn broadcasts(&self) -> bool {
+    /// True unless it is proved that it keeps the size along every axis of positions, or of rows: a second operand may be
+    /// larger there, and then what is carried stands in it several times.
+    fn repeats(&self, _: Context<'_>) -> bool {
         false
     }
 
@@ -198,8 +241,17 @@ pub trait Pass {
         1
     }
 
-    /// Emits the widened operator from `input` in layout `lin`; `output` is the name to write.
-    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, form: Form, input: &str, lin: &[Slot], output: &str);
+    /// Emits the widened operator from `input` in layout `lin`; `output` is the name to write. `None` when `lin` or `form` is
+    /// none that it allowed before, which is an error of this program.
+    fn emit(
+        &self,
+        cx: Context<'_>,
+        emit: &mut Emit<'_>,
+        form: Form,
+        input: &str,
+        lin: &[Slot],
+        output: &str,
+    ) -> Option<()>;
 }
 
 type Reader = fn(Context<'_>, NodeId, ValueId) -> Found;

@@ -6,12 +6,10 @@ use crate::algebra::{Layout, Slot};
 use crate::facts::{Fill, Padding};
 use crate::graph::{NodeId, ValueId};
 use crate::residual::emit::Emit;
+use crate::residual::frame::MOST_CHANNELS;
 use crate::residual::reject::Reject;
 
 use super::{Arrival, Context, Form, Found, Pass, Reading, Step, found, moved};
-
-/// Most entries added at one side; keeps sums of them far from overflow.
-const MOST: usize = 1 << 20;
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     if cx.view.op(node) != "Pad" {
@@ -20,7 +18,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     let input = cx.view.input(node, 0)?;
     let (at, before) = (cx.axis(input)?, u32::try_from(cx.channels(input)?).ok()?);
     let padding = Padding::new(cx.view, cx.facts, node)?;
-    let count = |n: i64| usize::try_from(n).ok().filter(|n| *n <= MOST);
+    let count = |n: i64| usize::try_from(n).ok().filter(|n| *n <= MOST_CHANNELS);
     let mut added: Vec<(usize, usize)> =
         padding.axes.iter().map(|(a, b)| Some((count(*a)?, count(*b)?))).collect::<Option<_>>()?;
     let spatial = added.split_off(at + 1);
@@ -55,6 +53,11 @@ impl Pass for Padded {
         &self.spatial
     }
 
+    fn keeps_layout(&self) -> bool {
+        let (front, _, back) = self.channels;
+        (front, back) == (0, 0)
+    }
+
     fn layout(&self, lin: &[Slot]) -> Option<Layout> {
         let (front, before, back) = self.channels;
         let behind = front.checked_add(before)?;
@@ -63,10 +66,7 @@ impl Pass for Padded {
         Some(added(0..front).chain(moved).chain(added(behind..behind.checked_add(back)?)).collect())
     }
 
-    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, _: &[Slot], output: &str) {
-        let node = cx.view.node(self.node);
-        let mut inputs: Vec<&str> = node.input.iter().map(String::as_str).collect();
-        inputs[0] = input;
-        emit.copy(node, &inputs, output);
+    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, _: &[Slot], output: &str) -> Option<()> {
+        emit.reread(cx.view.node(self.node), 0, input, output)
     }
 }

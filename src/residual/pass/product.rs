@@ -66,6 +66,13 @@ fn weights(cx: Context<'_>, value: ValueId, whole: ValueId) -> bool {
         && !a.iter().zip(b).any(|(a, b)| repeats(a, b))
 }
 
+/// True unless an axis of size `own` keeps it beside an operand of size `other`: where both are the same, the other is 1, or
+/// its own is more than 1, which no other size fits.
+fn enlarges(own: &Dim, other: &Dim) -> bool {
+    let same = own == other && *own != Dim::Unknown;
+    !same && *other != Dim::Known(1) && own.known().is_none_or(|n| n <= 1)
+}
+
 /// The size of `value` along `axis`, when it is known.
 fn size(cx: Context<'_>, value: ValueId, axis: usize) -> Option<i64> {
     cx.facts.shape(value)?.get(axis)?.known()
@@ -102,11 +109,22 @@ impl Pass for Operand {
         Ok(Form::Neutral)
     }
 
-    fn broadcasts(&self) -> bool {
-        true
+    fn repeats(&self, cx: Context<'_>) -> bool {
+        let (Some(own), Some(other)) = (cx.facts.shape(self.input), cx.facts.shape(self.other)) else { return true };
+        let rank = own.len();
+        let axes = if cx.is_maps() { cx.frame.positions(rank) } else { 0..rank.saturating_sub(1) };
+        own.len() != other.len() || axes.into_iter().any(|axis| enlarges(&own[axis], &other[axis]))
     }
 
-    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, lin: &[Slot], output: &str) {
+    fn emit(
+        &self,
+        cx: Context<'_>,
+        emit: &mut Emit<'_>,
+        _: Form,
+        input: &str,
+        lin: &[Slot],
+        output: &str,
+    ) -> Option<()> {
         let node = cx.view.node(self.node);
         let name = node.name().to_owned();
         let other = cx.view.name(self.other);
@@ -120,5 +138,6 @@ impl Pass for Operand {
             inputs.swap(0, 1);
         }
         emit.copy(node, &inputs, output);
+        Some(())
     }
 }

@@ -107,13 +107,22 @@ impl Pass for Rows {
         Some(self)
     }
 
-    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, lin: &[Slot], output: &str) {
+    fn emit(
+        &self,
+        cx: Context<'_>,
+        emit: &mut Emit<'_>,
+        _: Form,
+        input: &str,
+        lin: &[Slot],
+        output: &str,
+    ) -> Option<()> {
         let name = cx.view.node(self.node).name().to_owned();
-        let mut shape = self.target().unwrap_or_default();
+        let mut shape = self.target()?;
         shape.push(lin.len() as i64);
         let shape = emit.int64s(&format!("{name}_shape"), &shape);
         let attributes = if cx.view.opset() >= 14 { vec![int("allowzero", 0)] } else { Vec::new() };
         emit.node("Reshape", &name, &[input, &shape], output, attributes);
+        Some(())
     }
 }
 

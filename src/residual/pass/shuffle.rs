@@ -47,7 +47,15 @@ impl Pass for Shuffle {
         moved(cx, self.node, arrival)
     }
 
-    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, lin: &[Slot], output: &str) {
+    fn emit(
+        &self,
+        cx: Context<'_>,
+        emit: &mut Emit<'_>,
+        _: Form,
+        input: &str,
+        lin: &[Slot],
+        output: &str,
+    ) -> Option<()> {
         let place = |channel: u32| lin.iter().position(|s| s.body == Some(channel));
         let columns: Vec<usize> = lin
             .iter()
@@ -55,5 +63,6 @@ impl Pass for Shuffle {
             .map(|(at, slot)| slot.body.and_then(|c| place(*self.from.get(c as usize)?)).unwrap_or(at))
             .collect();
         emit.take(cx.view.node(self.node).name(), input, lin.len(), &columns, Some(output));
+        Some(())
     }
 }

@@ -68,11 +68,8 @@ impl Pass for Lift {
         self.by > 0
     }
 
-    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, _: &[Slot], output: &str) {
-        let node = cx.view.node(self.node);
-        let mut inputs: Vec<&str> = node.input.iter().map(String::as_str).collect();
-        inputs[0] = input;
-        emit.copy(node, &inputs, output);
+    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, _: &[Slot], output: &str) -> Option<()> {
+        emit.reread(cx.view.node(self.node), 0, input, output)
     }
 }
 
@@ -110,7 +107,15 @@ impl Pass for Stacked {
         Err(Reject::at(cx.view, self.node, RejectCode::CannotPass, reason))
     }
 
-    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, lin: &[Slot], output: &str) {
+    fn emit(
+        &self,
+        cx: Context<'_>,
+        emit: &mut Emit<'_>,
+        _: Form,
+        input: &str,
+        lin: &[Slot],
+        output: &str,
+    ) -> Option<()> {
         let node = cx.view.node(self.node);
         let spread: Vec<String> = node
             .input
@@ -126,6 +131,7 @@ impl Pass for Stacked {
             .collect();
         let inputs: Vec<&str> = spread.iter().map(String::as_str).collect();
         emit.copy(node, &inputs, output);
+        Some(())
     }
 }
 
@@ -170,6 +176,10 @@ impl Pass for Parted {
         axis + 1
     }
 
+    fn keeps_layout(&self) -> bool {
+        false
+    }
+
     fn layout(&self, lin: &[Slot]) -> Option<Layout> {
         if !lin.len().is_multiple_of(self.maps) {
             return None;
@@ -184,7 +194,15 @@ impl Pass for Parted {
         (own && segments.all(alike)).then(|| first.to_vec())
     }
 
-    fn emit(&self, cx: Context<'_>, emit: &mut Emit<'_>, _: Form, input: &str, lin: &[Slot], output: &str) {
+    fn emit(
+        &self,
+        cx: Context<'_>,
+        emit: &mut Emit<'_>,
+        _: Form,
+        input: &str,
+        lin: &[Slot],
+        output: &str,
+    ) -> Option<()> {
         let name = cx.view.node(self.node).name().to_owned();
         // A 0 copies the size of the batch.
         let mut shape = vec![0, self.maps as i64, (lin.len() / self.maps) as i64];
@@ -192,5 +210,6 @@ impl Pass for Parted {
         let shape = emit.int64s(&format!("{name}_shape"), &shape);
         let attributes = if cx.view.opset() >= 14 { vec![int("allowzero", 0)] } else { Vec::new() };
         emit.node("Reshape", &name, &[input, &shape], output, attributes);
+        Some(())
     }
 }
