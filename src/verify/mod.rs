@@ -9,6 +9,7 @@ pub mod reference;
 mod report;
 #[cfg(feature = "verify")]
 mod run;
+pub mod structure;
 
 pub use report::{
     Arithmetic, Coverage, FirstDifference, InputReport, Measure, OutputReport, SCHEMA_VERSION, SizeReport, Status, VerifyReport,
