@@ -101,7 +101,7 @@ fn names_inside_a_body_do_not_count() {
     b.functions[0].node = vec![leaky("q", "q", 0.5)];
     assert!(matches!(found(&a, &b)[0].what, What::Body(_)), "it reads something else");
     b.functions.remove(0);
-    assert!(words(&a, &b)[0].contains("no such function"));
+    assert!(found(&a, &b)[0].to_string().contains("no such function"));
 }
 
 #[test]

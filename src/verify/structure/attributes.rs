@@ -25,12 +25,12 @@ pub(super) enum Setting<'m> {
 /// The attributes that one of two nodes of one operator has, and those with another default in the operator set of the other.
 pub(super) fn names<'m>(a: &'m NodeProto, b: &'m NodeProto, opsets: [&[OperatorSetIdProto]; 2]) -> BTreeSet<&'m str> {
     let mut names: BTreeSet<&str> = a.attribute.iter().chain(&b.attribute).map(AttributeProto::name).collect();
-    let [x, y] = opsets.map(|opsets| schema(a, opsets));
+    let [x, y]: [Option<&'static Schema>; 2] = opsets.map(|opsets| schema(a, opsets));
     if let (Some(x), Some(y)) = (x, y)
         && x.since != y.since
     {
         let other = |name: &&str| y.default_of(name).is_some_and(|d| Some(d) != x.default_of(name));
-        names.extend(x.attributes().filter(other));
+        names.extend(x.attributes().filter(other).map(|name| -> &'m str { name }));
     }
     names
 }
