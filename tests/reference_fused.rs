@@ -7,7 +7,7 @@ mod python;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use onnx_rm::onnx::{GraphProto, ModelProto, NodeProto, TensorProto};
+use onnx_rm::onnx::{FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use onnx_rm::verify::reference::{self, EvalError, Value};
 use prost::Message;
 
@@ -104,4 +104,30 @@ fn what_has_no_definition_is_named() {
         let error = reference::supports(&ModelProto { graph: Some(graph), ..ModelProto::default() }).unwrap_err();
         assert_eq!(error, EvalError::UnknownOperator { node: "n".into(), op: op.into(), domain: domain.into() });
     }
+}
+
+/// A function of the model is called, whatever its name says.
+#[test]
+fn a_function_of_the_model_goes_before_the_definition() {
+    let call = NodeProto { input: vec!["x".into()], output: vec!["y".into()], ..node("com.microsoft", "QuickGelu") };
+    let negate = NodeProto { input: vec!["a".into()], output: vec!["b".into()], ..node("", "Neg") };
+    let named = |n: &str| ValueInfoProto { name: Some(n.into()), ..Default::default() };
+    let function = FunctionProto {
+        domain: Some("com.microsoft".into()),
+        name: Some("QuickGelu".into()),
+        input: vec!["a".into()],
+        output: vec!["b".into()],
+        node: vec![negate],
+        ..Default::default()
+    };
+    let graph =
+        GraphProto { node: vec![call], input: vec![named("x")], output: vec![named("y")], ..GraphProto::default() };
+    let model = |functions| ModelProto { graph: Some(graph.clone()), functions, ..ModelProto::default() };
+    let x = Value::F(ndarray::arr1(&[2.0]).into_dyn());
+    let y = |m: &ModelProto| {
+        let trace = reference::run(m, &BTreeMap::from([("x".to_owned(), x.clone())])).unwrap();
+        trace.get("y").unwrap().floats().unwrap()[0]
+    };
+    assert_eq!(y(&model(vec![function])), -2.0);
+    assert!((y(&model(vec![])) - 1.935).abs() < 0.01);
 }

@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn every_line_is_read() {
         let lines = include_str!("operators.txt").lines().filter(|l| !l.starts_with("set "));
-        assert_eq!(lines.count(), TABLE.values().map(Vec::len).sum());
+        assert_eq!(lines.count(), TABLE.values().map(Vec::len).sum::<usize>());
         for (name, versions) in TABLE.iter() {
             assert!(versions.iter().all(|s| s.since > 0 && (s.removed || !s.outputs.is_empty())), "{name}");
             let symbols = versions.iter().flat_map(|s| &s.symbols);
