@@ -9,10 +9,11 @@ pub mod reference;
 mod report;
 #[cfg(feature = "verify")]
 mod run;
+pub mod structure;
 
 pub use report::{
-    Arithmetic, Coverage, FirstDifference, InputReport, Measure, OutputReport, SCHEMA_VERSION, SizeReport, Status, VerifyReport,
-    WorstChannel,
+    Arithmetic, Coverage, FirstDifference, InputReport, Measure, OutputReport, SCHEMA_VERSION, SizeReport, Status,
+    VerifyReport, WorstChannel,
 };
 #[cfg(feature = "verify")]
 pub use run::{Observer, Progress, VerifyError, VerifyOptions, verify, verify_models, verify_watched};

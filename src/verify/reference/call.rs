@@ -73,6 +73,13 @@ impl<'c, 'm> Call<'c, 'm> {
         }
     }
 
+    /// Puts another value in the place of input `i`, for the operator that this one is made of.
+    pub(super) fn put(&mut self, i: usize, value: Arc<Value>) {
+        if let Some(input) = self.inputs.get_mut(i) {
+            *input = Some(value);
+        }
+    }
+
     /// Input `i` as it is shared with others.
     pub(super) fn shared(&self, i: usize) -> Option<Arc<Value>> {
         self.inputs.get(i).and_then(Clone::clone)

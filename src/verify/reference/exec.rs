@@ -8,7 +8,7 @@ use crate::onnx::{FunctionProto, GraphProto, ModelProto, NodeProto};
 use super::call::Call;
 use super::error::{EvalError, Fault, Outcome};
 use super::scope::{Frame, Scope, captured, subgraphs};
-use super::{Tap, Trace, Value, registry, sequence};
+use super::{Tap, Trace, Value, expand, registry, sequence};
 
 /// Deepest nesting of subgraphs and functions: a function that calls itself ends here.
 const DEEPEST: usize = 32;
@@ -25,6 +25,7 @@ pub(super) fn run(
     wanted: Option<&[&str]>,
     tap: Option<&dyn Tap>,
 ) -> Result<Trace, EvalError> {
+    let model = &*expand::expanded(model);
     let model = &*sequence::joined(model);
     let graph = model.graph.as_ref().ok_or(EvalError::NoGraph)?;
     let mut scope = Scope::new(None).with_initializers(graph).with_tap(tap);
@@ -72,6 +73,7 @@ fn every_tensor(graph: &GraphProto) -> HashSet<&str> {
 
 /// See [`super::supports`].
 pub(super) fn supports(model: &ModelProto) -> Result<(), EvalError> {
+    let model = &*expand::expanded(model);
     let graph = model.graph.as_ref().ok_or(EvalError::NoGraph)?;
     let machine = Machine::new(model);
     let functions = model.functions.iter().flat_map(|f| f.node.iter());

@@ -11,6 +11,7 @@ mod binary;
 mod call;
 mod cast;
 mod constant;
+mod contrib;
 mod control;
 mod conv;
 mod conv_transpose;
@@ -18,6 +19,8 @@ mod dims;
 mod einsum;
 mod error;
 mod exec;
+mod expand;
+mod fused;
 mod index;
 mod interpolate;
 mod join;
@@ -36,6 +39,7 @@ mod scope;
 mod sequence;
 mod shape;
 mod slice;
+mod small;
 mod softmax;
 mod special;
 mod tap;
@@ -50,6 +54,7 @@ pub use tap::Tap;
 pub use trace::Trace;
 pub use value::Value;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::onnx::ModelProto;
@@ -84,6 +89,14 @@ pub fn run_tapped(
     tap: &dyn Tap,
 ) -> Result<Trace, EvalError> {
     exec::run(model, inputs, Some(wanted), Some(tap))
+}
+
+/// `model` as it is evaluated: operators that ONNX Runtime has fused, and those on quantised tensors, are written out as nodes of
+/// ONNX, in subgraphs and functions too. A model without any is borrowed. Tensors keep their names; new ones have names that
+/// hold a control character.
+#[must_use]
+pub fn expanded(model: &ModelProto) -> Cow<'_, ModelProto> {
+    expand::expanded(model)
 }
 
 /// Says, without running, whether every operator of `model` is known, at any depth.

@@ -2,13 +2,17 @@
 
 use ndarray::{ArrayD, Dimension};
 
+use crate::onnx::tensor_proto::DataType;
+
 use super::Value;
 use super::call::Call;
 use super::dims;
 use super::error::{Outcome, fault};
 use super::registry::Table;
+use super::special::round;
 
-pub(super) const OPERATORS: Table = &[("DequantizeLinear", dequantize)];
+pub(super) const OPERATORS: Table =
+    &[("DequantizeLinear", dequantize), ("QuantizeLinear", quantize), ("DynamicQuantizeLinear", dynamic_quantize)];
 
 /// `(x - zero_point) * scale`. There is one scale for all, one for each entry along an axis, or one for each block along it.
 fn dequantize(call: &mut Call) -> Outcome<Vec<Value>> {
@@ -26,6 +30,48 @@ fn dequantize(call: &mut Call) -> Outcome<Vec<Value>> {
         (x[&i] - zero) * scale[at.as_slice()]
     };
     Ok(vec![Value::F(ArrayD::from_shape_fn(x.shape(), value))])
+}
+
+/// `round(x / scale) + zero_point`, halves to even, within the range of the type that `output_dtype` says: `expand` has written it
+/// down where the type follows from a constant zero point.
+fn quantize(call: &mut Call) -> Outcome<Vec<Value>> {
+    let dtype = i32::try_from(call.int("output_dtype", 0)).ok().and_then(|t| DataType::try_from(t).ok());
+    let (low, high) = match dtype.unwrap_or(DataType::Undefined) {
+        DataType::Int8 => (-128.0, 127.0),
+        DataType::Uint8 => (0.0, 255.0),
+        DataType::Int16 => (-32768.0, 32767.0),
+        DataType::Uint16 => (0.0, 65535.0),
+        DataType::Int4 => (-8.0, 7.0),
+        DataType::Uint4 => (0.0, 15.0),
+        DataType::Undefined => return fault!("the type of its zero point is not known"),
+        other => return fault!("numbers stored as {} are not handled", other.as_str_name().to_lowercase()),
+    };
+    let (x, scale) = (call.value(0)?.to_floats(), call.floats(1)?);
+    let zero = call.optional(2).map(Value::to_floats);
+    if zero.as_ref().is_some_and(|z| z.shape() != scale.shape()) {
+        return fault!("the zero point has not the shape of the scale");
+    }
+    let block = usize::try_from(call.int("block_size", 0)).unwrap_or(0);
+    let place = Place::new(call, x.shape(), scale.shape(), block)?;
+    let value = |i: ndarray::IxDyn| {
+        let at = place.of(i.slice());
+        let zero = zero.as_ref().map_or(0.0, |z| z[at.as_slice()]);
+        (round(x[&i] / scale[at.as_slice()]) + zero).clamp(low, high) as i64
+    };
+    Ok(vec![Value::I(ArrayD::from_shape_fn(x.shape(), value))])
+}
+
+/// Eight bits for the range of the input, which is made to hold 0.
+fn dynamic_quantize(call: &mut Call) -> Outcome<Vec<Value>> {
+    let x = call.floats(0)?;
+    let (low, high) = x.iter().fold((0.0_f64, 0.0_f64), |(low, high), v| (low.min(*v), high.max(*v)));
+    let scale = if low == high { 1.0 } else { (high - low) / 255.0 };
+    if !scale.is_finite() {
+        return fault!("an input from {low} to {high}");
+    }
+    let zero = round((-low / scale).clamp(0.0, 255.0));
+    let y = x.mapv(|v| (round(v / scale) + zero).clamp(0.0, 255.0) as i64);
+    Ok(vec![Value::I(y), Value::F(dims::filled(&[], scale)?), Value::I(dims::filled(&[], zero as i64)?)])
 }
 
 /// Where the scale of an entry stands.

@@ -2,8 +2,8 @@
 
 use super::call::Op;
 use super::{
-    activation, binary, cast, constant, control, conv, conv_transpose, einsum, index, join, logic, matmul, normalize,
-    pad, pool, quantize, rank, reduce, resize, sequence, shape, slice, softmax, unary,
+    activation, binary, cast, constant, contrib, control, conv, conv_transpose, einsum, index, join, logic, matmul,
+    normalize, pad, pool, quantize, rank, reduce, resize, sequence, shape, slice, softmax, unary,
 };
 
 /// The operators of one file, by name.
@@ -36,10 +36,14 @@ const TABLES: &[Table] = &[
     unary::OPERATORS,
 ];
 
-/// The operator `name` of the ONNX domain; other domains have none.
+/// The operator `name` of `domain`: that of ONNX, or ONNX Runtime's own.
 pub(super) fn find(domain: &str, name: &str) -> Option<Op> {
-    let known = domain.is_empty() || domain == "ai.onnx";
-    TABLES.iter().filter(|_| known).flat_map(|t| t.iter()).find(|(n, _)| *n == name).map(|(_, op)| *op)
+    let tables = match domain {
+        "" | "ai.onnx" => TABLES,
+        "com.microsoft" => &[contrib::OPERATORS],
+        _ => &[],
+    };
+    tables.iter().flat_map(|t| t.iter()).find(|(n, _)| *n == name).map(|(_, op)| *op)
 }
 
 #[cfg(test)]

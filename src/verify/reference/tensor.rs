@@ -8,6 +8,7 @@ use crate::onnx::{SparseTensorProto, TensorProto};
 use super::Value;
 use super::dims;
 use super::error::{Outcome, fault};
+use super::small;
 
 /// The value of `tensor`, whichever field holds it.
 pub(super) fn read(tensor: &TensorProto) -> Outcome<Value> {
@@ -16,6 +17,14 @@ pub(super) fn read(tensor: &TensorProto) -> Outcome<Value> {
     let Some(dtype) = tensor.data_type.and_then(|t| DataType::try_from(t).ok()) else {
         return fault!("element type {} is not known", tensor.data_type.unwrap_or(0));
     };
+    if small::is_integer(dtype) {
+        let values = small::elements(tensor, dtype, want)?.into_iter().map(|v| small::integer(v, dtype)).collect();
+        return Ok(Value::I(dims::array(&shape, values)?));
+    }
+    if small::is_float(dtype) {
+        let values = small::elements(tensor, dtype, want)?.into_iter().map(|v| small::float(v, dtype)).collect();
+        return Ok(Value::F(dims::array(&shape, values)?));
+    }
     let raw = tensor.raw_data.as_ref().map_or(0, |r| r.len());
     if raw != 0 && raw != want * width(dtype) {
         return fault!("the shape asks for {want} elements, but it holds {raw} bytes");

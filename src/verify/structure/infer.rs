@@ -1,0 +1,325 @@
+//! Element types from node to node.
+
+use std::collections::HashMap;
+
+use crate::graph::GraphView;
+use crate::onnx::tensor_proto::DataType;
+use crate::onnx::{
+    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, SparseTensorProto,
+    TensorProto,
+};
+
+use super::attributes::{is_standard, opset, plain_domain};
+use super::table::{self, Repeats, Schema, element_type, type_name};
+use super::types::{Contradiction, Types, declared, is_no_tensor, label};
+
+/// Deepest nesting of functions and subgraphs that is looked into.
+const DEEPEST: usize = 32;
+
+/// Most nodes that are looked at, those of a function once for each call: functions that call each other can ask for any number.
+const MOST_NODES: usize = 1 << 22;
+
+/// A walk through the graphs of a model.
+pub(super) struct Inference<'m> {
+    model: &'m ModelProto,
+    functions: HashMap<(&'m str, &'m str, &'m str), &'m FunctionProto>,
+    contradictions: Vec<Contradiction>,
+    nodes_left: usize,
+}
+
+/// What the names of a graph stand for; `None` when that is unknown.
+struct Scope<'s, 'm> {
+    names: HashMap<&'m str, Option<DataType>>,
+    outer: Option<&'s Scope<'s, 'm>>,
+}
+
+/// What nodes are read with.
+#[derive(Clone)]
+struct Frame<'m> {
+    opsets: &'m [OperatorSetIdProto],
+    /// In a function: the attributes of the call.
+    attributes: HashMap<&'m str, &'m AttributeProto>,
+    depth: usize,
+}
+
+impl Scope<'_, '_> {
+    fn of(&self, name: &str) -> Option<DataType> {
+        match (self.names.get(name), self.outer) {
+            (Some(known), _) => *known,
+            (None, Some(outer)) => outer.of(name),
+            (None, None) => None,
+        }
+    }
+}
+
+impl<'m> Frame<'m> {
+    fn attribute(&self, node: &'m NodeProto, name: &str) -> Option<&'m AttributeProto> {
+        let found = node.attribute.iter().find(|a| a.name() == name)?;
+        if found.ref_attr_name().is_empty() { Some(found) } else { self.attributes.get(found.ref_attr_name()).copied() }
+    }
+
+    /// The element type that an attribute names by its number; 0 is none.
+    fn dtype(&self, node: &'m NodeProto, name: &str) -> Option<DataType> {
+        let number = self.attribute(node, name)?.i?;
+        DataType::try_from(i32::try_from(number).ok()?).ok().filter(|t| *t != DataType::Undefined)
+    }
+}
+
+impl<'m> Inference<'m> {
+    pub(super) fn new(model: &'m ModelProto) -> Self {
+        let key = |f: &'m FunctionProto| ((plain_domain(f.domain()), f.name(), f.overload()), f);
+        let functions = model.functions.iter().map(key).collect();
+        Self { model, functions, contradictions: Vec::new(), nodes_left: MOST_NODES }
+    }
+
+    pub(super) fn run(mut self) -> Types {
+        let Some(graph) = self.model.graph.as_ref() else { return Types::default() };
+        let frame = Frame { opsets: &self.model.opset_import, attributes: HashMap::new(), depth: 0 };
+        let mut scope = Scope { names: HashMap::new(), outer: None };
+        for input in &graph.input {
+            scope.names.insert(input.name(), declared(input));
+        }
+        self.constants(graph, &mut scope);
+        // Nodes may stand in any order.
+        match GraphView::new(self.model) {
+            Ok(view) => self.nodes(view.nodes().map(|n| view.node(n)), graph, &mut scope, &frame),
+            Err(_) => self.nodes(graph.node.iter(), graph, &mut scope, &frame),
+        }
+        let undeclared = graph.output.iter().filter(|o| declared(o).is_none() && !is_no_tensor(o));
+        Types {
+            known: scope.names.iter().filter_map(|(name, t)| Some(((*name).to_owned(), (*t)?))).collect(),
+            contradictions: self.contradictions,
+            undeclared: undeclared.map(|o| o.name().to_owned()).collect(),
+        }
+    }
+
+    /// Adds the initializers of `graph`; one that is an input too has the type of the input.
+    fn constants(&mut self, graph: &'m GraphProto, scope: &mut Scope<'_, 'm>) {
+        let sparse = graph.sparse_initializer.iter().filter_map(|s| s.values.as_ref());
+        for tensor in graph.initializer.iter().chain(sparse) {
+            let own = of_tensor(tensor);
+            if let (Some(Some(said)), Some(own)) = (scope.names.get(tensor.name()), own)
+                && *said != own
+            {
+                self.contradict(None, tensor.name(), type_name(*said), own);
+            }
+            scope.names.insert(tensor.name(), own);
+        }
+    }
+
+    fn contradict(&mut self, node: Option<&NodeProto>, tensor: &str, expected: String, found: DataType) {
+        let (node, op) = node.map_or_else(Default::default, |n| (label(n), n.op_type().to_owned()));
+        let contradiction = Contradiction { node, op, tensor: tensor.to_owned(), expected, found: type_name(found) };
+        // A function that is called again says nothing new.
+        if !self.contradictions.contains(&contradiction) {
+            self.contradictions.push(contradiction);
+        }
+    }
+
+    /// Infers the outputs of `nodes`, which stand in `graph`, and compares them with what it declares.
+    fn nodes(
+        &mut self,
+        nodes: impl Iterator<Item = &'m NodeProto>,
+        graph: &'m GraphProto,
+        scope: &mut Scope<'_, 'm>,
+        frame: &Frame<'m>,
+    ) {
+        let infos = graph.value_info.iter().chain(&graph.output);
+        let said: HashMap<&str, DataType> = infos.filter_map(|i| Some((i.name(), declared(i)?))).collect();
+        for node in nodes {
+            let outputs = self.node(node, scope, frame);
+            for (k, name) in node.output.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+                let computed = outputs.get(k).copied().flatten();
+                if let (Some(computed), Some(said)) = (computed, said.get(name.as_str()))
+                    && computed != *said
+                {
+                    self.contradict(Some(node), name, type_name(computed), *said);
+                }
+                scope.names.insert(name, computed);
+            }
+        }
+    }
+
+    /// The types of the outputs of `node`.
+    fn node(&mut self, node: &'m NodeProto, scope: &Scope<'_, 'm>, frame: &Frame<'m>) -> Vec<Option<DataType>> {
+        if frame.depth > DEEPEST || self.nodes_left == 0 {
+            return Vec::new();
+        }
+        self.nodes_left -= 1;
+        let function = self.functions.get(&(plain_domain(node.domain()), node.op_type(), node.overload()));
+        if let Some(function) = function.copied() {
+            return self.call(function, node, scope, frame);
+        }
+        let schema = table::find(node.op_type(), opset(frame.opsets, node.domain())).filter(|s| !s.removed);
+        let Some(schema) = schema.filter(|_| is_standard(node)) else { return Vec::new() };
+        let bound = self.inputs(schema, node, scope);
+        if let "If" | "Loop" | "Scan" = node.op_type() {
+            return self.with_bodies(node, scope, frame);
+        }
+        let output = |(k, _): (usize, &String)| {
+            let kind = Schema::parameter(&schema.outputs, k)?.kind;
+            let by_input = bound.iter().find(|(symbol, _)| *symbol == kind).map(|(_, t)| *t);
+            special(node, k, by_input, scope, frame).or(by_input).or_else(|| match schema.allowed(kind).as_slice() {
+                [one] => element_type(one),
+                _ => None,
+            })
+        };
+        node.output.iter().enumerate().map(output).collect()
+    }
+
+    /// Checks the inputs of `node`, and gives what the symbols of its operator stand for.
+    fn inputs(&mut self, schema: &Schema, node: &NodeProto, scope: &Scope<'_, 'm>) -> Vec<(&'static str, DataType)> {
+        let mut bound: Vec<(&'static str, DataType)> = Vec::new();
+        for (i, name) in node.input.iter().enumerate() {
+            let Some(t) = scope.of(name) else { continue };
+            let Some(parameter) = Schema::parameter(&schema.inputs, i) else { continue };
+            let allowed = schema.allowed(parameter.kind);
+            let known = bound.iter().find(|(symbol, _)| *symbol == parameter.kind).map(|(_, t)| *t);
+            if !allowed.contains(&type_name(t).as_str()) {
+                let tensors: Vec<&str> = allowed.into_iter().filter(|a| element_type(a).is_some()).collect();
+                self.contradict(Some(node), name, one_of(&tensors), t);
+            } else if let Some(known) = known.filter(|k| *k != t) {
+                self.contradict(Some(node), name, type_name(known), t);
+            } else if known.is_none() && parameter.repeats != Repeats::WithAnyTypes {
+                bound.push((parameter.kind, t));
+            }
+        }
+        bound
+    }
+
+    fn call(
+        &mut self,
+        function: &'m FunctionProto,
+        node: &'m NodeProto,
+        scope: &Scope<'_, 'm>,
+        frame: &Frame<'m>,
+    ) -> Vec<Option<DataType>> {
+        let mut attributes: HashMap<&str, _> = function.attribute_proto.iter().map(|a| (a.name(), a)).collect();
+        attributes.extend(node.attribute.iter().filter_map(|a| Some((a.name(), frame.attribute(node, a.name())?))));
+        let inner = Frame { opsets: &function.opset_import, attributes, depth: frame.depth + 1 };
+        let given = function.input.iter().zip(&node.input);
+        let mut body =
+            Scope { names: given.map(|(inside, given)| (inside.as_str(), scope.of(given))).collect(), outer: None };
+        for node in &function.node {
+            let outputs = self.node(node, &body, &inner);
+            let named = node.output.iter().enumerate().map(|(k, o)| (o.as_str(), outputs.get(k).copied().flatten()));
+            body.names.extend(named);
+        }
+        function.output.iter().map(|o| body.of(o)).collect()
+    }
+
+    /// The outputs of an operator that runs subgraphs.
+    fn with_bodies(&mut self, node: &'m NodeProto, scope: &Scope<'_, 'm>, frame: &Frame<'m>) -> Vec<Option<DataType>> {
+        let given: Vec<_> = node.input.iter().map(|i| scope.of(i)).collect();
+        let graph = |name: &str| node.attribute.iter().find(|a| a.name() == name).and_then(|a| a.g.as_ref());
+        let early_scan = node.op_type() == "Scan" && opset(frame.opsets, node.domain()) < 9;
+        let mut run = |name: &str, inputs: &[Option<DataType>]| {
+            graph(name).map_or_else(Vec::new, |g| self.body(g, inputs, scope, frame))
+        };
+        match node.op_type() {
+            "If" => {
+                let (yes, no) = (run("then_branch", &[]), run("else_branch", &[]));
+                for ((name, x), y) in node.output.iter().zip(&yes).zip(&no) {
+                    if let (Some(x), Some(y)) = (x, y)
+                        && x != y
+                    {
+                        self.contradict(Some(node), name, type_name(*x), *y);
+                    }
+                }
+                let both = |(k, x): (usize, &Option<DataType>)| x.or(no.get(k).copied().flatten());
+                yes.iter().enumerate().map(both).collect()
+            }
+            "Loop" => {
+                let state = given.get(2..).unwrap_or_default();
+                let inputs = [&[Some(DataType::Int64), Some(DataType::Bool)], state].concat();
+                run("body", &inputs).into_iter().skip(1).collect()
+            }
+            _ => run("body", given.get(usize::from(early_scan)..).unwrap_or_default()),
+        }
+    }
+
+    fn body(
+        &mut self,
+        graph: &'m GraphProto,
+        inputs: &[Option<DataType>],
+        outer: &Scope<'_, 'm>,
+        frame: &Frame<'m>,
+    ) -> Vec<Option<DataType>> {
+        let given = graph.input.iter().enumerate();
+        let names = given.map(|(k, i)| (i.name(), inputs.get(k).copied().flatten().or_else(|| declared(i)))).collect();
+        let mut scope = Scope { names, outer: Some(outer) };
+        self.constants(graph, &mut scope);
+        let inner = Frame { depth: frame.depth + 1, ..frame.clone() };
+        self.nodes(graph.node.iter(), graph, &mut scope, &inner);
+        graph.output.iter().map(|o| scope.of(o.name())).collect()
+    }
+}
+
+/// Types that attributes decide. `by_input` is what the inputs say.
+fn special<'m>(
+    node: &'m NodeProto,
+    output: usize,
+    by_input: Option<DataType>,
+    scope: &Scope<'_, 'm>,
+    frame: &Frame<'m>,
+) -> Option<DataType> {
+    let float = Some(DataType::Float);
+    let named = |name| frame.dtype(node, name);
+    let first = || node.input.first().and_then(|i| scope.of(i));
+    match (node.op_type(), output) {
+        ("Cast" | "BitCast", _) => named("to"),
+        ("Constant", _) => constant(node, frame),
+        ("ConstantOfShape", _) => match frame.attribute(node, "value") {
+            Some(a) => a.t.as_ref().and_then(of_tensor),
+            None => float,
+        },
+        ("EyeLike" | "RandomNormalLike" | "RandomUniformLike" | "Bernoulli", _) => named("dtype").or_else(first),
+        ("RandomNormal" | "RandomUniform", _) => named("dtype").or(float),
+        ("Multinomial", _) => named("dtype").or(Some(DataType::Int32)),
+        ("HannWindow" | "HammingWindow" | "BlackmanWindow" | "MelWeightMatrix", _) => {
+            named("output_datatype").or(float)
+        }
+        ("QuantizeLinear", _) => by_input.or(named("output_dtype")).or_else(|| zero_point(node, scope)),
+        ("DequantizeLinear", _) => named("output_dtype").or_else(|| match opset(frame.opsets, node.domain()) {
+            ..19 => float,
+            _ => node.input.get(1).and_then(|i| scope.of(i)),
+        }),
+        ("LayerNormalization" | "RMSNormalization", 1..) => named("stash_type").or(float),
+        _ => None,
+    }
+}
+
+/// The type without a zero point; one that is given and unknown stays unknown.
+fn zero_point(node: &NodeProto, scope: &Scope<'_, '_>) -> Option<DataType> {
+    match node.input.get(2).filter(|i| !i.is_empty()) {
+        Some(zero) => scope.of(zero),
+        None => Some(DataType::Uint8),
+    }
+}
+
+fn constant<'m>(node: &'m NodeProto, frame: &Frame<'m>) -> Option<DataType> {
+    let has = |name| frame.attribute(node, name).is_some();
+    let sparse = |s: &'m SparseTensorProto| s.values.as_ref();
+    let tensor = frame.attribute(node, "value").and_then(|a| a.t.as_ref());
+    let tensor = tensor.or_else(|| frame.attribute(node, "sparse_value")?.sparse_tensor.as_ref().and_then(sparse));
+    match tensor {
+        Some(tensor) => of_tensor(tensor),
+        None if has("value_float") || has("value_floats") => Some(DataType::Float),
+        None if has("value_int") || has("value_ints") => Some(DataType::Int64),
+        None if has("value_string") || has("value_strings") => Some(DataType::String),
+        None => None,
+    }
+}
+
+fn of_tensor(tensor: &TensorProto) -> Option<DataType> {
+    DataType::try_from(tensor.data_type()).ok().filter(|t| *t != DataType::Undefined)
+}
+
+/// `a`, `a or b`, or how many more there are.
+fn one_of(types: &[&str]) -> String {
+    match types {
+        [] => "no tensor".to_owned(),
+        [one] => (*one).to_owned(),
+        [rest @ .., last] => format!("{} or {last}", rest.join(", ")),
+    }
+}

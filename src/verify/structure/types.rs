@@ -1,0 +1,141 @@
+//! The element type of every tensor, by the rules of the specification, and what contradicts them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+
+use crate::onnx::tensor_proto::DataType;
+use crate::onnx::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto, type_proto};
+
+use super::attributes::{is_standard, opset};
+use super::infer::Inference;
+use super::table;
+
+/// Element types of the tensors of a model's main graph.
+#[derive(Debug, Clone, Default)]
+pub struct Types {
+    pub(super) known: BTreeMap<String, DataType>,
+    pub(super) contradictions: Vec<Contradiction>,
+    pub(super) undeclared: Vec<String>,
+}
+
+/// A type that a runtime refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The node, or its first output when it has no name; empty for what belongs to no node.
+    pub node: String,
+    /// Its operator; empty for what belongs to no node.
+    pub op: String,
+    /// The tensor.
+    pub tensor: String,
+    /// The type that it should have, or the types that it may have.
+    pub expected: String,
+    /// The type that it has, or is declared to have.
+    pub found: String,
+}
+
+/// An operator that the operator set of a model does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newer {
+    /// The node, or its first output when it has no name.
+    pub node: String,
+    /// Its operator.
+    pub op: String,
+    /// The first operator set that has it.
+    pub since: i64,
+    /// The operator set that is imported where the node stands.
+    pub opset: i64,
+}
+
+/// Infers the element type of every tensor of `model` from its inputs, its constants and the rules of its operators; `value_info`
+/// is never believed. What a custom operator gives is unknown, and nothing is said of it.
+#[must_use]
+pub fn types(model: &ModelProto) -> Types {
+    Inference::new(model).run()
+}
+
+impl Types {
+    /// The element type of tensor `name`; `None` when it is unknown, or no tensor.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Option<DataType> {
+        self.known.get(name).copied()
+    }
+
+    /// What contradicts itself, in the order of the nodes: inputs of a node whose types must be equal and are not, or that its
+    /// operator does not have, and declared types (of graph outputs and `value_info`) that are not those computed. A
+    /// runtime refuses a model with any of these.
+    #[must_use]
+    pub fn contradictions(&self) -> &[Contradiction] {
+        &self.contradictions
+    }
+
+    /// The graph outputs without a declared element type.
+    #[must_use]
+    pub fn undeclared(&self) -> &[String] {
+        &self.undeclared
+    }
+}
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.op.is_empty() {
+            write!(f, "node '{}' ({}), ", self.node, self.op)?;
+        }
+        write!(f, "tensor '{}' is {}, but {} is expected", self.tensor, self.found, self.expected)
+    }
+}
+
+impl fmt::Display for Newer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, op, since, opset } = self;
+        write!(f, "node '{node}' ({op}) needs operator set {since}, but the model imports {opset}")
+    }
+}
+
+/// The type that `info` declares.
+pub(super) fn declared(info: &ValueInfoProto) -> Option<DataType> {
+    match info.r#type.as_ref()?.value.as_ref()? {
+        type_proto::Value::TensorType(t) => {
+            DataType::try_from(t.elem_type()).ok().filter(|t| *t != DataType::Undefined)
+        }
+        _ => None,
+    }
+}
+
+/// True when `info` says that it is something else than a tensor.
+pub(super) fn is_no_tensor(info: &ValueInfoProto) -> bool {
+    let value = info.r#type.as_ref().and_then(|t| t.value.as_ref());
+    value.is_some_and(|v| !matches!(v, type_proto::Value::TensorType(_)))
+}
+
+/// The name of `node`, or of its first output.
+pub(super) fn label(node: &NodeProto) -> String {
+    let output = node.output.iter().find(|o| !o.is_empty()).map_or("", String::as_str);
+    if node.name().is_empty() { output.to_owned() } else { node.name().to_owned() }
+}
+
+/// The nodes of `model`, in subgraphs and functions too, whose operator ONNX has only since a later operator set than the one
+/// that is imported where they stand. Operators that no version of the specification has are not among them.
+#[must_use]
+pub fn newer_operators(model: &ModelProto) -> Vec<Newer> {
+    let local: HashSet<(&str, &str)> = model.functions.iter().map(|f| (f.domain(), f.name())).collect();
+    let main = model.graph.iter().map(|g| (g.node.as_slice(), model.opset_import.as_slice()));
+    let functions = model.functions.iter().map(|f| (f.node.as_slice(), f.opset_import.as_slice()));
+    let mut open: Vec<(&[NodeProto], &[OperatorSetIdProto])> = main.chain(functions).collect();
+    let mut found = Vec::new();
+    while let Some((nodes, opsets)) = open.pop() {
+        for node in nodes {
+            let graphs = node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs));
+            open.extend(graphs.map(|g: &GraphProto| (g.node.as_slice(), opsets)));
+            let here = opset(opsets, node.domain());
+            // Runtimes have this one as their own before the specification has it.
+            let early = node.op_type() == "LayerNormalization";
+            if !is_standard(node) || early || local.contains(&(node.domain(), node.op_type())) {
+                continue;
+            }
+            if let Some(first) = table::versions(node.op_type()).first().filter(|s| s.since > here) {
+                found.push(Newer { node: label(node), op: node.op_type().to_owned(), since: first.since, opset: here });
+            }
+        }
+    }
+    found
+}
