@@ -5,14 +5,16 @@
 //! few half-ulps of their own type. Both are also run in their own arithmetic through tract's optimised path, which shows overflow and
 //! cancellation. `run::judge` has the criterion. What the models cannot be run in is stated in the report.
 
+mod random;
+pub mod reach;
 pub mod reference;
 mod report;
 #[cfg(feature = "verify")]
 mod run;
 
 pub use report::{
-    Arithmetic, Coverage, FirstDifference, InputReport, Measure, OutputReport, SCHEMA_VERSION, SizeReport, Status, VerifyReport,
-    WorstChannel,
+    Arithmetic, Coverage, FirstDifference, InputReport, Measure, OutputReport, SCHEMA_VERSION, SizeReport, Status,
+    VerifyReport, WorstChannel,
 };
 #[cfg(feature = "verify")]
 pub use run::{Observer, Progress, VerifyError, VerifyOptions, verify, verify_models, verify_watched};

@@ -210,7 +210,8 @@ impl VerifyReport {
     #[must_use]
     pub fn agrees_in_float64(&self) -> bool {
         let all = || self.outputs.iter().flat_map(|o| &o.measures);
-        self.is_unstable() && all().all(|m| m.failure.is_none() && m.exact_error <= m.rounding.clamp(1e-15, MAX_UNSTABLE))
+        self.is_unstable()
+            && all().all(|m| m.failure.is_none() && m.exact_error <= m.rounding.clamp(1e-15, MAX_UNSTABLE))
     }
 }
 

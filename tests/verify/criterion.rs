@@ -24,9 +24,10 @@ fn a_model_equals_itself() {
     let report = check(&net(), &net());
     assert_eq!(report.status, Status::Equal, "{report}");
     assert_eq!(report.coverage, Coverage::Whole);
-    assert_eq!(report.kinds, [
-        "normal", "uniform", "zero", "large", "negative", "one-hot", "tens", "bytes", "thousands"
-    ]);
+    assert_eq!(
+        report.kinds,
+        ["normal", "uniform", "zero", "large", "negative", "one-hot", "tens", "bytes", "thousands"]
+    );
     assert_eq!(report.arithmetic.element_type, "float32");
     assert_eq!(report.outputs.len(), 2);
     for m in report.outputs.iter().flat_map(|o| &o.measures) {

@@ -100,7 +100,8 @@ pub(super) fn others<'a>(job: &Job<'a>, seen: &[InputReport]) -> Vec<Ready<'a>> 
 fn whole<'a>(job: &Job<'a>, sizing: Sizing, given: bool) -> Result<Stage<'a>, VerifyError> {
     let graph = job.original.graph();
     let ports = signature::inputs(graph);
-    let given = job.given.iter().filter(|_| given).flatten().map(|(name, value)| (name.clone(), value.shape().to_vec()));
+    let given =
+        job.given.iter().filter(|_| given).flatten().map(|(name, value)| (name.clone(), value.shape().to_vec()));
     let stated: HashMap<_, _> = given.chain(job.options.shapes.iter().cloned()).collect();
     let inputs = shapes::choose(&ports, graph, &stated, sizing)?;
     let slots = ports.iter().zip(&inputs).map(|(p, i)| slot(p, i)).collect::<Result<Vec<_>, _>>()?;

@@ -167,13 +167,8 @@ fn settle(ready: &mut Ready<'_>, done: &mut [Done], index: usize, rules: &[Rule]
 }
 
 fn judged(done: Vec<Done>, skipped: Vec<String>, rules: &[Rule]) -> Course {
-    let mut course = Course {
-        measures: Vec::new(),
-        trials: Vec::new(),
-        skipped,
-        varies: Vec::new(),
-        discrete: Vec::new(),
-    };
+    let mut course =
+        Course { measures: Vec::new(), trials: Vec::new(), skipped, varies: Vec::new(), discrete: Vec::new() };
     for (output, rule) in rules.iter().enumerate() {
         let samples = || done.iter().filter_map(|(_, s, _)| s.get(output));
         let profile = Profile::new(samples());

@@ -98,7 +98,5 @@ fn computable(model: &ModelProto, feed: &Feed, names: &[&str]) -> (Vec<(String, 
 /// The type of a tensor of which only the value is known.
 fn declared(graph: &GraphProto, name: &str) -> Port {
     let mut infos = graph.value_info.iter().chain(&graph.output);
-    infos
-        .find(|v| v.name() == name)
-        .map_or_else(|| Port { name: name.to_owned(), dtype: None, dims: None }, Port::new)
+    infos.find(|v| v.name() == name).map_or_else(|| Port { name: name.to_owned(), dtype: None, dims: None }, Port::new)
 }

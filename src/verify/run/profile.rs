@@ -123,7 +123,8 @@ mod tests {
     #[test]
     fn channels_stand_on_axis_1_and_rows_on_the_last() {
         let a = ramp(&[2, 3, 4]);
-        let [by_channel, by_row] = <[Grouping; 2]>::try_from(Grouping::of(a.shape())).unwrap_or_else(|_| unreachable!());
+        let [by_channel, by_row] =
+            <[Grouping; 2]>::try_from(Grouping::of(a.shape())).unwrap_or_else(|_| unreachable!());
         assert_eq!(by_channel.sizes(&a), [15.0, 19.0, 23.0]);
         assert_eq!(by_row.sizes(&a), [20.0, 21.0, 22.0, 23.0]);
         assert_eq!(Grouping::of(&[]), [Grouping { axis: None, stride: 1, size: 1 }]);

@@ -207,7 +207,10 @@ mod tests {
         let ports = [port("a", vec![dim("n"), Dim::Fixed(3), dim("h"), dim("w")]), port("b", vec![dim("n"), dim("w")])];
         let sizing = Sizing { batch: 3, sides: &[37, 41] };
         let shapes = choose(&ports, &GraphProto::default(), &HashMap::new(), sizing).unwrap();
-        assert_eq!((shapes[0].shape.as_slice(), shapes[1].shape.as_slice()), ([3, 3, 37, 41].as_slice(), [3, 41].as_slice()));
+        assert_eq!(
+            (shapes[0].shape.as_slice(), shapes[1].shape.as_slice()),
+            ([3, 3, 37, 41].as_slice(), [3, 41].as_slice())
+        );
     }
 
     #[test]

@@ -79,7 +79,12 @@ pub(super) struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     /// Both models from inputs to outputs.
-    pub(super) fn whole(original: &Side<'a>, rewritten: &Side<'a>, slots: Vec<Slot>, reports: Vec<InputReport>) -> Self {
+    pub(super) fn whole(
+        original: &Side<'a>,
+        rewritten: &Side<'a>,
+        slots: Vec<Slot>,
+        reports: Vec<InputReport>,
+    ) -> Self {
         Self {
             original: original.clone(),
             rewritten: rewritten.clone(),
@@ -129,10 +134,13 @@ impl<'a> Stage<'a> {
         let rounded = |name: &&str| {
             let value = trace.get(name)?.clone();
             let precision = slots.get(name).and_then(|s| Precision::of(s.dtype));
-            Some(((*name).to_owned(), match (value, precision) {
-                (Value::F(a), Some(p)) => Value::F(a.mapv_into(|v| p.round(v))),
-                (other, _) => other,
-            }))
+            Some((
+                (*name).to_owned(),
+                match (value, precision) {
+                    (Value::F(a), Some(p)) => Value::F(a.mapv_into(|v| p.round(v))),
+                    (other, _) => other,
+                },
+            ))
         };
         Ok(names.iter().filter_map(rounded).collect())
     }

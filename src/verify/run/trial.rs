@@ -61,7 +61,9 @@ impl<'a> Bench<'a> {
     pub(super) fn run(&self, trial: &Trial, draws: u64) -> Result<Tried, Trouble> {
         let feed = self.stage.feed(trial).map_err(Trouble::Original)?;
         let (exact, own) = match &self.arithmetic {
-            Arithmetic::Runtime(runners) => beside(|| self.exact(&feed), || runners.run(&feed).map_err(Trouble::Runtime))?,
+            Arithmetic::Runtime(runners) => {
+                beside(|| self.exact(&feed), || runners.run(&feed).map_err(Trouble::Runtime))?
+            }
             Arithmetic::Rounded => {
                 let exact = self.exact(&feed);
                 (exact, self.rounded(&feed).map_err(Trouble::Original).map(Some))
@@ -86,8 +88,7 @@ impl<'a> Bench<'a> {
         let Arithmetic::Runtime(runners) = &self.arithmetic else { return None };
         let run = || {
             let feed = self.stage.feed(trial).map_err(Trouble::Original)?;
-            let (original, rewritten) =
-                stage::guarded(|| runners.run(&feed)).map_err(Trouble::Runtime)?;
+            let (original, rewritten) = stage::guarded(|| runners.run(&feed)).map_err(Trouble::Runtime)?;
             let mut samples = sample(&original, &rewritten, None);
             samples.iter_mut().for_each(|s| s.screened = true);
             Ok(samples)
