@@ -12,8 +12,26 @@ type Case = fn(&mut World, &str) -> Option<()>;
 pub const CASES: &[(&[&str], Case)] = &[
     (
         &[
-            "Sigmoid", "Tanh", "Erf", "Softsign", "Sin", "Cos", "Softplus", "Exp", "Sqrt", "HardSwish", "Mish", "Floor", "Ceil",
-            "Log", "Reciprocal", "Round", "GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "IsNaN",
+            "Sigmoid",
+            "Tanh",
+            "Erf",
+            "Softsign",
+            "Sin",
+            "Cos",
+            "Softplus",
+            "Exp",
+            "Sqrt",
+            "HardSwish",
+            "Mish",
+            "Floor",
+            "Ceil",
+            "Log",
+            "Reciprocal",
+            "Round",
+            "GlobalAveragePool",
+            "GlobalMaxPool",
+            "GlobalLpPool",
+            "IsNaN",
         ],
         plain,
     ),
@@ -45,12 +63,32 @@ pub const CASES: &[(&[&str], Case)] = &[
     (&["Resize", "Upsample"], resize),
     (&["Conv", "ConvTranspose"], conv),
     (&["MatMul", "Gemm"], product),
-    (&["BatchNormalization", "InstanceNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "LRN"], norm),
+    (
+        &[
+            "BatchNormalization",
+            "InstanceNormalization",
+            "LayerNormalization",
+            "GroupNormalization",
+            "RMSNormalization",
+            "LRN",
+        ],
+        norm,
+    ),
     (&["QuantizeLinear", "DequantizeLinear"], quantize),
     (
         &[
-            "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare",
-            "ReduceLogSum", "ReduceLogSumExp", "ArgMax", "ArgMin",
+            "ReduceSum",
+            "ReduceMean",
+            "ReduceMax",
+            "ReduceMin",
+            "ReduceProd",
+            "ReduceL1",
+            "ReduceL2",
+            "ReduceSumSquare",
+            "ReduceLogSum",
+            "ReduceLogSumExp",
+            "ArgMax",
+            "ArgMin",
         ],
         reduce,
     ),
@@ -388,8 +426,7 @@ fn blocks(w: &mut World, op: &str) -> Option<()> {
     let mode = w.one(&["DCR", "CRD"]);
     let block = w.one(&[1, 2]);
     let attributes = vec![int("blocksize", block)];
-    let attributes =
-        if op == "DepthToSpace" { [attributes, vec![string("mode", mode)]].concat() } else { attributes };
+    let attributes = if op == "DepthToSpace" { [attributes, vec![string("mode", mode)]].concat() } else { attributes };
     w.node(op, &[&x], &[t], attributes)
 }
 
@@ -428,7 +465,8 @@ fn literal(w: &mut World, op: &str) -> Option<()> {
                 let ends = [w.rng.below(5) as i64, w.rng.below(9) as i64, w.one(&[1, 2, -1, -3])].map(|v| w.int(v));
                 return w.node(op, &[&ends[0], &ends[1], &ends[2]], &[DataType::Int64], vec![]);
             }
-            let ends = (0..3).map(|_| Some(some(w, |o| o.dtype == t && o.rank() == 0)?.0)).collect::<Option<Vec<_>>>()?;
+            let ends =
+                (0..3).map(|_| Some(some(w, |o| o.dtype == t && o.rank() == 0)?.0)).collect::<Option<Vec<_>>>()?;
             w.node(op, &[&ends[0], &ends[1], &ends[2]], &[t], vec![])
         }
     }
@@ -481,8 +519,14 @@ fn resize(w: &mut World, op: &str) -> Option<()> {
         return w.node(op, &[&x, &scales], &[t], vec![string("mode", mode)]);
     }
     let mode = w.one(&["nearest", "linear", "cubic"]);
-    let coordinates =
-        w.one(&["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "tf_crop_and_resize", "tf_crop_and_resize"]);
+    let coordinates = w.one(&[
+        "half_pixel",
+        "asymmetric",
+        "align_corners",
+        "pytorch_half_pixel",
+        "tf_crop_and_resize",
+        "tf_crop_and_resize",
+    ]);
     let mut attributes = vec![
         string("mode", mode),
         string("coordinate_transformation_mode", coordinates),

@@ -59,7 +59,8 @@ fn check(w: &World, said: &mut Said) -> Result<(), String> {
     for t in &w.tensors {
         let Some(value) = view.value(&t.name) else { continue };
         let blame = |what: String| Err(format!("'{}' of {} ({:?}): {what}", t.name, t.op, t.dtype));
-        let mut count = |map: fn(&mut Said) -> &mut BTreeMap<String, usize>| *map(said).entry(t.op.clone()).or_default() += 1;
+        let mut count =
+            |map: fn(&mut Said) -> &mut BTreeMap<String, usize>| *map(said).entry(t.op.clone()).or_default() += 1;
         if facts.dtype(value).is_some_and(|d| d != t.dtype) {
             return blame(format!("type {:?}", facts.dtype(value)));
         }
@@ -136,7 +137,9 @@ fn all_that_is_known_is_so() {
         let w = world(i);
         if let Err(why) = check(&w, &mut said) {
             let op = why.split(" (").next().unwrap().split(" of ").last().unwrap().to_owned();
-            let entry = wrong.entry(op).or_insert_with(|| (0, format!("graph {i}: {why}\n{}", onnx_rm::graph::dump(&w.model()))));
+            let entry = wrong
+                .entry(op)
+                .or_insert_with(|| (0, format!("graph {i}: {why}\n{}", onnx_rm::graph::dump(&w.model()))));
             entry.0 += 1;
         }
     }

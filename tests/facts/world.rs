@@ -169,8 +169,32 @@ impl World {
             return stored(Value::I(ArrayD::from_shape_vec(shape, values).unwrap()), dtype);
         }
         const SPECIAL: &[f64] = &[
-            0.0, -0.0, 1.0, -1.0, 1e-45, -1e-45, 6e-8, 1e-39, 6.1e-5, 65504.0, -65504.0, 3.4e38, -3.4e38, 1e308, -1e308, 5e-324,
-            f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 0.1, 1e10, -1e-10, 1e-160, 255.5, -128.7, 2.5,
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            1e-45,
+            -1e-45,
+            6e-8,
+            1e-39,
+            6.1e-5,
+            65504.0,
+            -65504.0,
+            3.4e38,
+            -3.4e38,
+            1e308,
+            -1e308,
+            5e-324,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+            0.1,
+            1e10,
+            -1e-10,
+            1e-160,
+            255.5,
+            -128.7,
+            2.5,
         ];
         let values = (0..n).map(|_| match mood {
             0 => self.one(SPECIAL),
@@ -245,7 +269,13 @@ impl World {
     }
 
     /// Adds a node; `None`, and nothing added, when it is not valid.
-    pub fn node(&mut self, op: &str, inputs: &[&str], types: &[DataType], attribute: Vec<AttributeProto>) -> Option<()> {
+    pub fn node(
+        &mut self,
+        op: &str,
+        inputs: &[&str],
+        types: &[DataType],
+        attribute: Vec<AttributeProto>,
+    ) -> Option<()> {
         let first = self.tensors.len();
         let node = NodeProto {
             name: Some(format!("n{first}")),

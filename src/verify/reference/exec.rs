@@ -111,6 +111,7 @@ impl<'m> Machine<'m> {
             for name in &node.input {
                 inputs.push(scope.input(name)?);
             }
+            scope.show_read(node, &inputs);
             // Freed before the call, so that an operator which holds the last reference may work in place.
             inputs_last.iter().for_each(|name| scope.free(name));
             let mut outputs = self.call(node, inputs, scope, frame)?;

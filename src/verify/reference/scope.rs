@@ -38,6 +38,13 @@ impl<'s, 'm> Scope<'s, 'm> {
         Self { tap, ..self }
     }
 
+    /// Shows what `node` reads to the tap, if there is one.
+    pub(super) fn show_read(&self, node: &NodeProto, inputs: &[Option<Arc<Value>>]) {
+        if let Some(tap) = self.tap {
+            tap.read(node, inputs);
+        }
+    }
+
     /// Shows the outputs of `node` to the tap, if there is one.
     pub(super) fn show(&self, node: &NodeProto, outputs: &mut [Arc<Value>]) {
         let Some(tap) = self.tap else { return };

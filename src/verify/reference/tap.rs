@@ -14,6 +14,9 @@ pub trait Tap {
     /// An initializer, each time that it is read.
     fn constant(&self, _name: &str, _value: &mut Value) {}
 
+    /// What a node of the main graph is about to run on; an input that is left out is `None`.
+    fn read(&self, _node: &NodeProto, _inputs: &[Option<Arc<Value>>]) {}
+
     /// An output of a node of the main graph. Others may hold the same value: who changes it makes a copy then
     /// (`Arc::make_mut`).
     fn output(&self, _node: &NodeProto, _name: &str, _value: &mut Arc<Value>) {}

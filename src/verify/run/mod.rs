@@ -12,7 +12,6 @@ mod npz;
 mod pair;
 mod precision;
 mod profile;
-mod random;
 mod range;
 mod regions;
 mod runner;
@@ -25,6 +24,8 @@ mod trial;
 mod verification;
 mod watch;
 mod widths;
+
+use super::random;
 
 pub use error::VerifyError;
 pub use verification::{Observer, Progress, VerifyOptions, verify, verify_models, verify_watched};
