@@ -1,0 +1,141 @@
+//! Plants every kind into some models, and asks the verifier.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use onnx_rm::onnx::ModelProto;
+use onnx_rm::verify::{VerifyOptions, verify_models};
+
+use crate::common::Rng;
+use crate::edit::shuffled;
+use crate::hosts::Host;
+use crate::judge;
+use crate::mutation::Mutation;
+
+/// What became of a plant.
+pub enum Fate {
+    /// The verifier says that the models differ, or that it has no evidence that they do not.
+    Differs,
+    /// It cannot compare them, and names what is in the way.
+    Refused,
+    /// It calls them equal, or refuses without naming anything that was changed.
+    Survives(Survivor),
+}
+
+/// A wrong model that is called equal.
+pub struct Survivor {
+    /// The model, and what was planted.
+    pub what: String,
+    /// The input that tells the two apart after all, found without the verifier.
+    pub shown: Option<String>,
+    /// Why it is no wrong model: no input tells it apart, and the kind says why none can.
+    pub harmless: Option<&'static str>,
+}
+
+/// Everything about a kind.
+pub struct Found {
+    pub kind: &'static Mutation,
+    pub differs: usize,
+    pub refused: usize,
+    pub survivors: Vec<Survivor>,
+}
+
+impl Found {
+    pub fn planted(&self) -> usize {
+        self.differs + self.refused + self.survivors.len()
+    }
+
+    pub fn harmless(&self) -> usize {
+        self.survivors.iter().filter(|s| s.harmless.is_some()).count()
+    }
+}
+
+/// Every kind planted at up to `places` places, on all cores.
+pub fn all(kinds: &[&'static Mutation], hosts: &[Vec<Host>], places: usize) -> Vec<Found> {
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new(Vec::new());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while let Some(kind) = kinds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let one = plant(kind, hosts, places);
+                    found.lock().unwrap().push(one);
+                }
+            });
+        }
+    });
+    let mut found = found.into_inner().unwrap();
+    let order = |f: &Found| kinds.iter().position(|k| std::ptr::eq(*k, f.kind));
+    found.sort_by_key(order);
+    found
+}
+
+/// One kind: a model of each origin in turn.
+fn plant(kind: &'static Mutation, hosts: &[Vec<Host>], places: usize) -> Found {
+    let mut rng = Rng(kind.name.bytes().fold(0, |n, b| n * 31 + u64::from(b)) % (1 << 40));
+    let mut queues: Vec<Vec<usize>> = hosts.iter().map(|group| shuffled(group.len(), &mut rng)).collect();
+    let mut found = Found { kind, differs: 0, refused: 0, survivors: Vec::new() };
+    while found.planted() < places && queues.iter().any(|q| !q.is_empty()) {
+        for (group, queue) in hosts.iter().zip(&mut queues) {
+            // The next of this origin that has a place.
+            while let Some(index) = queue.pop().filter(|_| found.planted() < places) {
+                let Some(fate) = try_on(kind, &group[index], &mut rng) else { continue };
+                match fate {
+                    Fate::Differs => found.differs += 1,
+                    Fate::Refused => found.refused += 1,
+                    Fate::Survives(survivor) => found.survivors.push(survivor),
+                }
+                break;
+            }
+        }
+    }
+    found
+}
+
+fn try_on(kind: &Mutation, host: &Host, rng: &mut Rng) -> Option<Fate> {
+    let mut wrong = host.start.clone();
+    let words = (kind.plant)(&mut wrong, rng).filter(|_| wrong != host.start)?;
+    if host.unusable().is_some() {
+        return None;
+    }
+    let verdict = verify_models(&host.original, &wrong, &VerifyOptions::default());
+    let verdict = match verdict {
+        Ok(report) if !report.is_equal() => return Some(Fate::Differs),
+        Ok(_) => "equal".to_owned(),
+        Err(error) => {
+            let said = error.to_string();
+            if changed_names(&host.start, &wrong).iter().any(|name| said.contains(name.as_str())) {
+                return Some(Fate::Refused);
+            }
+            format!("an error that names nothing: {said}")
+        }
+    };
+    let shown = judge::difference(&host.start, &wrong);
+    let harmless = (kind.harmless)(&host.start, &wrong).filter(|_| shown.is_none());
+    Some(Fate::Survives(Survivor { what: format!("{}: {words}: {verdict}", host.name), shown, harmless }))
+}
+
+/// The names and operators of nodes, and the names of constants, inputs and outputs, that are not the same in both.
+fn changed_names(a: &ModelProto, b: &ModelProto) -> HashSet<String> {
+    let (a, b) = (a.graph.as_ref().unwrap(), b.graph.as_ref().unwrap());
+    let mut names = HashSet::new();
+    for node in b.node.iter().filter(|n| !a.node.contains(n)) {
+        names.extend(node.output.iter().chain(&node.input).cloned());
+        names.extend([node.name().to_owned(), node.op_type().to_owned()]);
+    }
+    names.extend(b.initializer.iter().filter(|t| !a.initializer.contains(t)).map(|t| t.name().to_owned()));
+    let ports = b.output.iter().filter(|o| !a.output.contains(o));
+    names.extend(ports.map(|o| o.name().to_owned()));
+    // Whoever reads a changed constant is named too.
+    let readers: Vec<String> = b
+        .node
+        .iter()
+        .filter(|n| n.input.iter().any(|i| names.contains(i)))
+        .flat_map(|n| [n.name().to_owned(), n.output.concat()])
+        .collect();
+    names.extend(readers);
+    names.retain(|n| n.len() > 1);
+    names
+}
