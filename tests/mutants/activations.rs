@@ -1,5 +1,7 @@
 //! Activations.
 
+use ndarray::Axis;
+use onnx_rm::facts::tensor::read_f64;
 use onnx_rm::onnx::{ModelProto, NodeProto};
 
 use crate::common::{Rng, float, int, string};
@@ -13,18 +15,26 @@ pub const KINDS: &[Mutation] = &[
     kind("Relu as LeakyRelu", |m, r| turned(m, r, &["Relu"], "LeakyRelu", 1, |_| vec![float("alpha", 0.01)]))
         .harmless(behind_nothing_negative),
     kind("Relu as Abs", |m, r| turned(m, r, &["Relu"], "Abs", 1, |_| vec![])).harmless(behind_nothing_negative),
-    kind("Relu bounded by 6", |m, r| clipped(m, r, 6.0)).open("no input drives the tensor beyond 6"),
-    kind("Relu bounded by 100", |m, r| clipped(m, r, 100.0)).open("no input drives the tensor beyond 100"),
+    kind("Relu bounded by 6", |m, r| clipped(m, r, 6.0))
+        .hidden("the tensor may never be that large")
+        .open("no input drives the tensor beyond 6"),
+    kind("Relu bounded by 100", |m, r| clipped(m, r, 100.0))
+        .hidden("the tensor may never be that large")
+        .open("no input drives the tensor beyond 100"),
     kind("Clip as Relu", |m, r| turned(m, r, &["Clip"], "Relu", 1, |_| vec![]))
+        .hidden("the tensor may never be that large")
         .open("no input drives the tensor to its upper bound"),
-    kind("slope of a LeakyRelu", |m, r| by_a_tenth(m, r, &["LeakyRelu"], "alpha", 0.01)),
+    kind("slope of a LeakyRelu", |m, r| by_a_tenth(m, r, &["LeakyRelu"], "alpha", 0.01))
+        .harmless(behind_nothing_negative),
     kind("slope of one channel", |m, r| {
         constant(m, r, &["PRelu"], 1, |s, _, r| {
             let i = r.below(s.len());
             s.iter_mut().skip(i).take(1).for_each(|v| *v += 0.01);
             Some(format!("slope {i} off by a hundredth"))
         })
-    }),
+    })
+    .hidden("the channel may never be negative")
+    .harmless(behind_nothing_negative),
     kind("slope of a carried channel, 0 and 1", |m, r| {
         constant(m, r, &["PRelu"], 1, |s, _, r| {
             let carried: Vec<usize> =
@@ -33,7 +43,8 @@ pub const KINDS: &[Mutation] = &[
             s.iter_mut().skip(i).take(1).for_each(|v| *v = 1.0 - *v);
             Some(format!("slope {i} turned"))
         })
-    }),
+    })
+    .harmless(behind_nothing_negative),
     kind("alpha of a HardSigmoid", |m, r| by_a_tenth(m, r, &["HardSigmoid"], "alpha", 0.2)),
     kind("beta of a HardSigmoid", |m, r| by_a_tenth(m, r, &["HardSigmoid"], "beta", 0.5)),
     kind("HardSwish as Relu", |m, r| turned(m, r, &["HardSwish"], "Relu", 1, |_| vec![])),
@@ -66,12 +77,14 @@ pub const KINDS: &[Mutation] = &[
     }),
     kind("Gelu as Sigmoid", |m, r| turned(m, r, &["Gelu"], "Sigmoid", 1, |_| vec![])),
     kind("Mish as HardSwish", |m, r| turned(m, r, &["Mish"], "HardSwish", 1, |_| vec![])),
-    kind("alpha of an Elu", |m, r| by_a_tenth(m, r, &["Elu", "Celu"], "alpha", 1.0)),
+    kind("alpha of an Elu", |m, r| by_a_tenth(m, r, &["Elu", "Celu"], "alpha", 1.0)).harmless(behind_nothing_negative),
     kind("Elu as Celu of another alpha", |m, r| {
         turned(m, r, &["Elu"], "Celu", 1, |n| vec![float("alpha", number(n, "alpha", 1.0) + 0.5)])
-    }),
+    })
+    .harmless(behind_nothing_negative),
     kind("gamma of a Selu", |m, r| by_a_tenth(m, r, &["Selu"], "gamma", 1.050_701)),
-    kind("alpha of a Swish", |m, r| by_a_tenth(m, r, &["Swish"], "alpha", 1.0)),
+    kind("alpha of a Swish", |m, r| by_a_tenth(m, r, &["Swish"], "alpha", 1.0))
+        .open("tract has no Swish of another alpha"),
     kind("threshold of a ThresholdedRelu", |m, r| by_a_tenth(m, r, &["ThresholdedRelu"], "alpha", 1.0)),
     kind("lambda of a Shrink", |m, r| by_a_tenth(m, r, &["Shrink"], "lambd", 0.5)),
     kind("axis of a Softmax", |m, r| {
@@ -134,16 +147,38 @@ fn clipped(m: &mut ModelProto, r: &mut Rng, bound: f64) -> Words {
 }
 
 /// A changed `Relu` behind what is never negative.
-fn behind_nothing_negative(before: &ModelProto, after: &ModelProto) -> Option<&'static str> {
+pub fn behind_nothing_negative(before: &ModelProto, after: &ModelProto) -> Option<&'static str> {
     let (a, b) = (before.graph.as_ref()?, after.graph.as_ref()?);
-    let changed = a.node.iter().zip(&b.node).find(|(a, b)| a != b)?.0;
-    never_negative(before, changed.input.first()?, 16).then_some("its input is never negative")
+    if let Some((changed, _)) = a.node.iter().zip(&b.node).find(|(a, b)| a != b) {
+        return never_negative(before, changed.input.first()?, 16).then_some("its input is never negative");
+    }
+    // A slope: of the channels in which it changed.
+    let (old, new) = a.initializer.iter().zip(&b.initializer).find(|(a, b)| a != b)?;
+    let (old, new) = (read_f64(old).ok()?, (new.name(), read_f64(new).ok()?));
+    let changed: Vec<usize> = old.iter().zip(&new.1).enumerate().filter(|(_, (a, b))| a != b).map(|(i, _)| i).collect();
+    let mut readers = a.node.iter().filter(|n| n.input.get(1).is_some_and(|i| i == new.0));
+    readers
+        .all(|n| never_negative(before, &n.input[0], 16) || channels_never_negative(before, &n.input[0], &changed))
+        .then_some("its channel is never negative")
+}
+
+/// Channels of a convolution whose weights and bias are not negative, of a tensor that is not.
+fn channels_never_negative(m: &ModelProto, name: &str, channels: &[usize]) -> bool {
+    let nodes = &m.graph.as_ref().unwrap().node;
+    let conv = nodes.iter().find(|n| n.op_type() == "Conv" && n.output.iter().any(|o| o == name));
+    let Some(conv) = conv.filter(|n| never_negative(m, &n.input[0], 16)) else { return false };
+    let not_negative = |slot: usize, channel: usize| match conv.input.get(slot).map(|i| crate::edit::values(m, i)) {
+        None => slot == 2,
+        Some(None) => false,
+        Some(Some(v)) => channel < v.shape()[0] && v.index_axis(Axis(0), channel).iter().all(|v| *v >= 0.0),
+    };
+    channels.iter().all(|c| not_negative(1, *c) && not_negative(2, *c))
 }
 
 /// Proves little, but that by structure alone.
-fn never_negative(m: &ModelProto, name: &str, depth: usize) -> bool {
+pub fn never_negative(m: &ModelProto, name: &str, depth: usize) -> bool {
     if let Some(constant) = tensor(m, name) {
-        return onnx_rm::facts::tensor::read_f64(constant).is_ok_and(|v| v.iter().all(|v| *v >= 0.0));
+        return read_f64(constant).is_ok_and(|v| v.iter().all(|v| *v >= 0.0));
     }
     let nodes = &m.graph.as_ref().unwrap().node;
     let Some(node) = nodes.iter().find(|n| n.output.iter().any(|o| o == name)).filter(|_| depth > 0) else {

@@ -8,51 +8,61 @@ use crate::mutation::{Mutation, kind};
 
 pub const KINDS: &[Mutation] = &[
     kind("upper bound off by a sixtieth", |m, r| bound(m, r, 2, |v| v + v.abs().max(0.06) / 60.0))
+        .hidden("the tensor may never reach it")
         .open("no input drives the tensor to its upper bound"),
     kind("upper bound gone", |m, r| {
         node(m, r, &["Clip"], |n, _, _| {
             (n.input.len() > 2).then(|| n.input.truncate(2)).map(|()| "no upper bound".to_owned())
         })
     })
+    .hidden("the tensor may never reach it")
     .open("no input drives the tensor to its upper bound"),
-    kind("lower bound 0.1 lower", |m, r| bound(m, r, 1, |v| v - 0.1)),
+    kind("lower bound 0.1 lower", |m, r| bound(m, r, 1, |v| v - 0.1)).hidden("the tensor may never reach it"),
     kind("lower bound gone", |m, r| {
         node(m, r, &["Clip"], |n, _, _| {
             (n.input.len() > 2 && !n.input[1].is_empty()).then(|| n.input[1].clear()).map(|()| "no lower bound".into())
         })
-    }),
+    })
+    .hidden("the tensor may never reach it"),
     kind("a constant operand of Max or Min off", |m, r| {
         constant(m, r, &["Max", "Min"], 1, |v, _, r| {
             let i = r.below(v.len());
             v.iter_mut().skip(i).take(1).for_each(|v| *v = if v.is_finite() { *v + 0.05 } else { 0.0 });
             Some(format!("bound {i} off by 0.05"))
         })
-    }),
+    })
+    .open("no input drives the channel to its bound")
+    .hidden("the channel may never reach its bound"),
     kind("a constant factor off by a hundredth", |m, r| {
         constant(m, r, &["Mul", "Div"], 1, |v, _, r| {
             let i = r.below(v.len());
             v.iter_mut().skip(i).take(1).for_each(|v| *v *= 1.01);
             Some(format!("factor {i} times 1.01"))
         })
-    }),
+    })
+    .hidden("one channel may be always zero"),
     kind("a constant summand off by a hundredth", |m, r| {
         constant(m, r, &["Add", "Sub"], 1, |v, _, r| {
             let i = r.below(v.len());
             v.iter_mut().skip(i).take(1).for_each(|v| *v += 0.01);
             Some(format!("summand {i} off by 0.01"))
         })
-    }),
+    })
+    .hidden("one channel may be always zero"),
     kind("only negative inputs", |m, r| {
         input(m, r, "negative values times 0.99", |b, x| b.node("LeakyRelu", &[x], vec![float("alpha", 0.99)]))
-    }),
+    })
+    .hidden("an input that only a Relu or Clip reads"),
     kind("only inputs above 1000", |m, r| input(m, r, "clipped to 1000", |b, x| clipped(b, x, 1e3))),
     kind("only inputs above a million", |m, r| input(m, r, "clipped to a million", |b, x| clipped(b, x, 1e6)))
+        .hidden("the tensor may never reach it")
         .open("no input is that large"),
     kind("only inner values beyond 1000", |m, r| {
         let name = layer_output(m, r)?;
         behind(m, &name, |b, x| clipped(b, x, 1e3));
         Some(format!("'{name}': clipped to 1000"))
     })
+    .hidden("the tensor may never reach it")
     .open("inner values may never be that large"),
     kind("only inputs of exactly 0", |m, r| input(m, r, "0 became 0.1", |b, x| where_equal(b, x, 0.0))),
     kind("only inputs of exactly 1", |m, r| input(m, r, "1 became 1.1", |b, x| where_equal(b, x, 1.0))),
@@ -78,6 +88,7 @@ pub const KINDS: &[Mutation] = &[
             b.node("Where", &[&small, &zero, x], vec![])
         })
     })
+    .hidden("the tensor may never reach it")
     .open("a thousandth of the input, seldom, may lie below what rounding does"),
     kind("only inputs all alike", |m, r| {
         input(m, r, "constant inputs doubled", |b, x| {

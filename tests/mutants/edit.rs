@@ -1,5 +1,7 @@
 //! Finding places in a model, and changing them.
 
+use std::collections::HashSet;
+
 use ndarray::ArrayD;
 use onnx_rm::facts::tensor::{read_f64, write};
 use onnx_rm::onnx::attribute_proto::AttributeType;
@@ -38,7 +40,24 @@ fn is_plain(node: &NodeProto) -> bool {
 pub fn places(model: &ModelProto, rng: &mut Rng, ops: &[&str]) -> Vec<usize> {
     let nodes = &model.graph.as_ref().unwrap().node;
     let fits = |n: &NodeProto| is_plain(n) && (ops.is_empty() || ops.contains(&n.op_type()));
-    shuffled(nodes.len(), rng).into_iter().filter(|i| fits(&nodes[*i])).collect()
+    let live = live(model);
+    shuffled(nodes.len(), rng).into_iter().filter(|i| live[*i] && fits(&nodes[*i])).collect()
+}
+
+/// Which nodes of the main graph an output depends on.
+fn live(model: &ModelProto) -> Vec<bool> {
+    let graph = model.graph.as_ref().unwrap();
+    let mut read: HashSet<&str> = graph.output.iter().map(|o| o.name()).collect();
+    let mut live = vec![false; graph.node.len()];
+    for (index, node) in graph.node.iter().enumerate().rev() {
+        if node.output.iter().any(|o| read.contains(o.as_str())) {
+            live[index] = true;
+            read.extend(node.input.iter().map(String::as_str));
+            let inside = node.attribute.iter().filter_map(|a| a.g.as_ref()).flat_map(|g| &g.node);
+            read.extend(inside.flat_map(|n| &n.input).map(String::as_str));
+        }
+    }
+    live
 }
 
 pub fn at(node: &NodeProto, what: &str) -> String {
@@ -169,8 +188,11 @@ pub fn text(node: &NodeProto, name: &str) -> String {
 
 /// Sets an attribute, whether it is there or not.
 pub fn set(node: &mut NodeProto, attribute: AttributeProto) {
-    node.attribute.retain(|a| a.name() != attribute.name());
-    node.attribute.push(attribute);
+    match node.attribute.iter_mut().find(|a| a.name() == attribute.name()) {
+        // What is only said again must not look like a change.
+        Some(old) => *old = AttributeProto { doc_string: old.doc_string.take(), ..attribute },
+        None => node.attribute.push(attribute),
+    }
 }
 
 /// Another operator in its place: `inputs` of its inputs, and other attributes.

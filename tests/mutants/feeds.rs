@@ -12,15 +12,21 @@ use crate::edit::{ports, typed};
 
 pub type Feed = BTreeMap<String, Value>;
 
-/// Size of a free axis in each round: of the batch, and of every other.
-const SIZES: [(usize, usize); 7] = [(1, 8), (2, 8), (3, 7), (2, 5), (1, 1), (1, 2), (2, 33)];
+/// Size of free axes in each round: of the batch, of the last axis, and of every other.
+const SIZES: [(usize, usize, usize); 8] =
+    [(1, 8, 8), (2, 8, 8), (3, 7, 7), (2, 5, 9), (1, 1, 1), (1, 2, 2), (2, 33, 33), (1, 64, 64)];
 
 /// The kinds of values.
 const SCALES: [f64; 7] = [1.0, 4.0, 0.01, 60.0, 1e4, 1e-5, 1e7];
 
 /// Values with a batch of `batch` where that is free, all other free sizes 8.
 pub fn feeds(model: &ModelProto, batch: usize) -> Vec<Feed> {
-    vec![feed(model, (batch, 8), 3, |r| r.unit() * 2.0)]
+    vec![feed(model, (batch, 8, 8), 3, |r| r.unit() * 2.0)]
+}
+
+/// One sample with all free sizes `side`.
+pub fn square(model: &ModelProto, side: usize) -> Feed {
+    feed(model, (1, side, side), 3, |r| r.unit() * 2.0)
 }
 
 /// Many: every size with every scale, signed, of one sign, whole numbers, and constants.
@@ -40,13 +46,22 @@ pub fn many(model: &ModelProto) -> Vec<Feed> {
     all
 }
 
-fn feed(model: &ModelProto, (batch, side): (usize, usize), seed: u64, value: impl Fn(&mut Rng) -> f64) -> Feed {
+fn feed(
+    model: &ModelProto,
+    (batch, side, last): (usize, usize, usize),
+    seed: u64,
+    value: impl Fn(&mut Rng) -> f64,
+) -> Feed {
     let mut rng = Rng(seed);
     let mut feed = Feed::new();
     for port in ports(model.graph.as_ref().unwrap()) {
         let Some((dtype, dims)) = typed(port) else { continue };
-        let shape: Vec<usize> =
-            dims.iter().enumerate().map(|(axis, d)| d.unwrap_or(if axis == 0 { batch } else { side })).collect();
+        let free = |axis: usize| match axis {
+            0 => batch,
+            _ if axis + 1 == dims.len() => last,
+            _ => side,
+        };
+        let shape: Vec<usize> = dims.iter().enumerate().map(|(axis, d)| d.unwrap_or_else(|| free(axis))).collect();
         let n: usize = shape.iter().product();
         let dims = IxDyn(&shape);
         let value = match dtype {

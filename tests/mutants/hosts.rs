@@ -47,13 +47,13 @@ impl Host {
 
 /// The hosts by where they come from: committed models, random blocks, small nets; each as they are, and rewritten.
 pub fn all() -> Vec<Vec<Host>> {
-    let sources = [committed(), random(), nets::all().map(|(name, net)| (format!("net {name}"), net())).collect()];
+    let nets = nets::all().map(|(name, net)| (format!("net {name}"), net(), options()));
+    let sources = [committed(), random(), nets.collect()];
     let mut groups = Vec::new();
     for models in sources {
         let (mut plain, mut rewritten) = (Vec::new(), Vec::new());
-        for (name, model) in models {
+        for (name, model, options) in models {
             let mut copy = model.clone();
-            let options = Options { long_skips: true, ..Options::default() };
             let changed =
                 engine::rewrite_proto(&mut copy, &options, &mut |_| {}).is_ok_and(|o| o.removed().count() > 0);
             if changed {
@@ -66,8 +66,12 @@ pub fn all() -> Vec<Vec<Host>> {
     groups
 }
 
+fn options() -> Options {
+    Options { long_skips: true, ..Options::default() }
+}
+
 /// Every committed model.
-fn committed() -> Vec<(String, ModelProto)> {
+fn committed() -> Vec<(String, ModelProto, Options)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
     let mut paths = Vec::new();
     for folder in [folder.clone(), folder.join("blocks")] {
@@ -77,18 +81,20 @@ fn committed() -> Vec<(String, ModelProto)> {
     paths.sort();
     let read = |path: &std::path::PathBuf| {
         let model = load(path, &LoadOptions::default()).unwrap_or_else(|e| panic!("{e}"));
-        (path.file_stem().unwrap().to_string_lossy().into_owned(), model.proto)
+        (path.file_stem().unwrap().to_string_lossy().into_owned(), model.proto, options())
     };
     paths.iter().map(read).collect()
 }
 
-fn random() -> Vec<(String, ModelProto)> {
+fn random() -> Vec<(String, ModelProto, Options)> {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[5; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let strategy = spec::spec();
-    let model = |i| {
-        let spec = strategy.new_tree(&mut runner).unwrap().current();
-        (format!("random block {i}"), write::model(&spec))
+    let mut model = |i| {
+        // One channel alone leaves nothing to be swapped or mixed up.
+        let mut specs = std::iter::repeat_with(|| strategy.new_tree(&mut runner).unwrap().current());
+        let spec = specs.find(|spec| spec.channels > 1).unwrap();
+        (format!("random block {i}"), write::model(&spec), spec.options)
     };
-    (0..RANDOM).map(model).collect()
+    (0..RANDOM).map(&mut model).collect()
 }

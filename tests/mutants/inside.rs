@@ -2,7 +2,7 @@
 
 use onnx_rm::onnx::{GraphProto, ModelProto, NodeProto};
 
-use crate::common::{Rng, float, int};
+use crate::common::{Rng, float};
 use crate::edit::{Words, at, graph, is_graph, number, places, set, shuffled, written};
 use crate::mutation::{Mutation, kind};
 
@@ -22,8 +22,7 @@ pub const KINDS: &[Mutation] = &[
     })
     .open("no node of the main graph differs, so nothing is run"),
     kind("body of a branch taken", |m, r| body(m, r, "then_branch", other_operator_of)),
-    kind("body of a branch seldom taken", |m, r| body(m, r, "else_branch", other_operator_of))
-        .open("no input takes the branch"),
+    kind("body of a branch seldom taken", |m, r| body(m, r, "else_branch", other_operator_of)),
     kind("weight inside of a branch", |m, r| body(m, r, "then_branch", weight_of)),
     kind("body of a loop", |m, r| body(m, r, "body", other_operator_of)),
     kind("branches exchanged", |m, r| {

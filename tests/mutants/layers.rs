@@ -5,8 +5,7 @@ use onnx_rm::onnx::ModelProto;
 
 use crate::common::{Rng, float, int, ints, string};
 use crate::edit::{
-    Words, behind, constant, find, graph, integer, list, node, number, opset, places, set, tensor, text, turn_into,
-    two, values,
+    Words, behind, constant, find, integer, list, node, number, opset, places, set, tensor, text, two, values,
 };
 use crate::mutation::{Mutation, kind};
 
@@ -46,6 +45,7 @@ pub const KINDS: &[Mutation] = &[
     kind("Greater and GreaterOrEqual", |m, r| {
         other(m, r, &[("Greater", "GreaterOrEqual"), ("Less", "LessOrEqual"), ("GreaterOrEqual", "Greater")])
     })
+    .hidden("no operands may ever be equal")
     .open("only equal operands tell them apart"),
     kind("Greater and Less", |m, r| other(m, r, &[("Greater", "Less"), ("Less", "Greater")])),
     kind("And and Or", |m, r| other(m, r, &[("And", "Or"), ("Or", "And"), ("And", "Xor")])),
@@ -85,7 +85,9 @@ pub const KINDS: &[Mutation] = &[
             set(n, int("keepdims", 1 - integer(n, "keepdims", 1)));
             Some("keepdims turned".to_owned())
         })
-    }),
+    })
+    .open("one sample broadcasts over an axis that is missing")
+    .hidden("a Reshape behind it may make up for it"),
     kind("Einsum: equation", |m, r| {
         node(m, r, &["Einsum"], |n, _, _| {
             let old = text(n, "equation");
@@ -143,6 +145,7 @@ pub const KINDS: &[Mutation] = &[
             Some(format!("row {row} changed"))
         })
     })
+    .hidden("no index may pick the row")
     .open("a row that no index fed picks"),
     kind("embedding: two rows swapped", |m, r| {
         constant(m, r, &["Gather"], 0, |t, _, r| {
@@ -153,6 +156,7 @@ pub const KINDS: &[Mutation] = &[
             Some(format!("rows {i} and {j} swapped"))
         })
     })
+    .hidden("no index may pick the rows")
     .open("rows that no index fed picks"),
     kind("scale of a quantisation off", |m, r| {
         constant(m, r, &["QuantizeLinear", "DequantizeLinear"], 1, |s, _, _| {
@@ -206,7 +210,10 @@ fn other(m: &mut ModelProto, r: &mut Rng, pairs: &[(&str, &str)]) -> Words {
         let others: Vec<&str> = pairs.iter().filter(|(a, _)| *a == n.op_type()).map(|(_, b)| *b).collect();
         let other = others[r.below(others.len())];
         // Shapes are computed by sums and products too: only what is a float tensor is meant here.
-        let whole = n.input.iter().filter_map(|i| tensor(m, i)).all(|t| t.data_type == Some(1));
+        // A constant of ones is no factor.
+        let is_one = |i: &String| values(m, i).is_some_and(|v| v.iter().all(|v| *v == 1.0));
+        let whole =
+            n.input.iter().filter_map(|i| tensor(m, i)).all(|t| t.data_type == Some(1)) && !n.input.iter().any(is_one);
         let reduces = n.op_type().starts_with("Reduce") && (modern || old);
         (whole && !(reduces && find(n, "axes").is_none() && n.input.len() < 2)).then(|| {
             n.op_type = Some(other.to_owned());

@@ -66,8 +66,8 @@ fn summary(found: &[Found]) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "{:<58} {:>7} {:>6} {:>7} {:>8} {:>9}",
-        "kind", "planted", "differ", "refused", "harmless", "survivors"
+        "{:<58} {:>7} {:>6} {:>7} {:>8} {:>9} {:>7}",
+        "kind", "planted", "differ", "refused", "harmless", "survivors", "seconds"
     );
     for f in found {
         let left = f.survivors.len() - f.harmless();
@@ -75,11 +75,12 @@ fn summary(found: &[Found]) -> String {
         let name = f.kind.name;
         let _ = writeln!(
             text,
-            "{name:<58} {:>7} {:>6} {:>7} {:>8} {left:>9}{open}",
+            "{name:<58} {:>7} {:>6} {:>7} {:>8} {left:>9} {:>7.1}{open}",
             f.planted(),
             f.differs,
             f.refused,
-            f.harmless()
+            f.harmless(),
+            f.took.as_secs_f64()
         );
     }
     for f in found {

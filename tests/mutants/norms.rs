@@ -6,16 +6,19 @@ use crate::mutation::{Mutation, kind};
 
 const NORMS: &[&str] = &["BatchNormalization", "InstanceNormalization", "LayerNormalization", "GroupNormalization"];
 
+const ONE_ENTRY: &str = "no input shows it: it lies within rounding, or in a channel that is always zero";
+
 pub const KINDS: &[Mutation] = &[
-    kind("epsilon of a batch normalisation times 100", |m, r| epsilon(m, r, &["BatchNormalization"])),
-    kind("epsilon of a layer normalisation times 100", |m, r| epsilon(m, r, &["LayerNormalization"])),
+    kind("epsilon of a batch normalisation times 100", |m, r| epsilon(m, r, &["BatchNormalization"])).hidden(ONE_ENTRY),
+    kind("epsilon of a layer normalisation times 100", |m, r| epsilon(m, r, &["LayerNormalization"])).hidden(ONE_ENTRY),
     kind("epsilon of an instance normalisation times 100", |m, r| {
         epsilon(m, r, &["InstanceNormalization", "GroupNormalization"])
-    }),
+    })
+    .hidden(ONE_ENTRY),
     kind("mean and variance swapped", |m, r| {
         node(m, r, &["BatchNormalization"], |n, _, _| {
-            n.input.swap(3, 4);
-            Some("mean and variance swapped".to_owned())
+            let read = integer(n, "training_mode", 0) == 0;
+            read.then(|| n.input.swap(3, 4)).map(|()| "mean and variance swapped".to_owned())
         })
     }),
     kind("gamma and beta swapped", |m, r| {
@@ -23,15 +26,16 @@ pub const KINDS: &[Mutation] = &[
             (n.input.len() > 2).then(|| n.input.swap(1, 2)).map(|()| "gamma and beta swapped".to_owned())
         })
     }),
-    kind("gamma of one channel off", |m, r| channel(m, r, 1)),
-    kind("beta of one channel off", |m, r| channel(m, r, 2)),
+    kind("gamma of one channel off", |m, r| channel(m, r, 1)).hidden(ONE_ENTRY),
+    kind("beta of one channel off", |m, r| channel(m, r, 2)).hidden(ONE_ENTRY),
     kind("two variances swapped", |m, r| {
         constant(m, r, &["BatchNormalization"], 4, |v, _, r| {
             let (i, j) = two(v.len(), r)?;
             v.as_slice_mut()?.swap(i, j);
             Some(format!("variances {i} and {j} swapped"))
         })
-    }),
+    })
+    .hidden(ONE_ENTRY),
     kind("normalisation dropped", |m, r| {
         node(m, r, NORMS, |n, _, _| {
             crate::edit::turn_into(n, "Identity", 1, vec![]);
@@ -46,7 +50,8 @@ pub const KINDS: &[Mutation] = &[
                 "training_mode set".to_owned()
             })
         })
-    }),
+    })
+    .open("tract does not know of training mode, and only it runs the second model"),
     kind("axis of a layer normalisation", |m, r| {
         node(m, r, &["LayerNormalization"], |n, _, _| {
             let axis = integer(n, "axis", -1);

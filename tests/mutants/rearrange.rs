@@ -37,7 +37,8 @@ pub const KINDS: &[Mutation] = &[
         })
     }),
     kind("Slice: start and end moved by one", |m, r| slice(m, r, &[1, 2], 1.0)),
-    kind("Slice: start one later", |m, r| slice(m, r, &[1], 1.0)),
+    kind("Slice: start one later", |m, r| slice(m, r, &[1], 1.0))
+        .open("where only a constant differs, the regions that are compared end before its reader"),
     kind("Slice: end one earlier", |m, r| slice(m, r, &[2], -1.0)),
     kind("Slice: axis", |m, r| {
         constant(m, r, &["Slice"], 3, |a, _, _| {
@@ -105,7 +106,8 @@ pub const KINDS: &[Mutation] = &[
             flat[last] = -1.0;
             Some(format!("shape {flat:?}"))
         })
-    }),
+    })
+    .open("free sizes are tried at one value only"),
     kind("Flatten: axis", |m, r| {
         node(m, r, &["Flatten"], |n, _, _| {
             let axis = integer(n, "axis", 1);
@@ -119,7 +121,9 @@ pub const KINDS: &[Mutation] = &[
             a.iter_mut().take(1).for_each(|v| *v += if first > 0.0 { -1.0 } else { 1.0 });
             Some(format!("axis {first} became another"))
         })
-    }),
+    })
+    .open("one sample broadcasts over an axis in another place")
+    .hidden("a Reshape behind it may make up for it"),
     kind("Pad: mode", |m, r| {
         node(m, r, &["Pad"], |n, _, r| {
             let modes = ["constant", "edge", "reflect"];
@@ -179,6 +183,7 @@ pub const KINDS: &[Mutation] = &[
             Some(format!("'{now}' became {other}"))
         })
     })
+    .hidden("both mean the same unless an axis is resized to one entry")
     .open("pytorch_half_pixel is half_pixel unless an axis is resized to one entry"),
     kind("Resize: nearest", |m, r| {
         node(m, r, &["Resize"], |n, _, _| {
@@ -237,7 +242,12 @@ fn slice(m: &mut ModelProto, r: &mut Rng, slots: &[usize], by: f64) -> Words {
     let index = crate::edit::places(m, r, &["Slice"]).into_iter().find(|i| {
         let node = &m.graph.as_ref().unwrap().node[*i];
         let axis = node.input.get(3).and_then(|a| crate::edit::values(m, a));
-        axis.is_some_and(|a| a.iter().all(|a| *a != 0.0)) && slots.iter().all(|s| tensor(m, &node.input[*s]).is_some())
+        // With a step, or at the end of a stepping one, an entry more or less may be none.
+        let plain =
+            node.input.get(4).is_none_or(|s| crate::edit::values(m, s).is_some_and(|s| s.iter().all(|s| *s == 1.0)));
+        plain
+            && axis.is_some_and(|a| a.iter().all(|a| *a != 0.0))
+            && slots.iter().all(|s| tensor(m, &node.input[*s]).is_some())
     })?;
     let node = m.graph.as_ref()?.node[index].clone();
     for slot in slots {

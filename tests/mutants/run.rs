@@ -1,16 +1,18 @@
 //! Plants every kind into some models, and asks the verifier.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use onnx_rm::onnx::ModelProto;
-use onnx_rm::verify::{VerifyOptions, verify_models};
+use onnx_rm::verify::{Coverage, VerifyOptions, verify_models};
 
 use crate::common::Rng;
 use crate::edit::shuffled;
 use crate::hosts::Host;
-use crate::judge;
+use crate::judge::{Judgement, judge};
 use crate::mutation::Mutation;
 
 /// What became of a plant.
@@ -29,7 +31,7 @@ pub struct Survivor {
     pub what: String,
     /// The input that tells the two apart after all, found without the verifier.
     pub shown: Option<String>,
-    /// Why it is no wrong model: no input tells it apart, and the kind says why none can.
+    /// Why it is no wrong model: no input tells it apart, and the kind says why that may be.
     pub harmless: Option<&'static str>,
 }
 
@@ -39,6 +41,7 @@ pub struct Found {
     pub differs: usize,
     pub refused: usize,
     pub survivors: Vec<Survivor>,
+    pub took: Duration,
 }
 
 impl Found {
@@ -74,9 +77,10 @@ pub fn all(kinds: &[&'static Mutation], hosts: &[Vec<Host>], places: usize) -> V
 
 /// One kind: a model of each origin in turn.
 fn plant(kind: &'static Mutation, hosts: &[Vec<Host>], places: usize) -> Found {
-    let mut rng = Rng(kind.name.bytes().fold(0, |n, b| n * 31 + u64::from(b)) % (1 << 40));
+    let mut rng = Rng(kind.name.bytes().fold(0, |n: u64, b| n.wrapping_mul(31).wrapping_add(b.into())));
     let mut queues: Vec<Vec<usize>> = hosts.iter().map(|group| shuffled(group.len(), &mut rng)).collect();
-    let mut found = Found { kind, differs: 0, refused: 0, survivors: Vec::new() };
+    let mut found = Found { kind, differs: 0, refused: 0, survivors: Vec::new(), took: Duration::ZERO };
+    let start = Instant::now();
     while found.planted() < places && queues.iter().any(|q| !q.is_empty()) {
         for (group, queue) in hosts.iter().zip(&mut queues) {
             // The next of this origin that has a place.
@@ -91,6 +95,7 @@ fn plant(kind: &'static Mutation, hosts: &[Vec<Host>], places: usize) -> Found {
             }
         }
     }
+    found.took = start.elapsed();
     found
 }
 
@@ -100,11 +105,15 @@ fn try_on(kind: &Mutation, host: &Host, rng: &mut Rng) -> Option<Fate> {
     if host.unusable().is_some() {
         return None;
     }
-    let verdict = verify_models(&host.original, &wrong, &VerifyOptions::default());
-    let verdict = match verdict {
-        Ok(report) if !report.is_equal() => return Some(Fate::Differs),
-        Ok(_) => "equal".to_owned(),
-        Err(error) => {
+    let verify = || verify_models(&host.original, &wrong, &VerifyOptions::default());
+    let verdict = match catch_unwind(AssertUnwindSafe(verify)) {
+        Ok(Ok(report)) if !report.is_equal() => return Some(Fate::Differs),
+        Ok(Ok(report)) => match &report.coverage {
+            Coverage::Whole => "equal".to_owned(),
+            Coverage::Regions { tensors, reason } => format!("equal in the regions up to {tensors:?}, since {reason}"),
+        },
+        Err(_) => "a panic".to_owned(),
+        Ok(Err(error)) => {
             let said = error.to_string();
             if changed_names(&host.start, &wrong).iter().any(|name| said.contains(name.as_str())) {
                 return Some(Fate::Refused);
@@ -112,12 +121,16 @@ fn try_on(kind: &Mutation, host: &Host, rng: &mut Rng) -> Option<Fate> {
             format!("an error that names nothing: {said}")
         }
     };
-    let shown = judge::difference(&host.start, &wrong);
-    let harmless = (kind.harmless)(&host.start, &wrong).filter(|_| shown.is_none());
+    let (shown, harmless) = match judge(&host.start, &wrong) {
+        Judgement::Differs(words) => (Some(words), None),
+        Judgement::Rounding => (None, kind.hidden.and(Some("it lies within rounding of the model's own type"))),
+        Judgement::Alike => (None, (kind.harmless)(&host.start, &wrong).or(kind.hidden)),
+    };
     Some(Fate::Survives(Survivor { what: format!("{}: {words}: {verdict}", host.name), shown, harmless }))
 }
 
-/// The names and operators of nodes, and the names of constants, inputs and outputs, that are not the same in both.
+/// The names and operators of nodes, and the names of constants and outputs, that are not the same in both, and of what depends
+/// on them.
 fn changed_names(a: &ModelProto, b: &ModelProto) -> HashSet<String> {
     let (a, b) = (a.graph.as_ref().unwrap(), b.graph.as_ref().unwrap());
     let mut names = HashSet::new();
@@ -128,14 +141,13 @@ fn changed_names(a: &ModelProto, b: &ModelProto) -> HashSet<String> {
     names.extend(b.initializer.iter().filter(|t| !a.initializer.contains(t)).map(|t| t.name().to_owned()));
     let ports = b.output.iter().filter(|o| !a.output.contains(o));
     names.extend(ports.map(|o| o.name().to_owned()));
-    // Whoever reads a changed constant is named too.
-    let readers: Vec<String> = b
-        .node
-        .iter()
-        .filter(|n| n.input.iter().any(|i| names.contains(i)))
-        .flat_map(|n| [n.name().to_owned(), n.output.concat()])
-        .collect();
-    names.extend(readers);
+    // A fault may first show in whatever depends on what was changed.
+    for node in &b.node {
+        if node.input.iter().any(|i| names.contains(i)) {
+            names.insert(node.name().to_owned());
+            names.extend(node.output.iter().cloned());
+        }
+    }
     names.retain(|n| n.len() > 1);
     names
 }

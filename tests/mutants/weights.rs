@@ -10,11 +10,15 @@ use crate::mutation::{Mutation, kind};
 
 const LAYERS: &[&str] = &["Conv", "Gemm", "MatMul", "ConvTranspose"];
 
+const ONE_ENTRY: &str = "no input shows it: it lies within rounding, or in a channel that is always zero";
+
 pub const KINDS: &[Mutation] = &[
-    kind("kernel of one channel shifted by a tap", |m, r| kernel(m, r, "shifted", |w, axis| roll(w, axis, 1))),
+    kind("kernel of one channel shifted by a tap", |m, r| kernel(m, r, "shifted", |w, axis| roll(w, axis, 1)))
+        .hidden(ONE_ENTRY),
     kind("kernel flipped", |m, r| {
         kernel(m, r, "flipped", |w, axis| w.slice_axis(Axis(axis), Slice::new(0, None, -1)).to_owned())
-    }),
+    })
+    .hidden(ONE_ENTRY),
     kind("kernel transposed", |m, r| {
         weight(m, r, |w, _, _| {
             let rank = w.ndim();
@@ -27,15 +31,16 @@ pub const KINDS: &[Mutation] = &[
             })
         })
     }),
-    kind("one weight off by a thousandth", |m, r| one(m, r, "times 1.001", |v, _| v * 1.001)),
+    kind("one weight off by a thousandth", |m, r| one(m, r, "times 1.001", |v, _| v * 1.001)).hidden(ONE_ENTRY),
     kind("one weight off by a hundredth of the largest", |m, r| {
         one(m, r, "off by a hundredth of the largest", |v, most| v + most / 100.0)
-    }),
-    kind("one weight's sign flipped", |m, r| one(m, r, "negated", |v, _| -v)),
-    kind("one weight zeroed", |m, r| one(m, r, "zeroed", |_, _| 0.0)),
+    })
+    .hidden(ONE_ENTRY),
+    kind("one weight's sign flipped", |m, r| one(m, r, "negated", |v, _| -v)).hidden(ONE_ENTRY),
+    kind("one weight zeroed", |m, r| one(m, r, "zeroed", |_, _| 0.0)).hidden(ONE_ENTRY),
     kind("one weight not a number", |m, r| one(m, r, "not a number", |_, _| f64::NAN)),
-    kind("output channels swapped", |m, r| swapped(m, r, 0)),
-    kind("input channels swapped", |m, r| swapped(m, r, 1)),
+    kind("output channels swapped", |m, r| swapped(m, r, 0)).hidden(ONE_ENTRY),
+    kind("input channels swapped", |m, r| swapped(m, r, 1)).hidden(ONE_ENTRY),
     kind("group order permuted", |m, r| {
         constant(m, r, &["Conv"], 1, |w, node, _| {
             let groups = integer(node, "group", 1) as usize;
@@ -54,7 +59,8 @@ pub const KINDS: &[Mutation] = &[
             b.iter_mut().skip(i).take(1).for_each(|v| *v += most / 100.0);
             Some(format!("entry {i} of its bias off by a hundredth of the largest"))
         })
-    }),
+    })
+    .hidden(ONE_ENTRY),
     kind("two biases swapped", |m, r| {
         bias(m, r, |b, r| {
             let (i, j) = two(b.len(), r)?;
@@ -62,7 +68,8 @@ pub const KINDS: &[Mutation] = &[
             flat.swap(i, j);
             Some(format!("entries {i} and {j} of its bias swapped"))
         })
-    }),
+    })
+    .hidden(ONE_ENTRY),
     kind("bias of zeros", |m, r| {
         bias(m, r, |b, _| {
             b.fill(0.0);
@@ -81,19 +88,25 @@ pub const KINDS: &[Mutation] = &[
             w.index_axis_mut(Axis(0), i).mapv_inplace(|v| v * 1.001);
             Some(format!("output channel {i} times 1.001"))
         })
-    }),
+    })
+    .hidden(ONE_ENTRY),
     kind("one output channel dropped", |m, r| {
         constant(m, r, &["Conv"], 1, |w, _, r| {
             let i = r.below(w.shape()[0]);
             w.index_axis_mut(Axis(0), i).fill(0.0);
             Some(format!("the weights of output channel {i} zero"))
         })
-    }),
+    })
+    .hidden(ONE_ENTRY),
     kind("one weight in float16", |m, r| one(m, r, "rounded to float16", |v, _| f16::from_f64(v).to_f64()))
+        .hidden(ONE_ENTRY)
         .open("half a unit of float16 in one weight may lie below what rounding does"),
-    kind("a layer's weights in float16", |m, r| rounded(m, r, false, "float16", |v, _| f16::from_f64(v).to_f64())),
-    kind("all weights in float16", |m, r| rounded(m, r, true, "float16", |v, _| f16::from_f64(v).to_f64())),
-    kind("all weights in bfloat16", |m, r| rounded(m, r, true, "bfloat16", |v, _| bf16::from_f64(v).to_f64())),
+    kind("a layer's weights in float16", |m, r| rounded(m, r, false, "float16", |v, _| f16::from_f64(v).to_f64()))
+        .hidden(ONE_ENTRY),
+    kind("all weights in float16", |m, r| rounded(m, r, true, "float16", |v, _| f16::from_f64(v).to_f64()))
+        .hidden(ONE_ENTRY),
+    kind("all weights in bfloat16", |m, r| rounded(m, r, true, "bfloat16", |v, _| bf16::from_f64(v).to_f64()))
+        .hidden(ONE_ENTRY),
     kind("a layer's weights in int8", |m, r| {
         rounded(m, r, false, "eight bits", |v, most| (v / most * 127.0).round() * most / 127.0)
     }),
@@ -105,7 +118,8 @@ pub const KINDS: &[Mutation] = &[
         };
         let graph = m.graph.as_ref()?;
         let names: Vec<String> = graph.initializer.iter().map(|t| t.name().to_owned()).collect();
-        let name = shuffled(names.len(), r).into_iter().map(|i| &names[i]).find(|n| shared(m, n))?;
+        let float = |name: &str| crate::edit::tensor(m, name).is_some_and(|t| t.data_type == Some(1));
+        let name = shuffled(names.len(), r).into_iter().map(|i| &names[i]).find(|n| float(n) && shared(m, n))?;
         let mut all = values(m, name)?;
         let i = r.below(all.len());
         let most = largest(&all);

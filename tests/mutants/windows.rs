@@ -3,9 +3,7 @@
 use onnx_rm::onnx::{ModelProto, NodeProto};
 
 use crate::common::{Rng, int, ints, string};
-use crate::edit::{
-    Words, find, float_inputs, graph, integer, list, node, opset, places, set, text, turn_into, typed, values,
-};
+use crate::edit::{Words, find, float_inputs, graph, integer, list, node, opset, places, set, text, turn_into, values};
 use crate::mutation::{Mutation, kind};
 
 const WINDOWED: &[&str] = &["Conv", "MaxPool", "AveragePool", "ConvTranspose", "LpPool"];
@@ -108,7 +106,7 @@ pub const KINDS: &[Mutation] = &[
     }),
     kind("auto_pad: none", |m, r| {
         node(m, r, WINDOWED, |n, _, _| {
-            find(n, "auto_pad")?;
+            text(n, "auto_pad").starts_with("SAME").then_some(())?;
             n.attribute.retain(|a| a.name() != "auto_pad");
             Some("auto_pad dropped".to_owned())
         })
@@ -129,12 +127,7 @@ pub const KINDS: &[Mutation] = &[
             })
         })
     }),
-    kind("ceil_mode", |m, r| {
-        node(m, r, POOLS, |n, _, _| {
-            let strided = list(n, "strides").iter().any(|s| *s > 1);
-            strided.then(|| set(n, int("ceil_mode", 1 - integer(n, "ceil_mode", 0)))).map(|()| "ceil_mode".to_owned())
-        })
-    }),
+    kind("ceil_mode", rounded_up).open("the windows of some sizes alone end before the map does"),
     kind("count_include_pad", |m, r| {
         node(m, r, &["AveragePool"], |n, _, _| {
             let pads = list(n, "pads").iter().any(|p| *p > 0);
@@ -154,7 +147,8 @@ pub const KINDS: &[Mutation] = &[
         node(m, r, POOLS, |n, _, _| {
             let (mut kernel, mut pads) = (list(n, "kernel_shape"), list(n, "pads"));
             let axes = kernel.len();
-            (pads.len() == 2 * axes && axes > 0).then(|| {
+            // A window as large as the map sees all of it anyway.
+            (pads.len() == 2 * axes && axes > 0 && kernel[axes - 1] < 8).then(|| {
                 kernel[axes - 1] += 1;
                 pads[2 * axes - 1] += 1;
                 set(n, ints("kernel_shape", &kernel));
@@ -183,21 +177,12 @@ pub const KINDS: &[Mutation] = &[
             Some("p one larger".to_owned())
         })
     }),
-    kind("global pool as a window of one size", |m, r| {
-        let side = float_inputs(m, r).iter().find_map(|(_, d)| d.get(2).map(|s| s.unwrap_or(64)))?;
-        let rank = float_inputs(m, r).iter().map(|(_, d)| d.len()).max()?;
-        node(m, r, &["GlobalAveragePool", "GlobalMaxPool"], |n, _, _| {
-            let op = n.op_type().trim_start_matches("Global").to_owned();
-            turn_into(n, &op, 1, vec![ints("kernel_shape", &vec![(side as i64 / 2).max(2); rank - 2])]);
-            Some(format!("{op} of the declared size's half"))
-        })
-    }),
+    // Right at the size that is tried first, and at no other.
+    kind("global pool as a window of one size", windowed).open("free sizes are tried at one value only"),
     kind("global pool along one axis less", |m, r| {
-        let modern = opset(m) >= 18;
+        let maps = float_inputs(m, r).iter().all(|(_, dims)| dims.len() == 4) && opset(m) < 18;
         node(m, r, &["GlobalAveragePool"], |n, _, _| {
-            (!modern)
-                .then(|| turn_into(n, "ReduceMean", 1, vec![ints("axes", &[2])]))
-                .map(|()| "along axis 2 alone".into())
+            maps.then(|| turn_into(n, "ReduceMean", 1, vec![ints("axes", &[2])])).map(|()| "along axis 2 alone".into())
         })
     }),
     kind("transposed convolution: pads and output padding", |m, r| {
@@ -248,6 +233,40 @@ fn pads(m: &mut ModelProto, r: &mut Rng, change: impl Fn(&mut Vec<i64>)) -> Word
             set(n, ints("pads", &new));
             format!("pads {old:?} became {new:?}")
         })
+    })
+}
+
+/// Sizes of the tensor called `name` for free sizes of `side`.
+fn size_of(m: &ModelProto, name: &str, side: usize) -> Option<Vec<i64>> {
+    let feed = crate::feeds::square(m, side);
+    let trace = onnx_rm::verify::reference::run_to(m, &feed, &[name]).ok()?;
+    Some(trace.get(name)?.shape().iter().map(|d| *d as i64).collect())
+}
+
+/// `ceil_mode` where the last window does not end with the map.
+fn rounded_up(m: &mut ModelProto, r: &mut Rng) -> Words {
+    node(m, r, POOLS, |n, m, _| {
+        let (kernel, strides, mut pads) = (list(n, "kernel_shape"), list(n, "strides"), list(n, "pads"));
+        pads.resize(2 * kernel.len(), 0);
+        let uneven = |side| {
+            let size = size_of(m, &n.input[0], side)?;
+            let rest = |a: usize| (size[a + 2] + pads[a] + pads[a + kernel.len()] - kernel[a]) % strides[a];
+            (0..strides.len()).any(|a| strides[a] > 1 && rest(a) != 0).then_some(())
+        };
+        [8, 7].into_iter().find_map(uneven)?;
+        set(n, int("ceil_mode", 1 - integer(n, "ceil_mode", 0)));
+        Some("ceil_mode turned".to_owned())
+    })
+}
+
+/// A global pool whose window is that of free sizes of 64.
+fn windowed(m: &mut ModelProto, r: &mut Rng) -> Words {
+    float_inputs(m, r).iter().any(|(_, dims)| dims.iter().skip(2).any(Option::is_none)).then_some(())?;
+    node(m, r, &["GlobalAveragePool", "GlobalMaxPool"], |n, m, _| {
+        let window = size_of(m, &n.input[0], 64)?.split_off(2);
+        let op = n.op_type().trim_start_matches("Global").to_owned();
+        turn_into(n, &op, 1, vec![ints("kernel_shape", &window)]);
+        Some(format!("{op} of {window:?}"))
     })
 }
 

@@ -95,7 +95,7 @@ fn slopes() -> ModelProto {
     let y = b.node("PRelu", &[&y, &slope], vec![]);
     let y = b.conv(&y, &conv(6, 6, 1));
     let y = b.node("LeakyRelu", &[&y], vec![float("alpha", 0.2)]);
-    let y = b.relu(&y);
+    let y = b.conv(&y, &conv(6, 4, 1));
     model(b, 17, &[&y])
 }
 
@@ -113,10 +113,11 @@ fn softmax() -> ModelProto {
 fn norms() -> ModelProto {
     let mut b = Build::new(10);
     let x = maps(&mut b);
-    let y = b.conv(&x, &conv(3, 6, 3));
+    // A bias right in front of it would be normalised away.
+    let (scale, bias) = (b.random(&[3], 1.0), b.random(&[3], 0.5));
+    let y = b.node("InstanceNormalization", &[&x, &scale, &bias], vec![float("epsilon", 1e-3)]);
+    let y = b.conv(&y, &conv(3, 6, 3));
     let y = b.batch_norm(&y, 6);
-    let (scale, bias) = (b.random(&[6], 1.0), b.random(&[6], 0.5));
-    let y = b.node("InstanceNormalization", &[&y, &scale, &bias], vec![float("epsilon", 1e-3)]);
     let y = b.node("LRN", &[&y], vec![int("size", 3), float("alpha", 0.5)]);
     let y = b.relu(&y);
     let y = b.node("LpNormalization", &[&y], vec![int("axis", 1), int("p", 1)]);

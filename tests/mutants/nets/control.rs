@@ -58,7 +58,7 @@ fn branches() -> ModelProto {
     let mut b = Build::new(1);
     let x = fixed(&mut b, 6);
     let y = b.conv(&x, &conv(3, 4, 3));
-    let m = b.node("ReduceMax", &[&y], vec![ints("axes", &[0, 1, 2, 3]), int("keepdims", 0)]);
+    let m = b.node("ReduceMin", &[&y], vec![ints("axes", &[0, 1, 2, 3]), int("keepdims", 0)]);
     let low = b.scalar(-50.0);
     let c = b.node("Greater", &[&m, &low], vec![]);
     let then = branch("then_branch", 2, &y, |b, y| {

@@ -142,9 +142,12 @@ fn logic() -> ModelProto {
     let x = maps(&mut b);
     let (p, q) = (b.conv(&x, &conv(3, 4, 3)), b.conv(&x, &conv(3, 4, 1)));
     let zero = b.scalar(0.0);
+    // Whole numbers are often equal.
+    let p = b.node("Round", &[&p], vec![]);
     let c = b.node("Greater", &[&p, &zero], vec![]);
     let d = b.node("LessOrEqual", &[&q, &zero], vec![]);
     let e = b.node("And", &[&c, &d], vec![]);
     let y = b.node("Where", &[&e, &p, &q], vec![]);
+    let y = b.conv(&y, &conv(4, 4, 1));
     model(b, 17, &[&y])
 }

@@ -99,6 +99,8 @@ fn reshaped() -> ModelProto {
     let y = b.node("Transpose", &[&y], vec![ints("perm", &[0, 2, 1, 3])]);
     let axis = b.ints(&[1]);
     let y = b.node("Unsqueeze", &[&y, &axis], vec![]);
+    let y = b.node("Tanh", &[&y], vec![]);
+    let axis = b.ints(&[1]);
     let y = b.node("Squeeze", &[&y, &axis], vec![]);
     let y = b.node("Flatten", &[&y], vec![int("axis", 1)]);
     let (w, bias) = (b.random(&[96, 5], 0.2), b.random(&[5], 0.5));

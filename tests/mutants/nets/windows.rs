@@ -99,8 +99,9 @@ fn pools() -> ModelProto {
     let q = b.node("AveragePool", &[&y], window());
     let counted = [window(), vec![int("count_include_pad", 1)]].concat();
     let r = b.node("AveragePool", &[&y], counted);
-    let y = b.concat(&[&p, &q, &r]);
-    let y = b.conv(&y, &conv(18, 4, 1));
+    let s = b.node("LpPool", &[&y], [window(), vec![int("p", 2)]].concat());
+    let y = b.concat(&[&p, &q, &r, &s]);
+    let y = b.conv(&y, &conv(24, 4, 1));
     model(b, 17, &[&y])
 }
 
