@@ -13,6 +13,7 @@ use crate::mutation::{Mutation, kind};
 pub const KINDS: &[Mutation] = &[
     kind("Relu dropped", |m, r| turned(m, r, &["Relu"], "Identity", 1, |_| vec![])).harmless(behind_nothing_negative),
     kind("Relu as LeakyRelu", |m, r| turned(m, r, &["Relu"], "LeakyRelu", 1, |_| vec![float("alpha", 0.01)]))
+        .hidden("a hundredth of what is negative may lie within rounding")
         .harmless(behind_nothing_negative),
     kind("Relu as Abs", |m, r| turned(m, r, &["Relu"], "Abs", 1, |_| vec![])).harmless(behind_nothing_negative),
     kind("Relu bounded by 6", |m, r| clipped(m, r, 6.0))
@@ -44,6 +45,7 @@ pub const KINDS: &[Mutation] = &[
             Some(format!("slope {i} turned"))
         })
     })
+    .hidden("the channel may never be negative")
     .harmless(behind_nothing_negative),
     kind("alpha of a HardSigmoid", |m, r| by_a_tenth(m, r, &["HardSigmoid"], "alpha", 0.2)),
     kind("beta of a HardSigmoid", |m, r| by_a_tenth(m, r, &["HardSigmoid"], "beta", 0.5)),
@@ -77,10 +79,13 @@ pub const KINDS: &[Mutation] = &[
     }),
     kind("Gelu as Sigmoid", |m, r| turned(m, r, &["Gelu"], "Sigmoid", 1, |_| vec![])),
     kind("Mish as HardSwish", |m, r| turned(m, r, &["Mish"], "HardSwish", 1, |_| vec![])),
-    kind("alpha of an Elu", |m, r| by_a_tenth(m, r, &["Elu", "Celu"], "alpha", 1.0)).harmless(behind_nothing_negative),
+    kind("alpha of an Elu", |m, r| by_a_tenth(m, r, &["Elu", "Celu"], "alpha", 1.0))
+        .hidden("the tensor may never be negative")
+        .harmless(behind_nothing_negative),
     kind("Elu as Celu of another alpha", |m, r| {
         turned(m, r, &["Elu"], "Celu", 1, |n| vec![float("alpha", number(n, "alpha", 1.0) + 0.5)])
     })
+    .hidden("the tensor may never be negative")
     .harmless(behind_nothing_negative),
     kind("gamma of a Selu", |m, r| by_a_tenth(m, r, &["Selu"], "gamma", 1.050_701)),
     kind("alpha of a Swish", |m, r| by_a_tenth(m, r, &["Swish"], "alpha", 1.0))

@@ -53,7 +53,8 @@ pub const KINDS: &[Mutation] = &[
         input(m, r, "negative values times 0.99", |b, x| b.node("LeakyRelu", &[x], vec![float("alpha", 0.99)]))
     })
     .hidden("an input that only a Relu or Clip reads"),
-    kind("only inputs above 1000", |m, r| input(m, r, "clipped to 1000", |b, x| clipped(b, x, 1e3))),
+    kind("only inputs above 1000", |m, r| input(m, r, "clipped to 1000", |b, x| clipped(b, x, 1e3)))
+        .hidden("an input that only a Clip reads"),
     kind("only inputs above a million", |m, r| input(m, r, "clipped to a million", |b, x| clipped(b, x, 1e6)))
         .hidden("the tensor may never reach it")
         .open("no input is that large"),

@@ -41,7 +41,8 @@ pub const KINDS: &[Mutation] = &[
             c.iter_mut().skip(i).take(1).for_each(|v| *v = 1.0 - *v);
             Some(format!("entry {i} of its mask turned"))
         })
-    }),
+    })
+    .hidden("both branches may be the same in the channel"),
     kind("Greater and GreaterOrEqual", |m, r| {
         other(m, r, &[("Greater", "GreaterOrEqual"), ("Less", "LessOrEqual"), ("GreaterOrEqual", "Greater")])
     })

@@ -2,7 +2,8 @@
 //!
 //! Every kind of wrong rewrite is planted into models of every origin, and the verifier must not call the result equal. What
 //! it calls equal is judged once more without it (`judge.rs`); a kind says what its plants may leave unchanged.
-//! `ONNX_RM_PLACES` says how many plants of a kind are tried, `ONNX_RM_KIND` which kinds: those whose names have it.
+//! `ONNX_RM_PLACES` says how many plants of a kind are tried, `ONNX_RM_KIND` which kinds: those whose names have it;
+//! `ONNX_RM_DUMP` is a folder for the survivors, each beside its original.
 #![cfg(feature = "verify")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 

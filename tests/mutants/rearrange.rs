@@ -27,7 +27,8 @@ pub const KINDS: &[Mutation] = &[
             n.output.swap(i, j);
             Some(format!("outputs {i} and {j} exchanged"))
         })
-    }),
+    })
+    .hidden("both may be factors of one product"),
     kind("Split: sizes exchanged", |m, r| {
         constant(m, r, &["Split"], 1, |s, _, _| {
             let flat = s.as_slice_mut()?;
@@ -60,7 +61,8 @@ pub const KINDS: &[Mutation] = &[
             i.as_slice_mut()?.swap(a, b);
             Some(format!("indices {a} and {b} exchanged"))
         })
-    }),
+    })
+    .hidden("both entries may be alike"),
     kind("Gather: one index off", |m, r| {
         constant(m, r, &["Gather"], 1, |i, n, _| {
             (integer(n, "axis", 0) > 0 && !i.is_empty()).then(|| {
@@ -134,7 +136,8 @@ pub const KINDS: &[Mutation] = &[
             set(n, string("mode", other));
             Some(format!("{now} became {other}"))
         })
-    }),
+    })
+    .hidden("nothing may be padded"),
     kind("Pad: value", |m, r| {
         constant(m, r, &["Pad"], 2, |v, _, _| {
             v.mapv_inplace(|v| v + 0.05);

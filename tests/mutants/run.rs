@@ -1,13 +1,17 @@
 //! Plants every kind into some models, and asks the verifier.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use onnx_rm::onnx::ModelProto;
 use onnx_rm::verify::{Coverage, VerifyOptions, verify_models};
+
+use prost::Message;
 
 use crate::common::Rng;
 use crate::edit::shuffled;
@@ -56,23 +60,41 @@ impl Found {
 
 /// Every kind planted at up to `places` places, on all cores.
 pub fn all(kinds: &[&'static Mutation], hosts: &[Vec<Host>], places: usize) -> Vec<Found> {
+    quiet_workers();
     let next = AtomicUsize::new(0);
     let found = Mutex::new(Vec::new());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..cores {
-            scope.spawn(|| {
+            let worker = std::thread::Builder::new().name("wrong rewrites".to_owned());
+            let work = || {
                 while let Some(kind) = kinds.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let one = plant(kind, hosts, places);
                     found.lock().unwrap().push(one);
                 }
-            });
+            };
+            worker.spawn_scoped(scope, work).unwrap();
         }
     });
     let mut found = found.into_inner().unwrap();
     let order = |f: &Found| kinds.iter().position(|k| std::ptr::eq(*k, f.kind));
     found.sort_by_key(order);
     found
+}
+
+thread_local! {
+    /// True while this thread verifies.
+    static VERIFIES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A verification that panics is caught, and counted: its words, also out of threads of its own, would bury the table.
+fn quiet_workers() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().name().is_some() && !VERIFIES.get() {
+            usual(info);
+        }
+    }));
 }
 
 /// One kind: a model of each origin in turn.
@@ -106,7 +128,10 @@ fn try_on(kind: &Mutation, host: &Host, rng: &mut Rng) -> Option<Fate> {
         return None;
     }
     let verify = || verify_models(&host.original, &wrong, &VerifyOptions::default());
-    let verdict = match catch_unwind(AssertUnwindSafe(verify)) {
+    VERIFIES.set(true);
+    let verdict = catch_unwind(AssertUnwindSafe(verify));
+    VERIFIES.set(false);
+    let verdict = match verdict {
         Ok(Ok(report)) if !report.is_equal() => return Some(Fate::Differs),
         Ok(Ok(report)) => match &report.coverage {
             Coverage::Whole => "equal".to_owned(),
@@ -126,7 +151,19 @@ fn try_on(kind: &Mutation, host: &Host, rng: &mut Rng) -> Option<Fate> {
         Judgement::Rounding => (None, kind.hidden.and(Some("it lies within rounding of the model's own type"))),
         Judgement::Alike => (None, (kind.harmless)(&host.start, &wrong).or(kind.hidden)),
     };
+    if let Some(folder) = std::env::var_os("ONNX_RM_DUMP").filter(|_| harmless.is_none()) {
+        dump(folder.as_ref(), kind, host, &wrong);
+    }
     Some(Fate::Survives(Survivor { what: format!("{}: {words}: {verdict}", host.name), shown, harmless }))
+}
+
+/// Writes a model and what survived in its place, to be looked at.
+fn dump(folder: &Path, kind: &Mutation, host: &Host, wrong: &ModelProto) {
+    let stem: String = format!("{}-{}", kind.name, host.name);
+    let stem = stem.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    for (model, what) in [(&host.original, "original"), (wrong, "wrong")] {
+        std::fs::write(folder.join(format!("{stem}.{what}.onnx")), model.encode_to_vec()).unwrap();
+    }
 }
 
 /// The names and operators of nodes, and the names of constants and outputs, that are not the same in both, and of what depends

@@ -106,6 +106,7 @@ pub const KINDS: &[Mutation] = &[
     kind("all weights in float16", |m, r| rounded(m, r, true, "float16", |v, _| f16::from_f64(v).to_f64()))
         .hidden(ONE_ENTRY),
     kind("all weights in bfloat16", |m, r| rounded(m, r, true, "bfloat16", |v, _| bf16::from_f64(v).to_f64()))
+        .open("a float16 model is given as much as float16 rounds")
         .hidden(ONE_ENTRY),
     kind("a layer's weights in int8", |m, r| {
         rounded(m, r, false, "eight bits", |v, most| (v / most * 127.0).round() * most / 127.0)

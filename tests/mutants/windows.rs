@@ -126,7 +126,8 @@ pub const KINDS: &[Mutation] = &[
                 "explicit pads in place of SAME_UPPER".to_owned()
             })
         })
-    }),
+    })
+    .open("free sizes are tried at one value only"),
     kind("ceil_mode", rounded_up).open("the windows of some sizes alone end before the map does"),
     kind("count_include_pad", |m, r| {
         node(m, r, &["AveragePool"], |n, _, _| {
@@ -142,7 +143,8 @@ pub const KINDS: &[Mutation] = &[
             set(n, ints("kernel_shape", &kernel));
             Some(format!("kernel_shape {kernel:?}"))
         })
-    }),
+    })
+    .open("tract accepts a window that is larger than the map"),
     kind("pool kernel, with pads that keep the size", |m, r| {
         node(m, r, POOLS, |n, _, _| {
             let (mut kernel, mut pads) = (list(n, "kernel_shape"), list(n, "pads"));
