@@ -114,12 +114,16 @@ fn wrong_rewrites_are_caught() {
     let found = run::all(&kinds, &hosts, places);
     // Not `println!`, whose words the test harness hides.
     let mut out = std::io::stdout().lock();
+    let mut unusable = 0;
     for host in hosts.iter().flatten() {
         if let Some(why) = host.known_unusable() {
+            unusable += 1;
             let _ = writeln!(out, "not used: {}: {why}", host.name);
         }
     }
     let _ = write!(out, "{}", summary(&found));
+    // Where verification fails without a plant, nothing is learnt.
+    assert!(20 * unusable < hosts.iter().map(Vec::len).sum::<usize>(), "{unusable} models cannot be used");
     let never: Vec<&str> = found.iter().filter(|f| f.planted() == 0).map(|f| f.kind.name).collect();
     assert!(never.is_empty(), "no model has a place for {never:?}");
     let missed = |f: &&Found| f.kind.open.is_none() && f.survivors.len() > f.harmless();
