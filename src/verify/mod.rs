@@ -14,8 +14,8 @@ mod run;
 pub mod structure;
 
 pub use report::{
-    Arithmetic, Coverage, FirstDifference, InputReport, Measure, OutputReport, SCHEMA_VERSION, SizeReport, Status,
-    VerifyReport, WorstChannel,
+    Arithmetic, BendReport, Coverage, FirstDifference, InputReport, Measure, OutputReport, SCHEMA_VERSION, SizeReport,
+    Status, VerifyReport, WorstChannel,
 };
 #[cfg(feature = "verify")]
 pub use run::{Observer, Progress, VerifyError, VerifyOptions, verify, verify_models, verify_watched};

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::reach::Missed;
+
 /// Unstable models that are further apart than this in float64 have been shown to agree in nothing.
 const MAX_UNSTABLE: f64 = 0.1;
 
@@ -161,6 +163,15 @@ pub struct FirstDifference {
     pub input: String,
 }
 
+/// Which sides of activations, bounds, gates and choices the inputs drove some entry to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BendReport {
+    /// Sides there are, in all models that were looked at.
+    pub total: usize,
+    /// Sides that no input reached.
+    pub missed: Vec<Missed>,
+}
+
 /// Version of the JSON of a verification.
 pub const SCHEMA_VERSION: u32 = 2;
 
@@ -188,6 +199,10 @@ pub struct VerifyReport {
     pub sizes: Vec<SizeReport>,
     /// What was noticed and is no failure.
     pub notes: Vec<String>,
+    /// What the inputs reached; null for models too large to look.
+    pub bends: Option<BendReport>,
+    /// What differs between the models and showed on no input, in words: nothing is known of it.
+    pub unreached: Vec<String>,
     /// Seed of the random ones.
     pub seed: u64,
     /// Where the models part, when they do.

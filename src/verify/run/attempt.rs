@@ -39,6 +39,8 @@ pub(super) struct Ready<'a> {
     pub(super) bench: Bench<'a>,
     /// How much the original computes.
     pub(super) work: Work,
+    /// Inputs that come with a part of the models.
+    pub(super) own_trials: Vec<Trial>,
     /// How many of the compared tensors are outputs; the others stand inside of both models.
     pub(super) outputs: usize,
     /// Why only regions are evaluated.
@@ -144,7 +146,7 @@ fn ready<'a>(job: &Job<'a>, stage: Stage<'a>, sizing: Sizing, own: bool) -> Resu
         }
     };
     let outputs = bench.stage.original.outputs.len();
-    let mut ready = Ready { bench, work, outputs, regions_because, rounded_because: None };
+    let mut ready = Ready { bench, work, outputs, regions_because, rounded_because: None, own_trials: Vec::new() };
     if ready.regions_because.is_none() {
         ready.look_inside();
     }

@@ -4,6 +4,7 @@ mod attempt;
 mod bisect;
 mod course;
 mod error;
+mod evidence;
 mod inputs;
 mod judge;
 mod narrow;

@@ -13,12 +13,13 @@ use super::error::VerifyError;
 use super::inputs::Kind;
 use super::pair::{Side, dependents};
 use super::precision::Precision;
-use super::stage::{Source, Trial, overrides};
+use super::stage::{Source, Stage, Trial, overrides};
 use super::support::Support;
-use super::{bisect, npz, regions, signature};
+use super::{bisect, evidence, npz, regions, signature};
 use crate::verify::report::{
     Arithmetic, Coverage, Measure, OutputReport, SCHEMA_VERSION, SizeReport, Status, VerifyReport,
 };
+use crate::verify::structure;
 
 /// What to verify on.
 #[derive(Clone, Debug, Default)]
@@ -100,7 +101,8 @@ fn compare(
     }
     let precision = Precision::of_model(&original.model);
     let mut report = blank(precision, options);
-    if let Some(difference) = signature::difference(original.graph(), rewritten.graph()) {
+    let signature = signature::difference(original.graph(), rewritten.graph());
+    if let Some(difference) = signature.or_else(|| evidence::type_difference(&original.model, &rewritten.model)) {
         (report.status, report.message) = (Status::Mismatch, difference);
         return Ok(report);
     }
@@ -109,7 +111,10 @@ fn compare(
     let support = Support::new(&original.model, &rewritten.model);
     let job = Job { original, rewritten, options, given, precision, observer, support };
     match attempt::first(&job)? {
-        Way::Same(reason) => report.coverage = Coverage::Regions { tensors: Vec::new(), reason },
+        Way::Same(reason) => {
+            report.coverage = Coverage::Regions { tensors: Vec::new(), reason };
+            unreached(&job, None, &[], &mut report);
+        }
         Way::Ready(ready) => all_sizes(&job, *ready, &mut report)?,
     }
     Ok(report)
@@ -133,6 +138,8 @@ fn blank(precision: Precision, options: &VerifyOptions) -> VerifyReport {
         kinds: Vec::new(),
         sizes: Vec::new(),
         notes: Vec::new(),
+        bends: None,
+        unreached: Vec::new(),
         seed: options.seed,
         first_difference: None,
     }
@@ -141,7 +148,14 @@ fn blank(precision: Precision, options: &VerifyOptions) -> VerifyReport {
 /// Tries the models in the first sizes with everything, and in the others with what shows whether they compute the same.
 fn all_sizes(job: &Job<'_>, mut first: Ready<'_>, report: &mut VerifyReport) -> Result<(), VerifyError> {
     let words = VerifyError::CannotRun;
-    let everything = trials(job, &first);
+    let mut everything = trials(job, &first);
+    (job.observer)(&Progress { stage: "searching inputs that reach every bound", done: 0, total: 1 });
+    let found = evidence::search(&first, &everything, job.options.seed);
+    let parts = found.map_or_else(Vec::new, |found| {
+        everything.extend(found.trials);
+        report.bends = Some(found.bends);
+        found.parts
+    });
     let mut courses = vec![course::run(&mut first, everything, job.observer).map_err(words)?];
     let mut readies = vec![first];
     for mut ready in attempt::others(job, &readies[0].bench.stage.reports) {
@@ -164,9 +178,35 @@ fn all_sizes(job: &Job<'_>, mut first: Ready<'_>, report: &mut VerifyReport) -> 
     report.sizes = readies.iter().zip(&courses).map(|(ready, course)| sizes(ready, course)).collect();
     report.kinds = report.sizes.first().map(|s| s.kinds.clone()).unwrap_or_default();
     report.outputs = outputs(first, &courses);
-    let inside = report.outputs.split_off(first.outputs.min(report.outputs.len()));
+    let mut inside = report.outputs.split_off(first.outputs.min(report.outputs.len()));
+    inside.extend(parts.into_iter().filter_map(|part| compare_part(part, job)));
     conclude(&readies, &courses, &inside, report);
+    if report.status == Status::Equal {
+        let (stage, trials) = (&readies[0].bench.stage, courses[0].trials.clone());
+        unreached(job, Some(stage), &trials, report);
+    }
     Ok(())
+}
+
+/// Compares a part of both models on inputs of its own.
+fn compare_part(mut part: Ready<'_>, job: &Job<'_>) -> Option<OutputReport> {
+    let trials = std::mem::take(&mut part.own_trials);
+    let course = course::run(&mut part, trials, job.observer).ok()?;
+    let name = part.bench.stage.original.outputs.first().cloned().unwrap_or_default();
+    Some(OutputReport { name, no_evidence: None, measures: course.measures.into_iter().next()? })
+}
+
+/// Says which differences between the models no input reached: then nothing is known of them.
+fn unreached(job: &Job<'_>, stage: Option<&Stage<'_>>, trials: &[Trial], report: &mut VerifyReport) {
+    let (a, b) = (&*job.original.model, &*job.rewritten.model);
+    let Ok(differences) = structure::differences(a, b) else { return };
+    report.unreached = evidence::unreached((a, b), &differences, stage, trials);
+    if let Some(first) = report.unreached.first() {
+        report.status = Status::NoEvidence;
+        let others = report.unreached.len() - 1;
+        let more = if others == 0 { String::new() } else { format!(" (and {others} more)") };
+        report.message = format!("no input reached what differs: {first}{more}");
+    }
 }
 
 /// What is fed in the first sizes.
@@ -288,6 +328,9 @@ fn shapes_of(size: &SizeReport) -> String {
 
 /// What was noticed of single measures, each once.
 fn notes(report: &mut VerifyReport) {
+    if let Some(bends) = report.bends.as_ref().filter(|b| !b.missed.is_empty()) {
+        report.notes.push(evidence::words(&bends.missed, bends.total));
+    }
     let mut seen = HashSet::new();
     let mut notes = Vec::new();
     for (output, m) in report.outputs.iter().flat_map(|o| o.measures.iter().map(move |m| (o, m))) {
