@@ -1,6 +1,7 @@
 //! What a `Pad` adds, as attributes and as inputs.
 
 use crate::graph::{GraphView, NodeId};
+use crate::onnx::tensor_proto::DataType;
 
 use super::{Facts, element};
 
@@ -34,9 +35,9 @@ impl Fill {
         let value = match view.input(node, 2) {
             _ if view.opset() < 11 => {
                 // An attribute is a float32, whatever the tensor is.
-                let format = view.input(node, 0).and_then(|v| facts.dtype(v)).and_then(element::float);
                 let value = f64::from(view.attr_f(node, "value").unwrap_or(0.0));
-                Some(format.map_or(value, |format| format.nearest(value)))
+                let dtype = view.input(node, 0).and_then(|v| facts.dtype(v)).unwrap_or(DataType::Float);
+                element::cast(value, DataType::Float, dtype)
             }
             None => Some(0.0),
             Some(v) => facts.constant(v).and_then(|c| c.data.iter().copied().next()),

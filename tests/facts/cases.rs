@@ -404,7 +404,8 @@ fn concat(w: &mut World, op: &str) -> Option<()> {
 }
 
 fn pad(w: &mut World, op: &str) -> Option<()> {
-    let (x, t, shape) = some(w, |t| is_float(t.dtype) || is_integer(t.dtype))?;
+    let old = w.opset < 11;
+    let (x, t, shape) = some(w, |t| is_float(t.dtype) || is_integer(t.dtype) && !old)?;
     let pads: Vec<i64> = (0..2 * shape.len()).map(|_| w.one(&[0, 0, 1, 2, -1])).collect();
     let mode = w.one(&["constant", "constant", "edge", "reflect", "wrap"]);
     if w.opset < 11 {

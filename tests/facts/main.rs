@@ -110,7 +110,7 @@ fn differs(constant: &Constant, t: &Tensor) -> Option<String> {
         return Some(format!("constant of type {:?} and shape {:?}", constant.dtype, constant.data.shape()));
     }
     let step = match t.dtype {
-        DataType::Double => 1e-14,
+        DataType::Double => 1e-10,
         DataType::Float => 1.2e-7,
         DataType::Float16 => 1e-3,
         DataType::Bfloat16 => 8e-3,

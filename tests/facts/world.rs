@@ -117,6 +117,12 @@ fn bytes(value: &Value, dtype: DataType) -> Vec<u8> {
     }
 }
 
+fn info(name: &str, dtype: DataType, shape: Option<TensorShapeProto>) -> ValueInfoProto {
+    let tensor = type_proto::Tensor { elem_type: Some(dtype as i32), shape };
+    let r#type = Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() });
+    ValueInfoProto { name: Some(name.to_owned()), r#type, ..ValueInfoProto::default() }
+}
+
 impl World {
     pub fn new(seed: u64, opset: i64) -> Self {
         let graph = GraphProto { name: Some("g".into()), ..GraphProto::default() };
@@ -251,9 +257,7 @@ impl World {
             ..Default::default()
         };
         let dim = value.shape().iter().map(|n| dim(n, self.rng.below(3) == 0)).collect();
-        let tensor = type_proto::Tensor { elem_type: Some(dtype as i32), shape: Some(TensorShapeProto { dim }) };
-        let r#type = Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() });
-        self.graph.input.push(ValueInfoProto { name: Some(name.clone()), r#type, ..ValueInfoProto::default() });
+        self.graph.input.push(info(&name, dtype, Some(TensorShapeProto { dim })));
         self.keep(&name, dtype, value, "", false, true);
     }
 
@@ -300,7 +304,7 @@ impl World {
             opset_import: vec![OperatorSetIdProto { domain: None, version: Some(self.opset) }],
             graph: Some(GraphProto {
                 node: nodes.clone(),
-                input: inputs.keys().map(|n| ValueInfoProto { name: Some(n.clone()), ..Default::default() }).collect(),
+                input: read.iter().map(|t| info(&t.name, t.dtype, None)).collect(),
                 ..GraphProto::default()
             }),
             ..ModelProto::default()

@@ -82,7 +82,7 @@ fn modulo(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
     plain.then(|| folded(facts, node, Pair(|_, _| f64::NAN, floored))).flatten()
 }
 
-/// All inputs, one after the other, broadcast and each time rounded to their type.
+/// All inputs, one after the other, broadcast.
 fn folded(facts: &Facts<'_>, node: NodeId, pair: Pair) -> Option<ArrayD<f64>> {
     let view = facts.view();
     // Before opset 7 an attribute said where the second input stands.
@@ -96,12 +96,12 @@ fn folded(facts: &Facts<'_>, node: NodeId, pair: Pair) -> Option<ArrayD<f64>> {
         return None;
     }
     let (first, rest) = inputs.split_first()?;
-    let float = element::float(first.dtype);
+    let float = element::float(first.dtype).is_some();
     rest.iter().try_fold(first.data.clone(), |so_far, next| {
         let shape = IxDyn(&broadcast(so_far.shape(), next.data.shape())?);
         let (a, b) = (so_far.broadcast(shape.clone())?, next.data.broadcast(shape)?);
-        if let Some(format) = float {
-            return Some(ndarray::Zip::from(&a).and(&b).map_collect(|a, b| format.nearest(pair.0(*a, *b))));
+        if float {
+            return Some(ndarray::Zip::from(&a).and(&b).map_collect(|a, b| pair.0(*a, *b)));
         }
         // An integer to the power of a float, say.
         if element::float(next.dtype).is_some() {

@@ -1,11 +1,13 @@
 //! Reductions of constants over axes: sums, means, extremes and norms.
 
-use ndarray::{ArrayD, Axis};
+use std::collections::BTreeSet;
 
-use crate::facts::{Facts, element};
+use ndarray::{ArrayD, IxDyn};
+
+use crate::facts::{Constant, Facts, element};
 use crate::graph::NodeId;
 
-use super::{Table, axis, input};
+use super::{Table, axis, input, output_shape};
 
 pub(super) const OPERATORS: Table = &[
     ("ReduceSum", reduced),
@@ -18,25 +20,19 @@ pub(super) const OPERATORS: Table = &[
     ("ReduceMin", reduced),
 ];
 
-/// What a reduction does: to each entry first, then to all of them, then to the result.
-struct Reduction {
-    before: fn(f64) -> f64,
-    all: fn(&ArrayD<f64>, Axis) -> ArrayD<f64>,
-    /// Of the result and the number of entries.
-    behind: fn(f64, f64) -> f64,
-}
+/// What a reduction does to the entries that it reduces, in their order, and how many they are.
+type Reduction = fn(&[f64]) -> f64;
 
 fn reduction(op: &str) -> Option<Reduction> {
-    let sum = Reduction { before: |v| v, all: |a, axis| a.sum_axis(axis), behind: |v, _| v };
     Some(match op {
-        "ReduceSum" => sum,
-        "ReduceMean" => Reduction { behind: |v, count| v / count, ..sum },
-        "ReduceL1" => Reduction { before: f64::abs, ..sum },
-        "ReduceL2" => Reduction { before: |v| v * v, behind: |v, _| v.sqrt(), ..sum },
-        "ReduceSumSquare" => Reduction { before: |v| v * v, ..sum },
-        "ReduceProd" => Reduction { all: |a, axis| a.product_axis(axis), ..sum },
-        "ReduceMax" => Reduction { all: |a, axis| a.fold_axis(axis, f64::NEG_INFINITY, |m, v| m.max(*v)), ..sum },
-        "ReduceMin" => Reduction { all: |a, axis| a.fold_axis(axis, f64::INFINITY, |m, v| m.min(*v)), ..sum },
+        "ReduceSum" => |v| v.iter().sum(),
+        "ReduceMean" => |v| v.iter().sum::<f64>() / v.len() as f64,
+        "ReduceL1" => |v| v.iter().map(|x| x.abs()).sum(),
+        "ReduceL2" => |v| v.iter().map(|x| x * x).sum::<f64>().sqrt(),
+        "ReduceSumSquare" => |v| v.iter().map(|x| x * x).sum(),
+        "ReduceProd" => |v| v.iter().product(),
+        "ReduceMax" => |v| v.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        "ReduceMin" => |v| v.iter().copied().fold(f64::INFINITY, f64::min),
         _ => return None,
     })
 }
@@ -44,36 +40,30 @@ fn reduction(op: &str) -> Option<Reduction> {
 /// The reduction at `node`: over the axes of its attribute or its second input, or over all of them.
 fn reduced(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
     let view = facts.view();
-    let reduction = reduction(view.op(node))?;
-    let source = input(facts, node, 0)?;
-    let sums = source.data.iter().map(|v| v.abs()).sum::<f64>() < element::EXACT;
-    match (element::float(source.dtype), view.op(node)) {
-        (Some(_), _) if source.data.iter().all(|v| !v.is_nan()) => {}
-        // Of integers, only what gives integers, and none that float64 would round.
-        (None, "ReduceSum" | "ReduceProd" | "ReduceMax" | "ReduceMin") if sums => {}
-        _ => return None,
-    }
-    let mut data = source.data.mapv(reduction.before);
-    let rank = data.ndim();
-    let axes: Vec<usize> = match (view.attr_ints(node, "axes"), view.input(node, 1)) {
+    let (reduction, source) = (reduction(view.op(node))?, input(facts, node, 0)?);
+    let rank = source.data.ndim();
+    let axes: BTreeSet<usize> = match (view.attr_ints(node, "axes"), view.input(node, 1)) {
         (Some(axes), _) => axes.iter().map(|a| axis(*a, rank)).collect::<Option<_>>()?,
         (None, Some(v)) => facts.constant(v)?.data.iter().map(|a| axis(*a as i64, rank)).collect::<Option<_>>()?,
         (None, None) if view.attr_i(node, "noop_with_empty_axes").unwrap_or(0) != 0 => return None,
         (None, None) => (0..rank).collect(),
     };
-    if data.is_empty() || axes.is_empty() {
+    if source.data.is_empty() || axes.is_empty() || !is_exact(&source, view.op(node)) {
         return None;
     }
-    let keep = view.attr_i(node, "keepdims").unwrap_or(1) != 0;
-    let mut sorted = axes;
-    sorted.sort_unstable();
-    sorted.dedup();
-    let count: usize = sorted.iter().map(|a| data.shape()[*a]).product();
-    for a in sorted.into_iter().rev() {
-        data = (reduction.all)(&data, Axis(a));
-        if keep {
-            data = data.insert_axis(Axis(a));
-        }
+    let kept = (0..rank).filter(|i| !axes.contains(i));
+    let order: Vec<usize> = kept.chain(axes.iter().copied()).collect();
+    let count: usize = axes.iter().map(|a| source.data.shape()[*a]).product();
+    let rows = source.data.view().permuted_axes(order).as_standard_layout().into_owned();
+    let values = rows.as_slice()?.chunks_exact(count).map(reduction).collect();
+    ArrayD::from_shape_vec(IxDyn(&output_shape(facts, node)?), values).ok()
+}
+
+/// True for floats that are all numbers; and for integers where the result is one, and none is rounded on the way.
+fn is_exact(source: &Constant, op: &str) -> bool {
+    if element::float(source.dtype).is_some() {
+        return source.data.iter().all(|v| !v.is_nan());
     }
-    Some(data.mapv(|v| (reduction.behind)(v, count as f64)))
+    matches!(op, "ReduceSum" | "ReduceProd" | "ReduceMax" | "ReduceMin")
+        && source.data.iter().map(|v| v.abs()).sum::<f64>() < element::EXACT
 }

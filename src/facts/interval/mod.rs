@@ -52,6 +52,17 @@ impl Interval {
         dtype.and_then(element::integer).map_or(Self::ANY, |(lo, hi)| Self { lo, hi })
     }
 
+    /// As bounds of a tensor of this type: inside of what it can hold, and outside of it where float64 may have rounded one.
+    fn within(self, dtype: Option<DataType>) -> Self {
+        let all = Self::of_type(dtype);
+        if all == Self::ANY {
+            return self;
+        }
+        let lo = if self.lo.abs() < EXACT { self.lo.max(all.lo) } else { all.lo };
+        let hi = if self.hi.abs() < EXACT { self.hi.min(all.hi) } else { all.hi };
+        if lo <= hi { Self { lo, hi } } else { all }
+    }
+
     /// The smallest interval around both.
     #[must_use]
     pub fn hull(self, other: Self) -> Self {
@@ -160,11 +171,9 @@ pub(super) fn infer(facts: &mut Facts<'_>, node: NodeId) {
     };
     for (slot, value) in view.outputs(node).iter().enumerate() {
         let Some(value) = value else { continue };
-        let all = Interval::of_type(facts.dtype(*value));
         // Every output of a `Split` is a part of its input.
         let found = if slot == 0 || view.op(node) == "Split" { whole } else { Interval::ANY };
-        let (lo, hi) = (found.lo.max(all.lo), found.hi.min(all.hi));
-        facts.table.interval[value.0 as usize] = if lo <= hi { Interval { lo, hi } } else { all };
+        facts.table.interval[value.0 as usize] = found.within(facts.dtype(*value));
         if slot == 0 {
             facts.table.channel_intervals[value.0 as usize].clone_from(&channels);
         }
@@ -178,7 +187,12 @@ fn value_bounds(facts: &Facts<'_>, value: ValueId) -> Interval {
         Some(c) if !c.data.is_empty() && c.data.iter().all(|v| v.is_finite()) => {
             let lo = c.data.iter().copied().fold(f64::INFINITY, f64::min);
             let hi = c.data.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            Interval::new(lo, hi)
+            // Runtimes sum in another order, and have an `Exp` of their own.
+            let is_given = facts.view().def(value).is_none_or(|node| facts.view().op(node) == "Constant");
+            match element::float(c.dtype).filter(|_| !is_given) {
+                Some(format) => Interval::new(lo, hi).rounded(format, 0.0),
+                None => Interval::new(lo, hi).within(Some(c.dtype)),
+            }
         }
         _ => facts.interval(value),
     }

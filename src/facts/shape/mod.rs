@@ -7,7 +7,7 @@ mod window;
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 
-use super::{Dim, Facts, Piece, is_elementwise, tensor};
+use super::{Dim, Facts, Piece, element, is_elementwise, tensor};
 
 pub(super) use rearrange::axes_of;
 use rearrange::{concat, expand, flatten, gather, pad, reshape, slice, split, squeeze, transpose};
@@ -267,7 +267,7 @@ fn range(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
     let view = facts.view();
     let scalar = |slot: usize| {
         let [only] = facts.sizes(view.input(node, slot)?)?.try_into().ok()?;
-        only.known()
+        only.known().filter(|n| (*n as f64).abs() < element::EXACT)
     };
     let (start, limit, step) = (scalar(0)?, scalar(1)?, scalar(2)?);
     let span = if step > 0 { limit.checked_sub(start)? } else { start.checked_sub(limit)? };

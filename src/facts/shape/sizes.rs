@@ -82,12 +82,14 @@ fn cast(size: Dim, from: DataType, to: DataType) -> Dim {
 
 /// Sums and products, as far as they are known and lie in the `range` of their type.
 fn arithmetic(op: &str, a: &Dim, b: &Dim, range: (f64, f64)) -> Dim {
-    let (Some(x), Some(y)) = (a.known(), b.known()) else { return Dim::Unknown };
+    let exact = |d: &Dim| d.known().filter(|n| (*n as f64).abs() < element::EXACT);
+    let (Some(x), Some(y)) = (exact(a), exact(b)) else { return Dim::Unknown };
     let found = match op {
         "Add" => x.checked_add(y),
         "Sub" => x.checked_sub(y),
         "Mul" => x.checked_mul(y),
         _ => x.checked_div(y),
     };
-    found.filter(|n| (range.0..=range.1).contains(&(*n as f64))).map_or(Dim::Unknown, Dim::Known)
+    let fits = |n: &i64| (range.0..=range.1).contains(&(*n as f64)) && (*n as f64).abs() < element::EXACT;
+    found.filter(fits).map_or(Dim::Unknown, Dim::Known)
 }

@@ -10,7 +10,8 @@ fn windowed(size: &Dim, pads: i64, reach: i64, stride: i64, ceil: bool) -> Dim {
     if stride == 1 && pads == reach {
         return size.clone();
     }
-    let Some(n) = size.known() else { return Dim::Unknown };
+    // What a window makes of no entries is up to the runtime.
+    let Some(n) = size.known().filter(|n| *n > 0) else { return Dim::Unknown };
     let room = n.saturating_add(pads).saturating_sub(reach).saturating_sub(1);
     let steps = if ceil { room.saturating_add(stride - 1).div_euclid(stride) } else { room.div_euclid(stride) };
     if room < 0 { Dim::Unknown } else { Dim::Known(steps + 1) }
@@ -55,7 +56,7 @@ pub(super) fn conv_transpose(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
             let (stride, dilation) = (at("strides", 1, a)?, at("dilations", 1, a)?);
             let pads = at("pads", 0, a)?.checked_add(at("pads", 0, a + axes)?)?;
             let reach = weight.get(a + 2)?.known()?.checked_sub(1)?.checked_mul(dilation)?;
-            let n = input.get(a + 2)?.known()?.checked_sub(1)?.checked_mul(stride)?;
+            let n = input.get(a + 2)?.known().filter(|n| *n > 0)?.checked_sub(1)?.checked_mul(stride)?;
             n.checked_add(reach)?.checked_add(1)?.checked_add(at("output_padding", 0, a)?)?.checked_sub(pads)
         };
         shape.push(if plain { size().map_or(Dim::Unknown, Dim::Known) } else { Dim::Unknown });
@@ -78,9 +79,10 @@ pub(super) fn pool(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
         let size = input.get(a + 2)?;
         let reach = dilation.checked_mul(k.checked_sub(1)?)?;
         shape.push(match auto {
-            None | Some(b"NOTSET") => {
-                let begin = at("pads", 0, a)?;
-                let pads = begin.checked_add(at("pads", 0, a + kernel.len())?)?;
+            None | Some(b"NOTSET" | b"" | b"VALID") => {
+                let pad = |i: usize| if auto == Some(b"VALID") { Some(0) } else { at("pads", 0, i) };
+                let begin = pad(a)?;
+                let pads = begin.checked_add(pad(a + kernel.len())?)?;
                 let mut dim = windowed(size, pads, reach, stride, ceil);
                 // A window that would start in the padding behind is left out.
                 if let (true, Dim::Known(n), Some(m)) = (ceil, &dim, size.known())
@@ -90,7 +92,6 @@ pub(super) fn pool(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
                 }
                 dim
             }
-            Some(b"VALID") => windowed(size, 0, reach, stride, ceil),
             Some(_) => size.known().map_or(Dim::Unknown, |n| Dim::Known((n + stride - 1).div_euclid(stride))),
         });
     }

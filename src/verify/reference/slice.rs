@@ -56,8 +56,8 @@ impl Cut {
         if step == 0 {
             return fault!("a step of 0");
         }
-        // Downward: start, start + step, ... above end.
-        let (start, end) = (start.clamp(-1, n - 1), end.clamp(-1, n - 1));
+        // Downward: start, start + step, ... above end. Unlike in Python, a start in front of the first element is the first.
+        let (start, end) = (start.max(0).min(n - 1), end.clamp(-1, n - 1));
         if start <= end {
             return Ok(Self { from: 0, to: 0, step: 1, reversed: true });
         }
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_are_those_of_python() {
+    fn slices_are_those_of_python_but_for_one() {
         assert_eq!(picked(5, 1, 4, 2), [1, 3]);
         assert_eq!(picked(5, -2, i64::MAX, 1), [3, 4]);
         assert_eq!(picked(5, -1, i64::MIN, -1), [4, 3, 2, 1, 0]);
@@ -153,6 +153,7 @@ mod tests {
         assert_eq!(picked(5, 9, -9, -3), [4, 1]);
         assert!(picked(5, 3, 3, 1).is_empty());
         assert!(picked(5, 3, 1, 1).is_empty());
+        assert_eq!(picked(5, -9, -9, -1), [0], "as the specification clamps it");
         assert!(picked(0, 0, 5, 1).is_empty());
         assert!(picked(0, 5, -5, -1).is_empty());
         assert!(Cut::new(5, 0, 5, 0).is_err());
