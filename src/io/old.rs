@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 use prost::Message;
@@ -25,7 +25,7 @@ const MOST_BYTES: u64 = 1 << 30;
 #[derive(Debug)]
 pub(super) struct Old {
     /// Its place in the model's folder.
-    pub(super) file: PathBuf,
+    pub(super) file: String,
     /// True when this tool wrote it for that model.
     pub(super) is_ours: bool,
 }
@@ -55,7 +55,7 @@ pub(super) fn side_files(model: Bytes, name: &str, home: &Path) -> Vec<Old> {
         let size = fs::metadata(&place).ok()?.len();
         let held = ranges.iter().filter(|(l, _)| l == location).map(|(_, range)| *range).collect::<Option<Vec<_>>>();
         let is_ours = marked && alone && is_own_name(location, name) && held.is_some_and(|held| is_packed(held, size));
-        Some(Old { file: PathBuf::from(location), is_ours })
+        Some(Old { file: (*location).to_owned(), is_ours })
     };
     locations.iter().filter_map(old).collect()
 }

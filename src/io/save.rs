@@ -11,7 +11,7 @@ use prost::Message;
 use super::load::{LARGEST, Model};
 use super::old::{self, Old};
 use super::parent;
-use super::place::links;
+use super::place::hold;
 use super::read::read;
 use super::rope::rope;
 use super::side::{Side, lies_in};
@@ -40,8 +40,10 @@ pub struct Saved {
 #[derive(Debug)]
 pub struct Staged {
     folder: Temporary,
-    /// Every side file that the model reads and that is held in the temporary folder, relative to the target's folder.
-    side: Vec<PathBuf>,
+    /// The side files in the temporary folder, relative to it and to the target's folder.
+    side: Vec<String>,
+    /// The side files that the model reads and that stand in the target's folder already: held, so that they stay.
+    held: Vec<(String, File)>,
     /// The model, relative to the target's folder.
     name: PathBuf,
     target: PathBuf,
@@ -64,30 +66,33 @@ impl Staged {
     /// before is then there again.
     pub fn commit(self) -> Result<Saved, SaveError> {
         let (home, path) = (parent(&self.target).to_owned(), self.target.display().to_string());
-        let ours: Vec<PathBuf> = self.old.iter().filter(|old| old.is_ours).map(|old| old.file.clone()).collect();
-        self.folder.place(&self.side, &self.name, &ours).map_err(|source| SaveError { path, source })?;
+        let ours: Vec<String> = self.old.iter().filter(|old| old.is_ours).map(|old| old.file.clone()).collect();
+        let new: Vec<String> =
+            self.side.iter().filter(|file| self.held.iter().all(|(held, _)| held != *file)).cloned().collect();
+        self.folder.place(&new, &self.name, &ours).map_err(|source| SaveError { path, source })?;
         let left = self.old.iter().map(|old| home.join(&old.file)).filter(|file| file.exists()).collect();
         Ok(Saved { left })
     }
 
     fn add(&self, file: &Path, content: &[Bytes], like: [&Path; 2]) -> io::Result<()> {
-        let path = self.folder.journal().staged(file);
-        fs::create_dir_all(parent(&path))?;
-        write(&path, content, like)
+        let journal = self.folder.journal();
+        journal.make_room(file)?;
+        write(&journal.staged(file), content, like)
     }
 
     fn add_side(&mut self, location: &str, content: &[Bytes], like: &Path) -> io::Result<()> {
         let place = parent(&self.target).join(location);
         self.add(location.as_ref(), content, [&place, like])?;
-        self.side.push(location.into());
+        self.side.push(location.to_owned());
         Ok(())
     }
 
     /// Holds a side file that stands in the target's folder already. False where that cannot be.
     fn keep(&mut self, location: &str) -> bool {
-        let held = self.folder.journal().keep(location.as_ref());
-        self.side.extend(held.then(|| location.into()));
-        held
+        let held = hold(&parent(&self.target).join(location));
+        let is_held = held.is_some();
+        self.held.extend(held.map(|file| (location.to_owned(), file)));
+        is_held
     }
 }
 
@@ -124,7 +129,14 @@ fn stage_within(model: &Model, path: &Path, largest: usize) -> io::Result<Staged
     let folder = Temporary::new_in(home, name).map_err(|e| {
         io::Error::new(e.kind(), format!("cannot write into the folder '{}': {}", home.display(), e.kind()))
     })?;
-    let mut staged = Staged { folder, side: Vec::new(), name: name.into(), target: target.clone(), old: Vec::new() };
+    let mut staged = Staged {
+        folder,
+        side: Vec::new(),
+        held: Vec::new(),
+        name: name.into(),
+        target: target.clone(),
+        old: Vec::new(),
+    };
     let content = if model.edited {
         encode_beside(model, &mut staged, largest)?
     } else {
@@ -140,8 +152,8 @@ fn stage_within(model: &Model, path: &Path, largest: usize) -> io::Result<Staged
     Ok(staged)
 }
 
-/// The encoded model. Its side file, if it has one, is staged under the first name that is free, or held where a file has
-/// its very content.
+/// The encoded model. Its side file, if it has one, is staged under the first name that is free, or that a file with
+/// its very content has.
 fn encode_beside(model: &Model, staged: &mut Staged, largest: usize) -> io::Result<Vec<Bytes>> {
     let name = staged.name.to_string_lossy().into_owned();
     let mut location = format!("{name}.data");
@@ -149,19 +161,17 @@ fn encode_beside(model: &Model, staged: &mut Staged, largest: usize) -> io::Resu
     loop {
         let place = parent(&staged.target).join(&location);
         let there = fs::symlink_metadata(&place).ok();
-        // Another run is about to use, or to take away, a file with two names.
-        if there.as_ref().is_none_or(|meta| meta.is_file() && links(meta) == Some(1)) {
+        if there.as_ref().is_none_or(fs::Metadata::is_file) {
             let (content, side) = encode(model, &location, largest)?;
-            if side.is_empty() {
+            let is_ready = there.is_none() || staged.keep(&location) && holds(&place, &side);
+            if side.is_empty() || is_ready {
+                // Also where a file with this content is there: what is compared is one whole.
+                if !side.is_empty() {
+                    staged.add_side(&location, &side, &model.path)?;
+                }
                 return Ok(content);
             }
-            if there.is_none() {
-                staged.add_side(&location, &side, &model.path)?;
-                return Ok(content);
-            }
-            if holds(&place, &side) && staged.keep(&location) {
-                return Ok(content);
-            }
+            staged.held.clear();
         }
         n += 1;
         location = format!("{name}.{n}.data");
@@ -218,7 +228,13 @@ fn replaced_side_files(model: &Model, staged: &Staged) -> Vec<Old> {
         false if is_small(&target) => read(&target).unwrap_or_default(),
         false => return Vec::new(),
     };
-    let mut needed: Vec<PathBuf> = staged.side.iter().filter_map(|file| real(&home.join(file))).collect();
+    let mut needed: Vec<PathBuf> = staged
+        .held
+        .iter()
+        .map(|(file, _)| file)
+        .chain(&staged.side)
+        .filter_map(|file| real(&home.join(file)))
+        .collect();
     if !model.edited || !replaces_itself {
         needed.extend(model.side_files.iter().map(|file| file.path.clone()));
     }

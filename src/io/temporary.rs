@@ -3,10 +3,10 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::place::{Journal, LOCK};
+use super::place::{Journal, LOCK, NEW};
 
 /// How the name of each such folder begins.
 const PREFIX: &str = ".onnx-rm-";
@@ -80,7 +80,7 @@ impl Temporary {
     ///
     /// # Errors
     /// As `place`.
-    pub(super) fn place(self, side: &[PathBuf], model: &Path, old: &[PathBuf]) -> io::Result<()> {
+    pub(super) fn place(self, side: &[String], model: &Path, old: &[String]) -> io::Result<()> {
         let mut open = open();
         let placed = self.journal.place(side, model, old);
         self.journal.close();
@@ -99,7 +99,7 @@ impl Drop for Temporary {
     }
 }
 
-/// Locks the new `folder` and writes the name of its model into the lock. `None` when another run took it for one
+/// Locks the new `folder`, writes the name of its model into the lock, and makes room for its files. `None` when another run took it for one
 /// that was left, which it may while it is not locked.
 fn claim(folder: &Path, model: &OsStr) -> io::Result<Option<File>> {
     let path = folder.join(LOCK);
@@ -112,6 +112,7 @@ fn claim(folder: &Path, model: &OsStr) -> io::Result<Option<File>> {
         return Ok(None);
     }
     lock.write_all(model.as_encoded_bytes())?;
+    fs::create_dir(folder.join(NEW))?;
     Ok(Some(lock))
 }
 

@@ -308,7 +308,7 @@ def limits():
             )
             ended += child.returncode != 0
             if which == resource.RLIMIT_FSIZE and child.returncode and (
-                child.returncode != 2 or "File too large" not in child.stderr
+                child.returncode != 2 or "file too large" not in child.stderr.lower()
             ):
                 lost.append((size, child.returncode, child.stderr))
             lost += [(size, n) for n in scene.lost()]
