@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(out.join("onnx.desc"), compiler.encode_file_descriptor_set())?;
     std::fs::write(out.join("schema.rs"), schema(&descriptors))?;
     prost_build::Config::new()
-        // Weights are slices of the memory map, never copies of it.
+        // Weights are slices of the bytes read, never copies of them.
         .bytes([".onnx.TensorProto.raw_data"])
         .compile_fds(descriptors)?;
     Ok(())

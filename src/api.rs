@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use crate::engine::{self, EngineError};
-use crate::io::{self, LoadError, LoadOptions, Model, SaveError};
+use crate::io::{self, LoadError, LoadOptions, Model, SaveError, Saved};
 use crate::plan::options::Options;
 use crate::report::{Outcome, Verification};
 use crate::verify::VerifyReport;
 
-/// Reads the model at `path`, with its external data. Weights are not copied: they are slices of a memory map, so the
-/// files must not change while the model is in use.
+/// Reads the model at `path`, with its external data. Weights are not copied again: they are slices of the
+/// bytes read, so what becomes of the files later changes nothing.
 ///
 /// ```
 /// let model = onnx_rm::load("models/digits_resnet.onnx")?;
@@ -59,8 +59,9 @@ pub fn rewrite(model: &mut Model, options: &Options) -> Result<Outcome, EngineEr
     engine::rewrite(model, options, &mut |_| {})
 }
 
-/// Writes `model` to `path`: into a temporary place beside it first, then by renaming. A model that was not edited is
-/// written byte for byte as it was read. [`io::stage`] lets the caller look at the files before they get their names.
+/// Writes `model` to `path`: into a temporary place beside it first, then under its name. A model that was not edited is
+/// written byte for byte as it was read. No side file of weights is ever replaced; [`Saved`] says which are no longer read.
+/// [`io::stage`] lets the caller look at the files before they get their names.
 ///
 /// ```
 /// let folder = tempfile::tempdir()?;
@@ -72,7 +73,7 @@ pub fn rewrite(model: &mut Model, options: &Options) -> Result<Outcome, EngineEr
 ///
 /// # Errors
 /// [`SaveError`]; an existing file at `path` is then untouched.
-pub fn save(model: &Model, path: impl AsRef<Path>) -> Result<(), SaveError> {
+pub fn save(model: &Model, path: impl AsRef<Path>) -> Result<Saved, SaveError> {
     io::save(model, path.as_ref())
 }
 
@@ -98,7 +99,7 @@ pub fn save_when_equal<E: From<SaveError>>(
     path: impl AsRef<Path>,
     compare: Option<impl FnOnce(&Path) -> Result<VerifyReport, E>>,
     unstable: Unstable,
-) -> Result<Verification, E> {
+) -> Result<(Verification, Saved), E> {
     let staged = io::stage(model, path.as_ref())?;
     let verification = match compare {
         _ if !model.edited => Verification::Unchanged,
@@ -107,16 +108,15 @@ pub fn save_when_equal<E: From<SaveError>>(
             let report = compare(&staged.path())?;
             let accepted = unstable == Unstable::Accept && report.agrees_in_float64();
             if report.is_unstable() && unstable == Unstable::Keep {
-                return Ok(Verification::Unstable(report));
+                return Ok((Verification::Unstable(report), Saved::default()));
             }
             if !report.is_equal() && !accepted {
-                return Ok(Verification::Failed(report));
+                return Ok((Verification::Failed(report), Saved::default()));
             }
             Verification::Passed(report)
         }
     };
-    staged.commit()?;
-    Ok(verification)
+    Ok((verification, staged.commit()?))
 }
 
 /// Compares what two saved models compute, with the first in float64 as the yardstick. That they differ is no error:

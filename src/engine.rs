@@ -44,8 +44,8 @@ pub enum EngineError {
     /// The graph itself is broken.
     #[error(transparent)]
     Graph(#[from] graph::GraphError),
-    /// An edit would have broken it; nothing was changed.
-    #[error(transparent)]
+    /// An edit would have broken it, which is a fault of this crate. The model is as it was.
+    #[error("{0}; nothing was rewritten. This is a fault of onnx-rm: please report it")]
     Apply(#[from] graph::ApplyError),
 }
 
@@ -54,7 +54,7 @@ pub enum EngineError {
 /// The model changes only when a join is removed. What is not part of a rewritten region keeps its bytes.
 ///
 /// # Errors
-/// [`EngineError`] when the graph is malformed.
+/// [`EngineError`] when the graph is malformed; the model is then unchanged.
 pub fn rewrite(
     model: &mut Model,
     options: &Options,
@@ -83,7 +83,7 @@ pub fn inspect(model: &Model, options: &Options, progress: &mut dyn FnMut(Progre
 /// [`rewrite`] on a model in memory.
 ///
 /// # Errors
-/// As [`rewrite`].
+/// As [`rewrite`]; the model is then as it was, also when rounds had been made.
 pub fn rewrite_proto(
     model: &mut ModelProto,
     options: &Options,
@@ -118,6 +118,15 @@ fn rewrite_under(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Outcome, EngineError> {
     graph::check_operators(model)?;
+    let before = model.clone();
+    rounds(model, options, progress).inspect_err(|_| *model = before)
+}
+
+fn rounds(
+    model: &mut ModelProto,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Outcome, EngineError> {
     let before = priced(model)?;
     let mut sites: Vec<SiteReport> = Vec::new();
     let mut stop = StopReason::RoundLimit;

@@ -30,7 +30,7 @@
 //!   linear, residual:   find -> prove, or Reject
 //!   plan:               choose among proofs by cost -> build -> EditList
 //!   graph::apply (checks, then edits) -> clean -> validate -> again, to a fixed point or a named limit
-//! io::stage -> both files are run and compared -> rename into place -> Report -> exit code
+//! io::stage -> both files are run and compared -> names, the model's last -> Report -> exit code
 //! ```
 //! [`io`] reads and writes files, [`graph`] is the read-only view and the only code that edits, [`facts`] is what is known of
 //! a tensor, [`algebra`] is arithmetic that knows no ONNX, [`residual`] and [`linear`] find and prove, [`plan`] chooses,
@@ -54,6 +54,7 @@ pub mod io;
 pub mod linear;
 pub mod onnx;
 pub mod plan;
+mod printable;
 pub mod report;
 pub mod residual;
 pub mod verify;
@@ -62,7 +63,7 @@ pub mod verify;
 pub use api::verify;
 pub use api::{Unstable, inspect, load, rewrite, save, save_when_equal};
 pub use engine::EngineError;
-pub use io::{LoadError, LoadOptions, Model, SaveError};
+pub use io::{LoadError, LoadOptions, Model, SaveError, Saved};
 pub use plan::options::{ActivationForm, Downsample, Families, FusePointwise, Options, Selector, Target};
 pub use report::{Change, Outcome, Price, RejectReport, Report, SiteReport, SiteStatus, Verification};
 pub use residual::RejectCode;

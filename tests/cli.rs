@@ -280,6 +280,95 @@ fn a_closed_pipe_is_no_error() {
     }
 }
 
+/// What cannot be told is an error, once.
+#[test]
+fn a_full_device_is_an_error() {
+    let folder = Folder::new();
+    for arguments in [
+        &["inspect", "block.onnx", "--json"][..],
+        &["inspect", "block.onnx"],
+        &["rewrite", "block.onnx", "out.onnx", "--no-verify", "--json"],
+        &["completions", "bash"],
+        &["man"],
+    ] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let run = ran(folder.command(arguments).stdout(full));
+        assert_eq!(run.code, Some(2), "{arguments:?}: {}", run.stderr);
+        assert!(run.stderr.starts_with("error: stdout: No space left on device"), "{}", run.stderr);
+        assert_eq!(run.stderr.matches("error").count(), 2, "the word and the system's: {}", run.stderr);
+    }
+}
+
+/// A name in a file may hold anything; JSON keeps it as it is.
+#[test]
+fn names_do_not_steer_the_terminal() {
+    const NAME: &str = "\x1b]0;owned\x07\x1b[2J\x1b[31mred\r\nverified: equal\u{202e}";
+    let folder = Folder::new();
+    let mut model = build::residual_block(1, 4);
+    for node in &mut model.graph.as_mut().unwrap().node {
+        node.name = Some(NAME.to_owned());
+        node.op_type = node.op_type.take().map(|op| if op == "Relu" { "LpNormalization".to_owned() } else { op });
+    }
+    fs::write(folder.path("named.onnx"), model.encode_to_vec()).unwrap();
+    model.graph.as_mut().unwrap().node[1].input[0] = NAME.to_owned();
+    fs::write(folder.path("broken.onnx"), model.encode_to_vec()).unwrap();
+    for (name, code) in [("named.onnx", 0), ("broken.onnx", 2)] {
+        for arguments in [&["inspect", name][..], &["rewrite", name, "out.onnx", "--no-verify"]] {
+            let run = folder.run(arguments);
+            assert_eq!(run.code, Some(code), "{}", run.stderr);
+            let text = [run.stdout, run.stderr].concat();
+            assert!(!text.chars().any(|c| c.is_control() && c != '\n' || c == '\u{202e}'), "{text:?}");
+            assert!(!text.lines().any(|line| line.starts_with("verified")), "{text:?}");
+            assert!(text.contains("\\u{1b}]0;owned"), "{text}");
+        }
+    }
+    let json: Value = serde_json::from_str(&folder.run(&["inspect", "named.onnx", "--json"]).stdout).unwrap();
+    assert_eq!(json["sites"][0]["join"], NAME);
+}
+
+/// Every command takes nodes in any order, as runtimes do, and refuses what none of them runs.
+#[test]
+fn all_commands_judge_a_graph_alike() {
+    let folder = Folder::new();
+    let good = build::residual_block(1, 4);
+    let opset = |versions: &[(&str, i64)]| {
+        let import = |(domain, version): &(&str, i64)| onnx_rm::onnx::OperatorSetIdProto {
+            domain: Some((*domain).to_owned()),
+            version: Some(*version),
+        };
+        ModelProto { opset_import: versions.iter().map(import).collect(), ..good.clone() }
+    };
+    let mut reversed = good.clone();
+    reversed.graph.as_mut().unwrap().node.reverse();
+    let mut newer = good.clone();
+    newer.graph.as_mut().unwrap().node[0].op_type = Some("Swish".to_owned());
+    let mut mute = good.clone();
+    mute.graph.as_mut().unwrap().output.clear();
+    for (model, want) in [
+        (reversed, ""),
+        (opset(&[("", 17), ("ai.onnx", 18)]), "imports ONNX's operator set twice, in version 17 and in version 18"),
+        (opset(&[("", 9999)]), "in version 9999; known are 1 to"),
+        (newer, "(Swish): version 17 of the operator set has no such operator: it came in 24"),
+        (mute, "the graph has no outputs"),
+    ] {
+        fs::write(folder.path("m.onnx"), model.encode_to_vec()).unwrap();
+        for arguments in [
+            &["inspect", "m.onnx"][..],
+            &["rewrite", "m.onnx", "out.onnx", "--no-verify"],
+            #[cfg(feature = "verify")]
+            &["verify", "m.onnx", "m.onnx"],
+            #[cfg(feature = "verify")]
+            &["verify", "block.onnx", "m.onnx"],
+        ] {
+            let run = folder.run(arguments);
+            let refused = run.code == Some(2) && run.stderr.contains(want) && run.stderr.contains("m.onnx: ");
+            assert!(if want.is_empty() { run.code == Some(0) } else { refused }, "{arguments:?}: {}", run.stderr);
+            assert!(want.is_empty() || !folder.path("out.onnx").exists());
+        }
+        let _ = fs::remove_file(folder.path("out.onnx"));
+    }
+}
+
 #[test]
 fn unknown_fields_are_dropped_only_on_request() {
     let folder = Folder::new();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::engine;
+use crate::printable::Lines;
 use crate::report::{Report, SCHEMA_VERSION};
 
 use super::{Bar, Failure, Planning, Reading, Verdict, print};
@@ -51,9 +52,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
         verification: None,
     };
     if arguments.json {
-        print(&report.to_json());
+        print(&report.to_json())?;
     } else {
-        print(&report.to_string().trim_end());
+        print(&Lines(report.to_string().trim_end()))?;
     }
     Ok(if arguments.require && !found { Verdict::Finding } else { Verdict::Done })
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory};
 
-use super::{Cli, Failure, Verdict};
+use super::{Cli, Failure, Verdict, out};
 
 #[derive(Args, Debug)]
 pub(super) struct Completions {
@@ -22,7 +22,7 @@ pub(super) struct Man {
 pub(super) fn completions(arguments: &Completions) -> Result<Verdict, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "onnx-rm", &mut script);
-    let _ = std::io::stdout().write_all(&script);
+    out(|stdout| stdout.write_all(&script))?;
     Ok(Verdict::Done)
 }
 
@@ -32,7 +32,7 @@ pub(super) fn man(arguments: &Man) -> Result<Verdict, Failure> {
         None => {
             let mut page = Vec::new();
             if clap_mangen::Man::new(Cli::command()).render(&mut page).is_ok() {
-                let _ = std::io::stdout().write_all(&page);
+                out(|stdout| stdout.write_all(&page))?;
             }
         }
     }

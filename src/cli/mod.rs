@@ -6,9 +6,11 @@
 mod inspect;
 mod manual;
 mod rewrite;
+#[cfg(unix)]
+mod signals;
 mod verify;
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,6 +20,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::engine::Progress;
 use crate::io::{LoadError, LoadOptions, Model, SaveError};
 use crate::plan::options::{ActivationForm, Downsample, Families, FusePointwise, Options, Selector, Target};
+use crate::printable::{Lines, Printable};
 
 /// Removes residual connections from trained ONNX networks without changing what they compute.
 #[derive(Debug, Parser)]
@@ -177,6 +180,12 @@ pub fn run() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    #[cfg(unix)]
+    if let Err(error) = signals::handle() {
+        say(&format!(
+            "note: an interrupted run may leave a temporary folder, for signals cannot be waited for: {error}\n"
+        ));
+    }
     let result = match cli.command {
         Command::Rewrite(arguments) => rewrite::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
@@ -190,9 +199,9 @@ pub fn run() -> ExitCode {
         Err(failure) => {
             let red = anstyle::AnsiColor::Red.on_default().bold();
             let mut stderr = anstream::stderr();
-            let _ = writeln!(stderr, "{red}error{red:#}: {}", failure.message);
+            let _ = writeln!(stderr, "{red}error{red:#}: {}", Printable(failure.message));
             if let Some(hint) = failure.hint {
-                let _ = writeln!(stderr, "hint: {hint}");
+                let _ = writeln!(stderr, "hint: {}", Printable(hint));
             }
             ExitCode::from(2)
         }
@@ -201,12 +210,21 @@ pub fn run() -> ExitCode {
 
 /// Writes words for people to stderr.
 fn say(text: &dyn std::fmt::Display) {
-    let _ = write!(anstream::stderr(), "{text}");
+    let _ = write!(anstream::stderr(), "{}", Lines(text));
 }
 
-/// Writes a command's product to stdout. A reader that has seen enough is no error.
-fn print(text: &dyn std::fmt::Display) {
-    let _ = writeln!(anstream::stdout(), "{text}");
+/// Writes a command's product to stdout.
+fn print(text: &dyn std::fmt::Display) -> Result<(), Failure> {
+    out(|_| writeln!(anstream::stdout(), "{text}"))
+}
+
+/// Lets `write` write to stdout. A reader that has seen enough is no error; a full disk is.
+fn out(write: impl FnOnce(&mut io::Stdout) -> io::Result<()>) -> Result<(), Failure> {
+    let mut stdout = io::stdout();
+    match write(&mut stdout).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::new(Path::new("stdout"), error)),
+        _ => Ok(()),
+    }
 }
 
 /// A progress bar on a terminal, nothing elsewhere.
@@ -230,10 +248,10 @@ impl Bar {
 
     fn count(&self, prefix: &str, message: &str, done: usize, total: usize) {
         if let Some(bar) = &self.0 {
-            bar.set_prefix(prefix.to_owned());
+            bar.set_prefix(Printable(prefix).to_string());
             bar.set_length(total as u64);
             bar.set_position(done as u64);
-            bar.set_message(message.to_owned());
+            bar.set_message(Printable(message).to_string());
         }
     }
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::api::{Unstable, save, save_when_equal};
 use crate::engine;
 use crate::io::Model;
+use crate::printable::Printable;
 use crate::report::{Report, SCHEMA_VERSION, Verification};
 
 use super::{Bar, Failure, Feeding, Planning, Reading, Talking, Verdict, print, say};
@@ -76,7 +77,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     }
     drop(bar);
     if arguments.talking.json {
-        print(&report.to_json());
+        let hint = report.output.as_ref().map(|_| "the model itself was written".to_owned());
+        print(&report.to_json()).map_err(|failure| Failure { hint, ..failure })?;
     } else if !arguments.talking.quiet {
         say(&report);
     }
@@ -98,8 +100,8 @@ fn write(arguments: &Arguments, model: &Model, report: &mut Report, bar: &Bar) -
     let compare = |staged: &Path| super::verify::compare(&arguments.input, staged, &arguments.feeding, bar);
     let compare = (!arguments.no_verify).then_some(compare);
     let unstable = if arguments.accept_unstable { Unstable::Accept } else { Unstable::Keep };
-    let verification = report.verification.insert(save_when_equal(model, &arguments.output, compare, unstable)?);
-    match verification {
+    let (verification, mut saved) = save_when_equal(model, &arguments.output, compare, unstable)?;
+    match report.verification.insert(verification) {
         Verification::Failed(_) => return Ok(Verdict::Finding),
         Verification::Unstable(found) => {
             let (dtype, message) = (&found.arithmetic.element_type, &found.message);
@@ -107,9 +109,17 @@ fn write(arguments: &Arguments, model: &Model, report: &mut Report, bar: &Bar) -
             if arguments.require {
                 return Ok(Verdict::Finding);
             }
-            save(&arguments.reading.load(&arguments.input)?, &arguments.output)?;
+            saved = save(&arguments.reading.load(&arguments.input)?, &arguments.output)?;
         }
         Verification::Passed(_) | Verification::Off | Verification::Unchanged => {}
+    }
+    if !arguments.talking.quiet {
+        for file in &saved.left {
+            say(&format!(
+                "note: '{}' held weights of the model that was replaced and is left\n",
+                Printable(file.display())
+            ));
+        }
     }
     report.output = Some(arguments.output.display().to_string());
     Ok(Verdict::Done)

@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let report = compare(&arguments.original, &arguments.rewritten, &arguments.feeding, &bar)?;
     drop(bar);
     if arguments.talking.json {
-        print(&serde_json::to_string_pretty(&report).unwrap_or_default());
+        print(&serde_json::to_string_pretty(&report).unwrap_or_default())?;
     } else if !arguments.talking.quiet {
         say(&format!("{report}\n"));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::onnx::{ModelProto, NodeProto, StringStringEntryProto};
+use crate::onnx::{ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto};
 
 use super::edit::EditList;
 use super::ids::NodeId;
@@ -79,10 +79,38 @@ pub fn apply(model: &mut ModelProto, edits: &[EditList]) -> Result<BTreeSet<Stri
         .cloned()
         .collect();
     graph.node = nodes;
+    let adds = !initializers.is_empty();
     graph.initializer.extend(initializers);
     graph.value_info.retain(|v| !gone.contains(v.name()));
     graph.quantization_annotation.retain(|q| !gone.contains(q.tensor_name()));
+    if adds {
+        allow_initializers(model);
+    }
     Ok(touched)
+}
+
+/// Raises an IR version in which an initializer had to be a graph input as well (ONNX IR, before version 4). Before version
+/// 3 the operator set was not named; it was the first.
+fn allow_initializers(model: &mut ModelProto) {
+    if model.ir_version.is_some_and(|version| version < 4) {
+        model.ir_version = Some(4);
+        if model.opset_import.is_empty() {
+            model.opset_import.push(OperatorSetIdProto { domain: None, version: Some(1) });
+        }
+    }
+}
+
+/// `model` with its nodes in topological order, each moved back only as far as it must.
+///
+/// # Errors
+/// As [`apply`]: for a graph with a cycle, or that reads what nothing defines.
+pub fn in_topological_order(mut model: ModelProto) -> Result<ModelProto, GraphError> {
+    let Some(graph) = model.graph.as_mut() else { return Err(GraphError::NoGraph) };
+    let sparse = graph.sparse_initializer.iter().filter_map(|s| s.values.as_ref());
+    let tensors = graph.initializer.iter().chain(sparse).map(|t| t.name());
+    let defined: HashSet<&str> = tensors.chain(graph.input.iter().map(|i| i.name())).collect();
+    graph.node = in_order(std::mem::take(&mut graph.node), &defined, graph.output.iter().map(|o| o.name()))?;
+    Ok(model)
 }
 
 fn with_provenance(mut node: NodeProto, provenance: &str) -> NodeProto {
@@ -178,6 +206,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::testing::{model, node};
     use super::*;
+    use crate::onnx::TensorProto;
 
     fn chain() -> ModelProto {
         model(vec![node("a", "Relu", &["x"], &["m"]), node("b", "Relu", &["m"], &["y"])], &["y"])
@@ -199,6 +228,22 @@ mod tests {
         assert_eq!(ops, ["Relu", "Abs", "Neg"]);
         assert_eq!(graph.node[1].metadata_props[0].value(), "test");
         assert!(graph.node[0].metadata_props.is_empty());
+    }
+
+    #[test]
+    fn an_old_model_that_gets_initializers_gets_a_version_that_allows_them() {
+        let tensor = TensorProto { name: Some("w".into()), ..TensorProto::default() };
+        let edit = EditList { add_initializers: vec![tensor], ..EditList::default() };
+        for (before, after, imports) in
+            [(Some(2), Some(4), 1), (Some(3), Some(4), 1), (Some(8), Some(8), 0), (None, None, 0)]
+        {
+            let mut m = ModelProto { ir_version: before, opset_import: vec![], ..chain() };
+            apply(&mut m, std::slice::from_ref(&edit)).unwrap();
+            assert_eq!((m.ir_version, m.opset_import.len()), (after, imports));
+        }
+        let mut m = ModelProto { ir_version: Some(3), ..chain() };
+        apply(&mut m, &[EditList::default()]).unwrap();
+        assert_eq!(m.ir_version, Some(3), "nothing was added");
     }
 
     #[test]

@@ -9,20 +9,24 @@ mod dominators;
 mod dump;
 mod edit;
 mod ids;
+mod imports;
 mod operators;
 mod subgraph;
 mod validate;
+mod versions;
 mod view;
 
-pub use apply::{ApplyError, PROVENANCE_KEY, apply};
+pub use apply::{ApplyError, PROVENANCE_KEY, apply, in_topological_order};
 pub use clean::clean;
 pub use dominators::Dominators;
 pub use dump::dump;
 pub use edit::{EditList, Names};
 pub use ids::{NodeId, Use, ValueId};
+pub use imports::check_imports;
 pub use operators::check_operators;
 pub use subgraph::{captured_names, sums_inside};
 pub use validate::validate;
+pub use versions::{BROUGHT, DROPPED, NEWEST};
 pub use view::{GraphError, GraphView};
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use crate::onnx::{AttributeProto, ModelProto, NodeProto};
 
+use super::imports::check_imports;
 use super::view::{GraphError, GraphView, plain_domain};
 
 /// Operators with a window.
@@ -16,8 +17,9 @@ const WINDOWED: [&str; 6] = ["Conv", "ConvTranspose", "MaxPool", "AveragePool", 
 /// `[out, in / group, kernel...]`.
 ///
 /// # Errors
-/// [`GraphError::Attribute`] for the first that is not so, or what [`GraphView::new`] finds.
+/// [`GraphError::Attribute`] for the first that is not so, or what [`GraphView::new`] and [`check_imports`] find.
 pub fn check_operators(model: &ModelProto) -> Result<(), GraphError> {
+    check_imports(model)?;
     let graph = GraphView::new(model)?.graph();
     let shapes: HashMap<&str, &[i64]> = graph.initializer.iter().map(|t| (t.name(), t.dims.as_slice())).collect();
     let local = |node: &NodeProto| model.functions.iter().any(|f| f.name() == node.op_type());

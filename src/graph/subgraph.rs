@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::onnx::{GraphProto, ModelProto, NodeProto};
 
 /// The graphs held by the attributes of `node`.
-fn graphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
+pub(super) fn graphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
     node.attribute.iter().flat_map(|a| a.g.iter().chain(a.graphs.iter()))
 }
 

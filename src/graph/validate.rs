@@ -4,14 +4,16 @@ use std::collections::HashSet;
 
 use crate::onnx::ModelProto;
 
+use super::imports::check_imports;
 use super::subgraph::reads;
 use super::view::{GraphError, GraphView};
 
-/// Checks that the graph can be viewed and that every node stands behind what it reads, as ONNX demands.
+/// Checks what [`check_imports`] does, that the graph can be viewed, and that every node stands behind what it reads, as ONNX demands.
 ///
 /// # Errors
 /// The first [`GraphError`] found.
 pub fn validate(model: &ModelProto) -> Result<(), GraphError> {
+    check_imports(model)?;
     let view = GraphView::new(model)?;
     let nodes = &view.graph().node;
     let mut ahead: HashSet<&str> = nodes.iter().flat_map(|n| n.output.iter().map(String::as_str)).collect();

@@ -64,6 +64,25 @@ pub enum GraphError {
         /// What is wrong.
         reason: String,
     },
+    /// Operator sets that say nothing certain.
+    #[error("{reason}")]
+    OperatorSet {
+        /// What is wrong.
+        reason: String,
+    },
+    /// An operator that the model's operator set does not have.
+    #[error("node '{node}' ({op}): {reason}")]
+    Version {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Nothing comes out.
+    #[error("the graph has no outputs, so it computes nothing")]
+    NoOutputs,
     /// More nodes or tensors than an index can hold.
     #[error("the graph is too large")]
     TooLarge,

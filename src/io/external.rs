@@ -8,7 +8,8 @@ use bytes::Bytes;
 use crate::onnx::tensor_proto::DataLocation;
 use crate::onnx::{AttributeProto, GraphProto, ModelProto, TensorProto};
 
-use super::{content, mmap};
+use super::content;
+use super::read::read as read_file;
 
 /// A file beside the model that holds weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub struct SideFile {
     pub location: String,
     /// Its path with every link resolved.
     pub path: PathBuf,
-    /// The mapped file; `raw_data` of the tensors are slices of it.
+    /// Its content; `raw_data` of the tensors are slices of it.
     pub content: Bytes,
 }
 
@@ -121,7 +122,7 @@ pub(super) fn is_external(tensor: &TensorProto) -> bool {
     tensor.data_location == Some(DataLocation::External as i32)
 }
 
-/// Maps the side files of `model` and gives every external tensor its content as `raw_data`. The tensors keep
+/// Reads the side files of `model` and gives every external tensor its content as `raw_data`. The tensors keep
 /// their entries, by which [`super::save`] knows them.
 pub(super) fn resolve(model: &mut ModelProto, folder: &Path) -> Result<Vec<SideFile>, ExternalError> {
     let mut files: HashMap<String, SideFile> = HashMap::new();
@@ -165,7 +166,7 @@ fn read(tensor: &TensorProto, folder: &Path, files: &mut HashMap<String, SideFil
     }
 }
 
-/// Maps the file at `location` below `folder`. The error is `None` when it is not below that folder.
+/// Reads the file at `location` below `folder`. The error is `None` when it is not below that folder.
 fn open(folder: &Path, location: &str) -> Result<SideFile, Option<std::io::Error>> {
     let path = inside(folder, location).ok_or(None)?;
     // A link may lead anywhere, whatever the path looks like.
@@ -174,12 +175,12 @@ fn open(folder: &Path, location: &str) -> Result<SideFile, Option<std::io::Error
     if !real.starts_with(&home) {
         return Err(None);
     }
-    let content = mmap::map(&real).map_err(Some)?;
+    let content = read_file(&real).map_err(Some)?;
     Ok(SideFile { location: location.to_owned(), path: real, content })
 }
 
 /// `location` below `folder`; `None` for anything but plain names.
-fn inside(folder: &Path, location: &str) -> Option<PathBuf> {
+pub(super) fn inside(folder: &Path, location: &str) -> Option<PathBuf> {
     let relative = Path::new(location);
     let plain = relative.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
     (plain && !location.contains('\\')).then(|| folder.join(relative))

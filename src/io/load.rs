@@ -7,9 +7,10 @@ use prost::Message;
 
 use crate::onnx::ModelProto;
 
+use super::content;
 use super::external::{self, ExternalError, SideFile};
+use super::read::read;
 use super::wire::{self, UnknownField, WireError};
-use super::{content, mmap};
 
 /// Most bytes of a protobuf message: its readers keep lengths as signed 32-bit numbers. A model that is larger has its
 /// weights in side files.
@@ -29,7 +30,7 @@ pub struct Model {
     pub proto: ModelProto,
     /// Where it was read from.
     pub path: PathBuf,
-    /// The mapped file; `raw_data` of the tensors are slices of it.
+    /// Its content; `raw_data` of the tensors are slices of it.
     pub source: Bytes,
     /// The files beside it that hold weights.
     pub side_files: Vec<SideFile>,
@@ -110,7 +111,7 @@ impl LoadError {
     }
 }
 
-/// Reads the model at `path`. Weights are not copied: they are slices of the memory map.
+/// Reads the model at `path`. Weights are not copied again: they are slices of the bytes read.
 ///
 /// ```no_run
 /// let model = onnx_rm::io::load("model.onnx".as_ref(), &onnx_rm::io::LoadOptions::default())?;
@@ -122,7 +123,7 @@ impl LoadError {
 /// [`LoadError`]: every message names the file.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Model, LoadError> {
     let name = path.display().to_string();
-    let source = mmap::map(path).map_err(|source| LoadError::Io { path: name.clone(), source })?;
+    let source = read(path).map_err(|source| LoadError::Io { path: name.clone(), source })?;
     if source.is_empty() {
         return Err(LoadError::Empty { path: name });
     }

@@ -1,18 +1,24 @@
-//! Writing a model: into a temporary place beside the target first, then by renaming.
+//! Writing a model: into a temporary place beside the target first, then under its name.
 
 use std::borrow::Cow;
-use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use prost::Message;
 
 use super::load::{LARGEST, Model};
+use super::old::{self, Old};
+use super::parent;
+use super::place::hold;
+use super::read::read;
 use super::rope::rope;
 use super::side::{Side, lies_in};
-use super::{mmap, parent, place};
+use super::temporary::Temporary;
+
+/// Bytes that are compared at once.
+const PART: usize = 1 << 14;
 
 /// Why a model cannot be written. What was at the target before is still there.
 #[derive(Debug, thiserror::Error)]
@@ -22,61 +28,92 @@ pub struct SaveError {
     source: io::Error,
 }
 
+/// What came of saving.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// Side files of the model that was replaced. The new model does not read them; they stay where another tool wrote
+    /// them, or where another file names them.
+    pub left: Vec<PathBuf>,
+}
+
 /// A model that is completely written, but not yet under its name.
 #[derive(Debug)]
 pub struct Staged {
-    folder: tempfile::TempDir,
-    /// Relative to `folder` and to the target's folder; the model itself last.
-    files: Vec<PathBuf>,
+    folder: Temporary,
+    /// The side files in the temporary folder, relative to it and to the target's folder.
+    side: Vec<String>,
+    /// The side files that the model reads and that stand in the target's folder already: held, so that they stay.
+    held: Vec<(String, File)>,
+    /// The model, relative to the target's folder.
+    name: PathBuf,
     target: PathBuf,
+    /// The side files of the model that is replaced which the new one does not read.
+    old: Vec<Old>,
 }
 
 impl Staged {
     /// The model's file. An edited model can be loaded from there already.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        self.files.last().map_or_else(PathBuf::new, |file| self.folder.path().join(file))
+        self.folder.journal().staged(&self.name)
     }
 
-    /// Moves the files to where they belong; the model itself last. Without this call they are deleted.
+    /// Gives the files their names, the model itself last: until then the old model is there with its own side files, and
+    /// from then on the new one. Without this call they are deleted.
     ///
     /// # Errors
-    /// When a rename fails; what was there before is then there again.
-    pub fn commit(self) -> Result<(), SaveError> {
-        let placed = place::place(self.folder.path(), parent(&self.target), &self.files);
-        placed.map_err(|source| {
-            if source.kind() == ErrorKind::Other {
-                // It holds the only copy of what could not be put back.
-                let _ = self.folder.keep();
-            }
-            SaveError { path: self.target.display().to_string(), source }
-        })
+    /// When a step fails, or when something else has made a file with the name of a side file meanwhile; what was there
+    /// before is then there again.
+    pub fn commit(self) -> Result<Saved, SaveError> {
+        let (home, path) = (parent(&self.target).to_owned(), self.target.display().to_string());
+        let ours: Vec<String> = self.old.iter().filter(|old| old.is_ours).map(|old| old.file.clone()).collect();
+        let new: Vec<String> =
+            self.side.iter().filter(|file| self.held.iter().all(|(held, _)| held != *file)).cloned().collect();
+        self.folder.place(&new, &self.name, &ours).map_err(|source| SaveError { path, source })?;
+        let left = self.old.iter().map(|old| home.join(&old.file)).filter(|file| file.exists()).collect();
+        Ok(Saved { left })
     }
 
-    fn add(&mut self, file: &OsStr, content: &[Bytes], like: [&Path; 2]) -> io::Result<()> {
-        let path = self.folder.path().join(file);
-        fs::create_dir_all(parent(&path))?;
-        self.files.push(file.into());
-        write(&path, content, like)
+    fn add(&self, file: &Path, content: &[Bytes], like: [&Path; 2]) -> io::Result<()> {
+        let journal = self.folder.journal();
+        journal.make_room(file)?;
+        write(&journal.staged(file), content, like)
+    }
+
+    fn add_side(&mut self, location: &str, content: &[Bytes], like: &Path) -> io::Result<()> {
+        let place = parent(&self.target).join(location);
+        self.add(location.as_ref(), content, [&place, like])?;
+        self.side.push(location.to_owned());
+        Ok(())
+    }
+
+    /// Holds a side file that stands in the target's folder already. False where that cannot be.
+    fn keep(&mut self, location: &str) -> bool {
+        let held = hold(&parent(&self.target).join(location));
+        let is_held = held.is_some();
+        self.held.extend(held.map(|file| (location.to_owned(), file)));
+        is_held
     }
 }
 
-/// Writes `model` to `path` and renames it into place.
+/// Writes `model` to `path`, as [`stage`] and [`Staged::commit`] do.
 ///
 /// # Errors
 /// [`SaveError`]; an existing file at `path` is then untouched.
-pub fn save(model: &Model, path: &Path) -> Result<(), SaveError> {
+pub fn save(model: &Model, path: &Path) -> Result<Saved, SaveError> {
     stage(model, path)?.commit()
 }
 
-/// Writes `model` into a temporary folder beside `path`; a link at `path` is followed.
+/// Writes `model` into a temporary folder beside `path`; a link at `path` is followed. What runs that were killed left
+/// in that folder is taken away.
 ///
 /// A model that was not edited is written byte for byte as it was read. In another folder than its own it gets copies of
 /// its side files, under the same names.
 ///
 /// An edited model keeps inside what was inside. What was external, and new weights of a model that has external ones,
-/// go into one file `<name>.data` beside it, or `<name>.1.data` and so on when that would replace a file of the model
-/// read. A model that is too large for one file gets such a file too.
+/// go into one file beside it, as they do when the model is too large for one file. That file is called `<name>.data`, or
+/// `<name>.1.data` and so on: the first name that nothing has, or that a file with the very same content has. No
+/// side file is ever replaced.
 ///
 /// # Errors
 /// [`SaveError`] when the folder does not exist or cannot be written, when something else than a file is at `path`, or
@@ -89,30 +126,57 @@ fn stage_within(model: &Model, path: &Path, largest: usize) -> io::Result<Staged
     let target = follow(path)?;
     let name = target.file_name().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "it has no file name"))?;
     let home = parent(&target);
-    let folder = tempfile::Builder::new().prefix(".onnx-rm-").tempdir_in(home).map_err(|e| {
+    let folder = Temporary::new_in(home, name).map_err(|e| {
         io::Error::new(e.kind(), format!("cannot write into the folder '{}': {}", home.display(), e.kind()))
     })?;
-    let mut staged = Staged { folder, files: Vec::new(), target: target.clone() };
-    let (content, side_files) = if model.edited {
-        let location = free_location(model, &target, name);
-        let (content, side) = encode(model, &location, largest)?;
-        (content, if side.is_empty() { Vec::new() } else { vec![(location, side, model.path.as_path())] })
-    } else {
-        (vec![model.source.clone()], missing_side_files(model, &target)?)
+    let mut staged = Staged {
+        folder,
+        side: Vec::new(),
+        held: Vec::new(),
+        name: name.into(),
+        target: target.clone(),
+        old: Vec::new(),
     };
-    if !side_files.is_empty() && !is_same_folder(home, parent(path)) {
+    let content = if model.edited {
+        encode_beside(model, &mut staged, largest)?
+    } else {
+        copy_side_files(model, &mut staged)?;
+        vec![model.source.clone()]
+    };
+    if !staged.side.is_empty() && !is_same_folder(home, parent(path)) {
         let reason = "it is a link into another folder, where its external data would not be found";
         return Err(io::Error::new(ErrorKind::InvalidInput, reason));
     }
-    for (location, content, like) in side_files {
-        staged.add(location.as_ref(), &content, [&home.join(&location), like])?;
-    }
-    staged.add(name, &content, [&target, &model.path])?;
+    staged.add(name.as_ref(), &content, [&target, &model.path])?;
+    staged.old = replaced_side_files(model, &staged);
     Ok(staged)
 }
 
-/// A file to write: its location, its content, and the file whose permissions it takes when it is new.
-type SideContent<'a> = (String, Vec<Bytes>, &'a Path);
+/// The encoded model. Its side file, if it has one, is staged under the first name that is free, or that a file with
+/// its very content has.
+fn encode_beside(model: &Model, staged: &mut Staged, largest: usize) -> io::Result<Vec<Bytes>> {
+    let name = staged.name.to_string_lossy().into_owned();
+    let mut location = format!("{name}.data");
+    let mut n = 0_usize;
+    loop {
+        let place = parent(&staged.target).join(&location);
+        let there = fs::symlink_metadata(&place).ok();
+        if there.as_ref().is_none_or(fs::Metadata::is_file) {
+            let (content, side) = encode(model, &location, largest)?;
+            let is_ready = there.is_none() || staged.keep(&location) && holds(&place, &side);
+            if side.is_empty() || is_ready {
+                // Also where a file with this content is there: what is compared is one whole.
+                if !side.is_empty() {
+                    staged.add_side(&location, &side, &model.path)?;
+                }
+                return Ok(content);
+            }
+            staged.held.clear();
+        }
+        n += 1;
+        location = format!("{name}.{n}.data");
+    }
+}
 
 /// The encoded model and its side file, both in pieces.
 fn encode(model: &Model, location: &str, largest: usize) -> io::Result<(Vec<Bytes>, Vec<Bytes>)> {
@@ -132,40 +196,51 @@ fn encode(model: &Model, location: &str, largest: usize) -> io::Result<(Vec<Byte
     Ok((rope(&proto), side.finish()))
 }
 
-/// A name for the side file of `target` that no file of the model read has, unless that very model is replaced.
-fn free_location(model: &Model, target: &Path, name: &OsStr) -> String {
-    let real = |path: &Path| path.canonicalize().ok();
-    let source = real(&model.path);
-    let replaces = source.is_some() && source == real(target);
-    let kept: Vec<&PathBuf> = source.iter().chain(model.side_files.iter().map(|f| &f.path)).collect();
-    let name = name.to_string_lossy();
-    let mut location = format!("{name}.data");
-    let mut n = 0_usize;
-    while !replaces && real(&parent(target).join(&location)).is_some_and(|path| kept.contains(&&path)) {
-        n += 1;
-        location = format!("{name}.{n}.data");
-    }
-    location
-}
-
-/// The side files that `model` would not find beside `target`.
-fn missing_side_files<'a>(model: &'a Model, target: &Path) -> io::Result<Vec<SideContent<'a>>> {
-    let home = parent(target);
-    if is_same_folder(home, parent(&model.path)) {
-        return Ok(Vec::new());
-    }
-    let mut missing = Vec::new();
+/// Stages the side files that `model` would not find beside the target, and holds those that it finds.
+fn copy_side_files(model: &Model, staged: &mut Staged) -> io::Result<()> {
+    let home = parent(&staged.target).to_owned();
+    let at_home = is_same_folder(&home, parent(&model.path));
     for file in &model.side_files {
         let place = home.join(&file.location);
-        if place == target || place.exists() && mmap::map(&place)? != file.content {
+        if !at_home && !place.exists() {
+            staged.add_side(&file.location, &[file.content.clone()], &file.path)?;
+            continue;
+        }
+        if place == staged.target || !at_home && read(&place)? != file.content {
             let reason = format!("the model's weights need the name '{}', which another file has", place.display());
             return Err(io::Error::new(ErrorKind::AlreadyExists, reason));
         }
-        if !place.exists() {
-            missing.push((file.location.clone(), vec![file.content.clone()], file.path.as_path()));
-        }
+        // Where this cannot be the file is there all the same, but nothing keeps it from going meanwhile.
+        staged.keep(&file.location);
     }
-    Ok(missing)
+    Ok(())
+}
+
+/// The side files of the model at the target that the staged model does not read.
+fn replaced_side_files(model: &Model, staged: &Staged) -> Vec<Old> {
+    let real = |path: &Path| path.canonicalize().ok();
+    let home = parent(&staged.target);
+    let Some(target) = real(&staged.target) else { return Vec::new() };
+    let replaces_itself = real(&model.path).is_some_and(|path| path == target);
+    let is_small = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.len() <= LARGEST as u64);
+    let content = match replaces_itself {
+        true => model.source.clone(),
+        false if is_small(&target) => read(&target).unwrap_or_default(),
+        false => return Vec::new(),
+    };
+    let mut needed: Vec<PathBuf> = staged
+        .held
+        .iter()
+        .map(|(file, _)| file)
+        .chain(&staged.side)
+        .filter_map(|file| real(&home.join(file)))
+        .collect();
+    if !model.edited || !replaces_itself {
+        needed.extend(model.side_files.iter().map(|file| file.path.clone()));
+    }
+    let mut old = old::side_files(content, &staged.name.to_string_lossy(), home);
+    old.retain(|old| real(&home.join(&old.file)).is_some_and(|path| !needed.contains(&path)));
+    old
 }
 
 fn is_same_folder(a: &Path, b: &Path) -> bool {
@@ -173,6 +248,20 @@ fn is_same_folder(a: &Path, b: &Path) -> bool {
         (Ok(a), Ok(b)) => a == b,
         _ => false,
     }
+}
+
+/// Whether the file at `path` has just this content.
+fn holds(path: &Path, content: &[Bytes]) -> bool {
+    let length: usize = content.iter().map(Bytes::len).sum();
+    if !fs::metadata(path).is_ok_and(|meta| meta.len() == length as u64) {
+        return false;
+    }
+    let Ok(mut file) = File::open(path).map(BufReader::new) else { return false };
+    let mut part = [0; PART];
+    content.iter().flat_map(|piece| piece.chunks(PART)).all(|want| {
+        let part = &mut part[..want.len()];
+        file.read_exact(part).is_ok() && part == want
+    })
 }
 
 /// The file that `path` names, links followed. Only a regular file, or nothing, may be there.

@@ -10,7 +10,7 @@ use crate::onnx::{ModelProto, StringStringEntryProto, TensorProto};
 use super::external::{each_tensor, is_external};
 
 /// Alignment of tensors in a side file, so that a runtime can map them (ONNX `TensorProto.external_data`).
-const ALIGNMENT: usize = 4096;
+pub(super) const ALIGNMENT: usize = 4096;
 
 /// Content below this size stays in the model, as in the onnx package.
 const WORTH_MOVING: usize = 1024;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::printable::Printable;
+
 use super::model::{NotInspected, Outcome, Report, Verification};
 
 impl fmt::Display for Report {
@@ -60,7 +62,7 @@ fn forms(f: &mut fmt::Formatter<'_>, outcome: &Outcome, residual: bool) -> fmt::
     }
     for ((kind, form), Tally { count, macs }) in forms {
         let colon = if kind.is_empty() { "" } else { ": " };
-        write!(f, "  {count:>4}  {kind}{colon}{form}")?;
+        write!(f, "  {count:>4}  {kind}{colon}{}", Printable(form))?;
         match macs {
             Some((before, after)) => writeln!(f, " ({} -> {} MACs)", thousands(before), thousands(after))?,
             None => writeln!(f)?,
@@ -91,12 +93,13 @@ fn kept(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
         let more = sites.len().saturating_sub(shown);
         for (site, reject) in sites.into_iter().take(shown) {
             let join = if site.join.is_empty() { &site.tensor } else { &site.join };
-            writeln!(f, "        {join}: {}", reject.reason)?;
+            writeln!(f, "        {}: {}", Printable(join), Printable(&reject.reason))?;
             if !reject.node.is_empty() || !reject.tensor.is_empty() {
-                writeln!(f, "          because of node '{}', tensor '{}'", reject.node, reject.tensor)?;
+                let (node, tensor) = (Printable(&reject.node), Printable(&reject.tensor));
+                writeln!(f, "          because of node '{node}', tensor '{tensor}'")?;
             }
             if !reject.hint.is_empty() {
-                writeln!(f, "          hint: {}", reject.hint)?;
+                writeln!(f, "          hint: {}", Printable(&reject.hint))?;
             }
         }
         if more > 0 {

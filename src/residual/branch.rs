@@ -245,7 +245,7 @@ impl Branch {
 }
 
 fn unknown(cx: Context<'_>, value: ValueId, reason: &str) -> Reject {
-    Reject::tensor(cx.view, value, RejectCode::SizeUnknown, reason).hint("run shape inference on the model first")
+    Reject::tensor(cx.view, value, RejectCode::SizeUnknown, reason).hint("give the inputs of the model fixed sizes")
 }
 
 fn add(so_far: &mut Vec<(usize, usize)>, more: &[(usize, usize)]) {

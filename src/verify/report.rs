@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::reach::Missed;
+use crate::printable::Printable;
 
 /// Unstable models that are further apart than this in float64 have been shown to agree in nothing.
 const MAX_UNSTABLE: f64 = 0.1;
@@ -257,45 +258,45 @@ impl fmt::Display for VerifyReport {
                 write!(f, "equal; ")?;
                 self.figures(f)?;
             }
-            Status::Mismatch => write!(f, "the models differ: {}", self.message)?,
-            Status::NoEvidence => write!(f, "no evidence: {}", self.message)?,
-            Status::Unstable => write!(f, "unstable: {}", self.message)?,
+            Status::Mismatch => write!(f, "the models differ: {}", Printable(&self.message))?,
+            Status::NoEvidence => write!(f, "no evidence: {}", Printable(&self.message))?,
+            Status::Unstable => write!(f, "unstable: {}", Printable(&self.message))?,
         }
         for (index, size) in self.sizes.iter().enumerate() {
             let assumed = size.inputs.iter().filter(|i| i.assumed);
-            let words: Vec<String> = assumed.map(|i| format!("'{}' as {:?}", i.name, i.shape)).collect();
+            let words: Vec<String> = assumed.map(|i| format!("'{}' as {:?}", Printable(&i.name), i.shape)).collect();
             if !words.is_empty() {
                 let how = if index == 0 { "input taken" } else { "also taken" };
                 write!(f, "\n  {how}: {}", words.join(", "))?;
             }
             for skipped in &size.skipped {
-                write!(f, "\n  not compared: {skipped}")?;
+                write!(f, "\n  not compared: {}", Printable(skipped))?;
             }
         }
         for note in &self.notes {
-            write!(f, "\n  note: {note}")?;
+            write!(f, "\n  note: {}", Printable(note))?;
         }
         match &self.coverage {
             Coverage::Whole => {}
             Coverage::Regions { tensors, reason } if tensors.is_empty() => {
-                write!(f, "\n  no node differs, so nothing was run; {reason}")?;
+                write!(f, "\n  no node differs, so nothing was run; {}", Printable(reason))?;
             }
             Coverage::Regions { tensors, reason } => {
                 let (first, rest) = tensors.split_at(tensors.len().min(LISTED));
                 let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-                let first = first.join(", ");
+                let (first, reason) = (Printable(first.join(", ")), Printable(reason));
                 write!(f, "\n  only the rewritten regions were run, up to {first}{more}, because {reason}")?;
             }
         }
         if let Some(reason) = &self.arithmetic.rounded_because {
-            let kind = &self.arithmetic.element_type;
+            let (kind, reason) = (&self.arithmetic.element_type, Printable(reason));
             write!(f, "\n  {kind} was imitated, every result of float64 rounded, because {reason}")?;
         }
         if let Some(d) = &self.first_difference {
             write!(
                 f,
                 "\n  first differing tensor: '{}' (node '{}', {}), by {:.1e} of its largest value, on {} input",
-                d.tensor, d.node, d.op, d.difference, d.input
+                Printable(&d.tensor), Printable(&d.node), Printable(&d.op), d.difference, d.input
             )?;
         }
         Ok(())

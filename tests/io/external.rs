@@ -48,7 +48,7 @@ fn block_rewritten() -> ModelProto {
 }
 
 #[test]
-fn content_is_mapped_and_not_copied() {
+fn content_is_read_once_and_not_copied() {
     let folder = Folder::new();
     let model = open(&write(&folder, "m.onnx", block(), &["a.bin", "sub/b.bin"]));
     assert_eq!(contents(&model.proto), contents(&block()));
@@ -188,21 +188,109 @@ fn what_was_inside_stays_inside() {
     assert_eq!(contents(&open(&out).proto), contents(&block_rewritten()));
 }
 
+/// Another tool wrote the old side file: nobody knows what else reads it.
 #[test]
-fn a_model_can_replace_itself_and_its_side_file() {
-    for side in ["m.onnx.data", "other.bin"] {
+fn a_model_that_replaces_itself_leaves_the_side_file_of_another_tool() {
+    for (side, new) in [("m.onnx.data", "m.onnx.1.data"), ("other.bin", "m.onnx.data")] {
         let folder = Folder::new();
         let path = write(&folder, "m.onnx", block(), &[side]);
+        let before = fs::read(folder.path(side)).unwrap();
         let model = rewritten(&path, 1);
-        save(&model, &path).unwrap();
-        assert_eq!(locations(&path), ["m.onnx.data"]);
+        assert_eq!(save(&model, &path).unwrap().left, [folder.path(side)]);
+        assert_eq!(locations(&path), [new]);
         assert_eq!(contents(&open(&path).proto), contents(&block_rewritten()));
         // The model in memory still has what it read.
         assert_eq!(contents(&model.proto), contents(&block_rewritten()));
-        let mut want = vec!["m.onnx", "m.onnx.data"];
-        want.extend((side == "other.bin").then_some(side));
+        assert!(fs::read(folder.path(side)).unwrap() == before);
+        let mut want = vec!["m.onnx", new, side];
+        want.sort_unstable();
         assert_eq!(folder.list(), want);
     }
+}
+
+/// Writes a rewritten block to `out.onnx`, as an earlier run did, from weights that `seed` makes.
+fn earlier_output(folder: &Folder, seed: u64) -> PathBuf {
+    let inner = Folder::new();
+    let model = rewritten(&write(&inner, "m.onnx", residual_block(seed, 16), &["w.bin"]), 1);
+    let out = folder.path("out.onnx");
+    save(&model, &out).unwrap();
+    out
+}
+
+#[test]
+fn an_own_side_file_goes_when_its_model_is_replaced() {
+    let folder = Folder::new();
+    let out = earlier_output(&folder, 7);
+    assert_eq!(folder.list(), ["out.onnx", "out.onnx.data"]);
+    // The same again is the same file.
+    let first = [fs::read(&out).unwrap(), fs::read(folder.path("out.onnx.data")).unwrap()];
+    earlier_output(&folder, 7);
+    assert_eq!(folder.list(), ["out.onnx", "out.onnx.data"]);
+    assert!(first == [fs::read(&out).unwrap(), fs::read(folder.path("out.onnx.data")).unwrap()]);
+    // Other weights take another name, and then the first goes.
+    earlier_output(&folder, 8);
+    assert_eq!(folder.list(), ["out.onnx", "out.onnx.1.data"]);
+    open(&out);
+    earlier_output(&folder, 9);
+    assert_eq!(folder.list(), ["out.onnx", "out.onnx.data"]);
+    open(&out);
+}
+
+#[test]
+fn an_own_side_file_stays_when_another_model_reads_it() {
+    let folder = Folder::new();
+    let out = earlier_output(&folder, 7);
+    let copy = folder.path("copy.onnx");
+    fs::copy(&out, &copy).unwrap();
+    let before = contents(&open(&copy).proto);
+    earlier_output(&folder, 8);
+    assert_eq!(folder.list(), ["copy.onnx", "out.onnx", "out.onnx.1.data", "out.onnx.data"]);
+    assert_eq!(contents(&open(&copy).proto), before);
+    assert_ne!(contents(&open(&out).proto), before);
+}
+
+/// Also while another run counts on it.
+#[test]
+fn an_own_side_file_stays_while_another_run_needs_it() {
+    let folder = Folder::new();
+    earlier_output(&folder, 7);
+    let source = Folder::new();
+    let model = rewritten(&write(&source, "m.onnx", residual_block(7, 16), &["w.bin"]), 1);
+    let waiting = onnx_rm::io::stage(&model, &folder.path("out.onnx")).unwrap();
+    earlier_output(&folder, 8);
+    let saved = waiting.commit().unwrap();
+    assert_eq!(saved.left, Vec::<PathBuf>::new());
+    assert_eq!(contents(&open(&folder.path("out.onnx")).proto), contents(&model.proto));
+}
+
+#[test]
+fn an_unrelated_file_with_the_name_of_the_side_file_is_not_replaced() {
+    let (from, to) = (Folder::new(), Folder::new());
+    let model = rewritten(&write(&from, "m.onnx", block(), &["w.bin"]), 1);
+    let other = write(&to, "other.onnx", residual_block(5, 16), &["out.onnx.data"]);
+    fs::create_dir(to.path("out.onnx.1.data")).unwrap();
+    std::os::unix::fs::symlink("nowhere", to.path("out.onnx.2.data")).unwrap();
+    for _ in 0..2 {
+        save(&model, &to.path("out.onnx")).unwrap();
+        assert_eq!(locations(&to.path("out.onnx")), ["out.onnx.3.data"]);
+        assert_eq!(contents(&open(&to.path("out.onnx")).proto), contents(&block_rewritten()));
+        assert_eq!(contents(&open(&other).proto), contents(&residual_block(5, 16)));
+    }
+}
+
+/// Cut or written to by another program: what was read stays as it was.
+#[test]
+fn what_becomes_of_a_file_later_changes_nothing() {
+    let (folder, to) = (Folder::new(), Folder::new());
+    let path = write(&folder, "m.onnx", block(), &["a.bin", "sub/b.bin"]);
+    let model = rewritten(&path, 1);
+    for name in ["m.onnx", "a.bin", "sub/b.bin"] {
+        let file = fs::OpenOptions::new().write(true).open(folder.path(name)).unwrap();
+        file.set_len(if name == "a.bin" { 100 } else { 0 }).unwrap();
+    }
+    assert_eq!(contents(&model.proto), contents(&block_rewritten()));
+    save(&model, &to.path("out.onnx")).unwrap();
+    assert_eq!(contents(&open(&to.path("out.onnx")).proto), contents(&block_rewritten()));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Weights: slices of the memory map, and the same to the caller however they are stored.
+//! Weights: slices of the bytes read, and the same to the caller however they are stored.
 
 use bytes::Bytes;
 use onnx_rm::facts::tensor;
@@ -22,7 +22,7 @@ fn lies_in(part: &Bytes, whole: &Bytes) -> bool {
 }
 
 #[test]
-fn weights_lie_inside_the_memory_map_aligned_or_not() {
+fn weights_lie_inside_the_bytes_read_aligned_or_not() {
     let folder = Folder::new();
     let mut odd = 0;
     for pad in 0..4 {
@@ -44,7 +44,7 @@ fn weights_lie_inside_the_memory_map_aligned_or_not() {
 }
 
 #[test]
-fn weights_that_no_edit_touches_are_written_from_the_memory_map() {
+fn weights_that_no_edit_touches_are_written_from_the_bytes_read() {
     let folder = Folder::new();
     let mut model = block();
     let kept = TensorProto { name: Some("kept".into()), ..initializers(&model)[0].clone() };

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::graph::validate;
+use crate::graph::{in_topological_order, validate};
 use crate::io::{self, LoadOptions};
 use crate::onnx::ModelProto;
 
@@ -73,8 +73,13 @@ pub fn verify_watched(
 ) -> Result<VerifyReport, VerifyError> {
     // Fields that the schema does not know change nothing of what is computed.
     let reading = LoadOptions { drop_unknown_fields: true };
-    let (a, b) = (io::load(original, &reading)?, io::load(rewritten, &reading)?);
-    compare(Side::whole(&a.proto, Some(original)), Side::whole(&b.proto, Some(rewritten)), options, observer)
+    let read = |path: &Path| {
+        let broken = |source| VerifyError::Graph { model: path.display().to_string(), source };
+        // Runtimes take nodes in any order, so the order is no finding.
+        in_topological_order(io::load(path, &reading)?.proto).map_err(broken)
+    };
+    let (a, b) = (read(original)?, read(rewritten)?);
+    compare(Side::whole(&a, Some(original)), Side::whole(&b, Some(rewritten)), options, observer)
 }
 
 /// Compares two models in memory. Tensors whose data is external must have it in `raw_data`, as [`crate::io::load`] leaves them.
