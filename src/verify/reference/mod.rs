@@ -7,6 +7,7 @@
 
 mod activation;
 mod binary;
+mod budget;
 mod call;
 mod cast;
 mod constant;
@@ -17,6 +18,7 @@ mod dims;
 mod einsum;
 mod error;
 mod exec;
+mod gemm;
 mod index;
 mod interpolate;
 mod join;
