@@ -22,7 +22,10 @@ pub fn check_operators(model: &ModelProto) -> Result<(), GraphError> {
     let shapes: HashMap<&str, &[i64]> = graph.initializer.iter().map(|t| (t.name(), t.dims.as_slice())).collect();
     let functions: HashSet<&str> = model.functions.iter().map(|f| f.name()).collect();
     for node in &graph.node {
-        if WINDOWED.contains(&node.op_type()) && plain_domain(node.domain()).is_empty() && !functions.contains(node.op_type()) {
+        if WINDOWED.contains(&node.op_type())
+            && plain_domain(node.domain()).is_empty()
+            && !functions.contains(node.op_type())
+        {
             let weight = node.input.get(1).filter(|_| node.op_type().starts_with("Conv"));
             window(node, weight.and_then(|name| shapes.get(name.as_str()).copied())).map_err(|reason| {
                 let (node, op) = (node.name().to_owned(), node.op_type().to_owned());

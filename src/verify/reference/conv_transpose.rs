@@ -118,9 +118,10 @@ fn scatter(x: &ArrayD<f64>, w: &ArrayD<f64>, y: &mut ArrayD<f64>, group: usize, 
     let Some(y) = y.as_slice_mut() else { return fault!("an array is not contiguous") };
     // So many output channels at a time that the product stays small.
     let most = (PRODUCT / (taps * BAND.min(plane_in))).clamp(1, outputs);
-    let blocks = y.chunks_exact_mut(outputs * plane_out).enumerate().flat_map(|(i, y)| {
-        y.chunks_mut(most * plane_out).enumerate().map(move |(part, y)| (i, part * most, y))
-    });
+    let blocks = y
+        .chunks_exact_mut(outputs * plane_out)
+        .enumerate()
+        .flat_map(|(i, y)| y.chunks_mut(most * plane_out).enumerate().map(move |(part, y)| (i, part * most, y)));
     parallel::each(work, blocks, |space: &mut Vec<f64>, (i, first, y)| {
         let channels = y.len() / plane_out;
         let x = x.slice(s![i * inputs..(i + 1) * inputs, ..]);

@@ -1,23 +1,21 @@
 //! Work that falls into independent pieces, none of which depends on how many threads there are.
 
 use std::num::NonZero;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 
 /// Multiply-accumulates, or as much, below which a second thread does not pay: it costs some ten microseconds to start.
 const WORTH_A_THREAD: usize = 1 << 18;
 
-/// Threads worth starting.
-fn threads() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get)
-}
+/// Processors. Asking the system reads several files.
+static PROCESSORS: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, NonZero::get));
 
 /// Calls `f` on every task, `work` multiply-accumulates in all: on as many threads as that is worth and there are
 /// processors; on this one alone when no other starts. Tasks are made when they are taken. Each thread gives all of its tasks the same
 /// `T::default()` to work in.
 pub(super) fn each<S: Default, T>(work: usize, tasks: impl Iterator<Item = T> + Send, f: impl Fn(&mut S, T) + Sync) {
     let most = tasks.size_hint().1.unwrap_or(usize::MAX);
-    share(threads().min(most).min(work / WORTH_A_THREAD + 1), tasks, f);
+    share((*PROCESSORS).min(most).min(work / WORTH_A_THREAD + 1), tasks, f);
 }
 
 fn share<S: Default, T>(threads: usize, tasks: impl Iterator<Item = T> + Send, f: impl Fn(&mut S, T) + Sync) {

@@ -154,9 +154,27 @@ fn max_pool(call: &mut Call) -> Outcome<Vec<Value>> {
 fn first_of_largest(a: (usize, f64), b: (usize, f64)) -> (usize, f64) {
     let a_first = a.0 < b.0;
     match (a.1.is_nan(), b.1.is_nan()) {
-        (false, false) if a.1 == b.1 => if a_first { a } else { b },
-        (true, true) => if a_first { a } else { b },
-        (a_nan, false) => if a_nan || a.1 > b.1 { a } else { b },
+        (false, false) if a.1 == b.1 => {
+            if a_first {
+                a
+            } else {
+                b
+            }
+        }
+        (true, true) => {
+            if a_first {
+                a
+            } else {
+                b
+            }
+        }
+        (a_nan, false) => {
+            if a_nan || a.1 > b.1 {
+                a
+            } else {
+                b
+            }
+        }
         (false, true) => b,
     }
 }

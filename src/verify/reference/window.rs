@@ -201,7 +201,8 @@ mod tests {
 
     #[test]
     fn what_a_window_covers_is_where_its_taps_lie() {
-        for (begin, stride, dilation, kernel) in [(0, 1, 1, 3), (2, 1, 1, 3), (1, 2, 1, 9), (3, 2, 2, 4), (9, 3, 2, 3)] {
+        for (begin, stride, dilation, kernel) in [(0, 1, 1, 3), (2, 1, 1, 3), (1, 2, 1, 9), (3, 2, 2, 4), (9, 3, 2, 3)]
+        {
             let w = Window { input: 7, output: 6, kernel, stride, dilation, begin, end: 2 };
             for o in 0..6 {
                 let met: Vec<usize> = (0..kernel).filter_map(|k| w.at(o, k)).collect();
@@ -210,7 +211,10 @@ mod tests {
                 assert_eq!(w.padded(o), padded, "{w:?} {o}");
             }
         }
-        let huge = Window { kernel: 1 << 30, ..Window { input: 7, output: 1, stride: 1, dilation: 1, begin: 1 << 29, end: 0, kernel: 0 } };
+        let huge = Window {
+            kernel: 1 << 30,
+            ..Window { input: 7, output: 1, stride: 1, dilation: 1, begin: 1 << 29, end: 0, kernel: 0 }
+        };
         assert_eq!(huge.covered(0).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6]);
     }
 
