@@ -129,7 +129,9 @@ mod tests {
             let x = super::super::Value::F(ndarray::ArrayD::ones(ndarray::IxDyn(&[4])));
             let feed = std::collections::BTreeMap::from([("x".to_owned(), x)]);
             let limits = Budget::with(Limits { alive, produced, steps: 0 });
-            super::super::exec::run_within(&model, &feed, Some(&["z"]), None, limits).map(|_| ()).map_err(|e| e.to_string())
+            super::super::exec::run_within(&model, &feed, Some(&["z"]), None, limits)
+                .map(|_| ())
+                .map_err(|e| e.to_string())
         };
         let one_by_one = vec![node("Neg", &["x"], "a"), node("Neg", &["a"], "b"), node("Neg", &["b"], "z")];
         let at_once = vec![node("Neg", &["x"], "a"), node("Neg", &["x"], "b"), node("Sum", &["x", "a", "b"], "z")];
