@@ -428,3 +428,77 @@ fn a_made_up_shape_is_an_error() {
     let huge = TensorProto { dims: vec![i64::MAX, i64::MAX], data_type: Some(1), ..TensorProto::default() };
     assert!(Value::try_from(&huge).is_err());
 }
+
+/// A `Loop` of so many turns with an empty body around `inside`, as a node of `b`.
+fn endless(b: &mut Build, turns: i64, inside: Vec<NodeProto>) {
+    let body = GraphProto {
+        input: vec![named("turn"), named("go")],
+        node: [vec![node("Identity", &["go"], &["go_on"])], inside].concat(),
+        output: vec![named("go_on")],
+        ..GraphProto::default()
+    };
+    let turns = b.ints(&[turns]);
+    b.nodes("Loop", &[&turns, ""], 0, vec![graph_attribute("body", body)]);
+    b.graph.node.last_mut().unwrap().output.push("unread".into());
+}
+
+#[test]
+fn a_loop_that_would_not_end_is_an_error_that_names_it_and_the_limit() {
+    let branch = |nodes: Vec<NodeProto>| GraphProto { node: nodes, output: vec![named("go")], ..GraphProto::default() };
+    let mut choice = node("If", &["go"], &["chosen"]);
+    // What is not run is looked at: it counts too, or a few turns could take for ever.
+    let many = vec![node("Identity", &["go"], &["same"]); 5_000];
+    choice.attribute =
+        vec![graph_attribute("then_branch", branch(many.clone())), graph_attribute("else_branch", branch(vec![]))];
+    for (turns, inside) in [(1_000_000_000, vec![]), (100_000, vec![choice]), (2_000, many)] {
+        let mut b = Build::new(8);
+        endless(&mut b, turns, inside);
+        let error = run(&b.model(), &BTreeMap::new()).unwrap_err();
+        assert!(matches!(&error, EvalError::Spent { op, .. } if op == "Loop"), "{error}");
+        assert!(error.to_string().contains("more than 1048576 node executions"), "{error}");
+    }
+}
+
+#[test]
+fn functions_that_double_their_calls_are_an_error() {
+    let local = |name: &str, x: &str, y: &str| NodeProto { domain: Some("local".into()), ..node(name, &[x], &[y]) };
+    let function = |depth: usize| FunctionProto {
+        name: Some(format!("f{depth}")),
+        domain: Some("local".into()),
+        input: vec!["a".into()],
+        output: vec!["c".into()],
+        node: match depth {
+            0 => vec![node("Neg", &["a"], &["c"])],
+            _ => vec![local(&format!("f{}", depth - 1), "a", "b"), local(&format!("f{}", depth - 1), "b", "c")],
+        },
+        opset_import: vec![OperatorSetIdProto { version: Some(17), ..OperatorSetIdProto::default() }],
+        ..FunctionProto::default()
+    };
+    let evaluate = |depth: usize| {
+        let mut b = Build::new(9);
+        b.input("x", &[]);
+        let y = b.node(&format!("f{depth}"), &["x"], vec![]);
+        let mut model = b.model();
+        model.graph.as_mut().unwrap().node[0].domain = Some("local".into());
+        model.functions = (0..=depth).map(function).collect();
+        run(&model, &BTreeMap::from([("x".to_owned(), floats(&[1], &[1.0]))])).map(|t| t.get(&y).cloned())
+    };
+    assert_eq!(evaluate(4), Ok(Some(floats(&[1], &[1.0]))));
+    let error = evaluate(30).unwrap_err();
+    assert!(matches!(&error, EvalError::Spent { op, .. } if op == "f30"), "{error}");
+}
+
+/// As ONNX Runtime computes it: the window of 5 by steps of 2 hangs over the map of 4.
+#[test]
+fn a_window_that_hangs_over_the_whole_map_reads_what_is_there() {
+    let pool = |op: &str, kernel: i64, stride: i64, pad: i64, ceil| {
+        let padded = vec![ints("kernel_shape", &[kernel; 2]), ints("strides", &[stride; 2]), ints("pads", &[pad; 4])];
+        let attributes = [padded, vec![int("ceil_mode", ceil), int("count_include_pad", 1)]].concat();
+        one(op, &counting(&[1, 1, 4, 4]), &[], attributes)
+    };
+    assert_eq!(pool("MaxPool", 5, 2, 0, 1), Ok(floats(&[1, 1, 1, 1], &[16.0])));
+    assert_eq!(pool("AveragePool", 5, 2, 0, 1), Ok(floats(&[1, 1, 1, 1], &[8.5])));
+    assert_eq!(pool("AveragePool", 7, 3, 1, 1), Ok(floats(&[1, 1, 1, 1], &[136.0 / 36.0])));
+    // Rounded down there is no output, and a step further none either.
+    assert!(pool("MaxPool", 5, 2, 0, 0).is_err() && pool("MaxPool", 6, 2, 0, 1).is_err());
+}

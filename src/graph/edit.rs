@@ -1,6 +1,6 @@
 //! A change, described before it is made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::onnx::{ModelProto, NodeProto, TensorProto};
 
@@ -26,6 +26,10 @@ pub struct EditList {
 /// Hands out names that nothing in the model has.
 pub struct Names {
     taken: BTreeSet<String>,
+    /// The last number that each hint was given: all below are taken, and stay so.
+    last: HashMap<String, usize>,
+    /// How many nodes of the main graph have each name.
+    nodes: HashMap<String, usize>,
 }
 
 impl Names {
@@ -33,22 +37,35 @@ impl Names {
     #[must_use]
     pub fn new(model: &ModelProto) -> Self {
         let mut taken = BTreeSet::new();
+        let mut nodes: HashMap<String, usize> = HashMap::new();
         if let Some(graph) = &model.graph {
             all_names(graph, &mut taken);
+            graph.node.iter().for_each(|node| *nodes.entry(node.name().to_owned()).or_default() += 1);
         }
-        Self { taken }
+        Self { taken, last: HashMap::new(), nodes }
+    }
+
+    /// How many nodes of the model's main graph are called `name`.
+    #[must_use]
+    pub fn nodes_called(&self, name: &str) -> usize {
+        self.nodes.get(name).copied().unwrap_or(0)
     }
 
     /// `hint` when it is free, else `hint_1`, `hint_2` and so on. The same calls give the same names.
     pub fn fresh(&mut self, hint: &str) -> String {
         let hint = if hint.is_empty() { "onnx_rm" } else { hint };
-        let mut name = hint.to_owned();
-        let mut n = 0_usize;
-        while !self.taken.insert(name.clone()) {
-            n += 1;
-            name = format!("{hint}_{n}");
+        if self.taken.insert(hint.to_owned()) {
+            return hint.to_owned();
         }
-        name
+        // Where the count stopped last time: a model of many blocks asks for the same name once a block.
+        let last = self.last.entry(hint.to_owned()).or_default();
+        loop {
+            *last += 1;
+            let name = format!("{hint}_{last}");
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
+        }
     }
 }
 

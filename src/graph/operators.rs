@@ -2,7 +2,7 @@
 //!
 //! Only what later layers would have to guess about is looked at: the windows of convolutions and pools.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::onnx::{AttributeProto, ModelProto, NodeProto};
 
@@ -22,9 +22,12 @@ pub fn check_operators(model: &ModelProto) -> Result<(), GraphError> {
     check_imports(model)?;
     let graph = GraphView::new(model)?.graph();
     let shapes: HashMap<&str, &[i64]> = graph.initializer.iter().map(|t| (t.name(), t.dims.as_slice())).collect();
-    let local = |node: &NodeProto| model.functions.iter().any(|f| f.name() == node.op_type());
+    let functions: HashSet<&str> = model.functions.iter().map(|f| f.name()).collect();
     for node in &graph.node {
-        if WINDOWED.contains(&node.op_type()) && plain_domain(node.domain()).is_empty() && !local(node) {
+        if WINDOWED.contains(&node.op_type())
+            && plain_domain(node.domain()).is_empty()
+            && !functions.contains(node.op_type())
+        {
             let weight = node.input.get(1).filter(|_| node.op_type().starts_with("Conv"));
             window(node, weight.and_then(|name| shapes.get(name.as_str()).copied())).map_err(|reason| {
                 let (node, op) = (node.name().to_owned(), node.op_type().to_owned());

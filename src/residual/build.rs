@@ -1,6 +1,6 @@
 //! From a proof and the layouts chosen for it to edits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::algebra::{Kernel, Layout, Slot, widen::widen};
 use crate::facts::{Facts, tensor};
@@ -82,14 +82,17 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
     Ok(emit.edits)
 }
 
-/// A copy of a node has its name, unless the node itself stays.
+/// A copy of a node has its name, unless the node itself stays, or another one of that name.
 fn rename(cx: Context<'_>, proof: &Proof, emit: &mut Emit<'_>) {
-    let removed = &proof.branch().removed;
-    let stay: BTreeSet<&str> =
-        cx.view.nodes().filter(|n| !removed.contains(n)).map(|n| cx.view.node(n).name()).collect();
+    let mut removed: BTreeMap<&str, usize> = BTreeMap::new();
+    for node in &proof.branch().removed {
+        *removed.entry(cx.view.node(*node).name()).or_default() += 1;
+    }
     let mut nodes = std::mem::take(&mut emit.edits.add_nodes);
-    for node in nodes.iter_mut().filter(|n| !n.name().is_empty() && stay.contains(n.name())) {
-        node.name = Some(emit.fresh(node.name()));
+    for node in nodes.iter_mut().filter(|n| !n.name().is_empty()) {
+        if emit.nodes_called(node.name()) > removed.get(node.name()).copied().unwrap_or(0) {
+            node.name = Some(emit.fresh(node.name()));
+        }
     }
     emit.edits.add_nodes = nodes;
 }

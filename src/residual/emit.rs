@@ -38,6 +38,12 @@ impl<'a> Emit<'a> {
         self.names.fresh(hint)
     }
 
+    /// How many nodes of the model are called `name`.
+    #[must_use]
+    pub fn nodes_called(&self, name: &str) -> usize {
+        self.names.nodes_called(name)
+    }
+
     /// Adds a node of the default domain and returns the name of its output.
     pub fn node(&mut self, op: &str, name: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>) {
         let node = NodeProto {

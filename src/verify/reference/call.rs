@@ -7,6 +7,7 @@ use ndarray::ArrayD;
 use crate::onnx::{AttributeProto, GraphProto, NodeProto, SparseTensorProto, TensorProto};
 
 use super::Value;
+use super::budget::Held;
 use super::error::{Outcome, fault};
 use super::exec::Machine;
 use super::scope::{Frame, Scope};
@@ -177,6 +178,12 @@ impl<'c, 'm> Call<'c, 'm> {
 
     pub(super) fn graph(&self, name: &str) -> Outcome<&'m GraphProto> {
         self.attribute(name).and_then(|a| a.g.as_ref()).map_or_else(|| fault!("it has no graph {name}"), Ok)
+    }
+
+    /// Counts `elements` that the operator keeps from turn to turn as alive.
+    pub(super) fn hold(&self, elements: usize) -> Outcome<Held> {
+        let held = self.machine.budget.hold(elements);
+        self.machine.budget.fits().map(|()| held)
     }
 
     /// Runs `graph` with its inputs bound in order; it sees the tensors around the node.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ndarray::{ArrayD, ArrayViewD, Axis, stack};
 
 use super::Value;
+use super::budget::Held;
 use super::call::Call;
 use super::dims;
 use super::error::{Outcome, fault};
@@ -12,9 +13,6 @@ use super::registry::Table;
 use super::value::any;
 
 pub(super) const OPERATORS: Table = &[("If", branch), ("Loop", repeat), ("Scan", scan)];
-
-/// Most turns of a loop, for one that never ends to be an error.
-const MOST_TURNS: i64 = 1 << 16;
 
 fn truth(value: &Value) -> Outcome<bool> {
     match value {
@@ -39,12 +37,9 @@ fn repeat(call: &mut Call) -> Outcome<Vec<Value>> {
     let Some(collected) = body.output.len().checked_sub(1 + state.len()) else {
         return fault!("the body has {} outputs for {} variables", body.output.len(), state.len());
     };
-    let mut columns: Vec<Vec<Value>> = vec![Vec::new(); collected];
+    let mut columns = Columns::new(collected);
     let mut turn = 0;
     while go_on && turns.is_none_or(|t| turn < t) {
-        if turn >= MOST_TURNS {
-            return fault!("more than {MOST_TURNS} turns");
-        }
         let mut inputs =
             vec![Arc::new(Value::I(dims::filled(&[], turn)?)), Arc::new(Value::B(dims::filled(&[], true)?))];
         inputs.append(&mut state);
@@ -52,14 +47,36 @@ fn repeat(call: &mut Call) -> Outcome<Vec<Value>> {
         go_on = outputs.next().as_ref().map(truth).transpose()?.unwrap_or(false);
         let carried = body.output.len() - 1 - collected;
         state = outputs.by_ref().take(carried).map(Arc::new).collect();
-        columns.iter_mut().zip(outputs).for_each(|(column, v)| column.push(v));
+        columns.push(call, outputs)?;
         turn += 1;
     }
     let mut results: Vec<Value> = state.into_iter().map(Arc::unwrap_or_clone).collect();
-    for column in columns {
+    for column in columns.values {
         results.push(stacked(&column, 0)?);
     }
     Ok(results)
+}
+
+/// What the turns of a loop give, to be stacked: one column an output.
+struct Columns {
+    values: Vec<Vec<Value>>,
+    held: Vec<Held>,
+}
+
+impl Columns {
+    fn new(count: usize) -> Self {
+        Self { values: vec![Vec::new(); count], held: Vec::new() }
+    }
+
+    fn push(&mut self, call: &Call, row: impl Iterator<Item = Value>) -> Outcome<()> {
+        let mut elements = 0;
+        for (column, value) in self.values.iter_mut().zip(row) {
+            elements += value.len();
+            column.push(value);
+        }
+        self.held.push(call.hold(elements)?);
+        Ok(())
+    }
 }
 
 /// `values` along a new axis; floats of length 0 when there are none.
@@ -104,26 +121,24 @@ fn scan(call: &mut Call) -> Outcome<Vec<Value>> {
     let option = |name: &str, k: usize| call.int_list(name).and_then(|l| l.get(k).copied()).unwrap_or(0);
     let mut rows = Vec::new();
     for k in 0..scanned {
-        let mut slices = slices(call.value(variables + k)?, option("scan_input_axes", k))?;
-        if option("scan_input_directions", k) != 0 {
-            slices.reverse();
-        }
-        rows.push(slices);
+        let value = call.value(variables + k)?;
+        let axis = dims::axis(option("scan_input_axes", k), value.shape().len())?;
+        rows.push(Scanned { value, axis, reversed: option("scan_input_directions", k) != 0 });
     }
-    let length = rows.first().map_or(0, Vec::len);
+    let length = rows.first().map_or(0, Scanned::len);
     if rows.iter().any(|r| r.len() != length) {
         return fault!("the scanned axes differ in length");
     }
-    let mut columns: Vec<Vec<Value>> = vec![Vec::new(); collected];
+    let mut columns = Columns::new(collected);
     for turn in 0..length {
         let mut inputs = std::mem::take(&mut state);
-        inputs.extend(rows.iter().map(|r| Arc::clone(&r[turn])));
+        inputs.extend(rows.iter().map(|r| Arc::new(r.at(turn))));
         let mut outputs = call.run_graph(body, inputs)?.into_iter();
         state = outputs.by_ref().take(variables).map(Arc::new).collect();
-        columns.iter_mut().zip(outputs).for_each(|(column, v)| column.push(v));
+        columns.push(call, outputs)?;
     }
     let mut results: Vec<Value> = state.into_iter().map(Arc::unwrap_or_clone).collect();
-    for (k, mut column) in columns.into_iter().enumerate() {
+    for (k, mut column) in columns.values.into_iter().enumerate() {
         if option("scan_output_directions", k) != 0 {
             column.reverse();
         }
@@ -132,12 +147,23 @@ fn scan(call: &mut Call) -> Outcome<Vec<Value>> {
     Ok(results)
 }
 
-/// The parts of `value` along `axis`.
-fn slices(value: &Value, axis: i64) -> Outcome<Vec<Arc<Value>>> {
-    fn part<T: Clone>(a: &ArrayD<T>, axis: usize, i: usize) -> ArrayD<T> {
-        a.index_axis(Axis(axis), i).to_owned()
+/// A tensor that is taken apart along an axis, one part a turn.
+struct Scanned<'v> {
+    value: &'v Value,
+    axis: usize,
+    reversed: bool,
+}
+
+impl Scanned<'_> {
+    fn len(&self) -> usize {
+        self.value.shape()[self.axis]
     }
-    let axis = dims::axis(axis, value.shape().len())?;
-    let one = |i: usize| Arc::new(any!(value, a => part(a, axis, i)).standard());
-    Ok((0..value.shape()[axis]).map(one).collect())
+
+    fn at(&self, turn: usize) -> Value {
+        fn part<T: Clone>(a: &ArrayD<T>, axis: usize, i: usize) -> ArrayD<T> {
+            a.index_axis(Axis(axis), i).to_owned()
+        }
+        let i = if self.reversed { self.len() - 1 - turn } else { turn };
+        any!(self.value, a => part(a, self.axis, i)).standard()
+    }
 }

@@ -1,21 +1,28 @@
 //! `Conv` over one to three axes: a matrix product over gathered columns, or a direct loop when each output reads
 //! one channel.
+//!
+//! Columns are gathered for a band of output positions at a time. Bands depend on the sizes alone, and every output is summed in
+//! the order of the taps: the result does not depend on the number of threads.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayD, ArrayView2, ArrayViewMut2, Axis};
+use ndarray::{ArrayD, ArrayView2, ArrayViewMut2, Axis, Slice};
 
 use super::Value;
 use super::call::Call;
 use super::dims;
 use super::error::{Outcome, fault};
+use super::gemm::blocks;
 use super::parallel;
 use super::registry::Table;
 use super::window::{AXES, Rounding, Window, three, windows};
 
 pub(super) const OPERATORS: Table = &[("Conv", conv)];
 
-/// Most elements of a matrix of gathered columns (8 MiB).
-const COLUMNS: usize = 1 << 20;
+/// Elements of a matrix of gathered columns (4 MiB for each thread), unless a single column is larger.
+const COLUMNS: usize = 1 << 19;
+
+/// Output positions of a band: enough that packing the weights does not count, and few enough to stay in the cache.
+const BAND: usize = 512;
 
 /// Sizes of a convolution.
 struct Sizes {
@@ -48,6 +55,12 @@ impl Sizes {
     fn is_pointwise(&self) -> bool {
         self.axes.iter().all(|w| w.kernel == 1 && w.stride == 1 && w.begin == 0 && w.input == w.output)
     }
+
+    /// Multiply-accumulates.
+    fn work(&self) -> usize {
+        let outputs = self.batch.saturating_mul(self.group * self.outputs).saturating_mul(self.plane_out());
+        outputs.saturating_mul(self.inputs.saturating_mul(self.taps()))
+    }
 }
 
 fn conv(call: &mut Call) -> Outcome<Vec<Value>> {
@@ -75,16 +88,19 @@ fn conv(call: &mut Call) -> Outcome<Vec<Value>> {
         if inputs == 1 { direct(x, w, &mut y, &sizes)? } else { by_columns(x, w, &mut y, &sizes)? }
     }
     if let Some(b) = bias {
-        add_per_channel(&mut y, b);
+        add_per_channel(&mut y, b)?;
     }
     Ok(vec![Value::F(y)])
 }
 
 /// Adds `b[c]` to channel `c` (axis 1) of `y`.
-pub(super) fn add_per_channel(y: &mut ArrayD<f64>, b: &ArrayD<f64>) {
-    for (mut channel, b) in y.axis_iter_mut(Axis(1)).zip(b) {
-        channel.mapv_inplace(|v| v + b);
+pub(super) fn add_per_channel(y: &mut ArrayD<f64>, b: &ArrayD<f64>) -> Outcome<()> {
+    let plane: usize = y.shape().iter().skip(2).product();
+    let Some(y) = y.as_slice_mut() else { return fault!("an array is not contiguous") };
+    for (channel, b) in y.chunks_exact_mut(plane.max(1)).zip(b.iter().cycle()) {
+        channel.iter_mut().for_each(|v| *v += b);
     }
+    Ok(())
 }
 
 /// Each output channel reads one input channel: sums shifted rows, tap by tap.
@@ -93,8 +109,8 @@ fn direct(x: &ArrayD<f64>, w: &ArrayD<f64>, y: &mut ArrayD<f64>, s: &Sizes) -> O
     let Some(y) = y.as_slice_mut() else { return fault!("an array is not contiguous") };
     let (inner, plane, taps) = (s.plane_in(), s.plane_out(), s.taps());
     let channels = s.group * s.outputs;
-    let tasks: Vec<(usize, &mut [f64])> = y.chunks_exact_mut(plane).enumerate().collect();
-    parallel::each(tasks, |(i, out)| {
+    let tasks = y.chunks_exact_mut(plane).enumerate();
+    parallel::each(s.work(), tasks, |(): &mut (), (i, out)| {
         let (n, o) = (i / channels, i % channels);
         let from = (n * s.group + o / s.outputs) * inner;
         correlate(&x[from..from + inner], &w[o * taps..(o + 1) * taps], out, &s.axes);
@@ -105,90 +121,131 @@ fn direct(x: &ArrayD<f64>, w: &ArrayD<f64>, y: &mut ArrayD<f64>, s: &Sizes) -> O
 /// `out += kernel * x` for one channel.
 fn correlate(x: &[f64], kernel: &[f64], out: &mut [f64], axes: &[Window; AXES]) {
     let [a, b, c] = axes;
-    for (t, weight) in kernel.iter().enumerate() {
-        let (i, j, k) = (t / (b.kernel * c.kernel), t / c.kernel % b.kernel, t % c.kernel);
-        for p in a.inside(i) {
-            let z = p * a.stride + i * a.dilation - a.begin;
-            for q in b.inside(j) {
-                let row = (z * b.input + q * b.stride + j * b.dilation - b.begin) * c.input;
-                let cells = c.inside(k);
-                if cells.is_empty() {
-                    continue;
-                }
-                let first = row + cells.start * c.stride + k * c.dilation - c.begin;
-                let to = (p * b.output + q) * c.output;
-                let out = &mut out[to + cells.start..to + cells.end];
-                out.iter_mut().zip(x[first..].iter().step_by(c.stride)).for_each(|(o, v)| *o += weight * v);
+    for (line, out) in out.chunks_exact_mut(c.output).enumerate() {
+        for (t, weights) in kernel.chunks_exact(c.kernel).enumerate() {
+            let (i, j) = (t / b.kernel, t % b.kernel);
+            let (Some(z), Some(q)) = (a.at(line / b.output, i), b.at(line % b.output, j)) else { continue };
+            let x = &x[(z * b.input + q) * c.input..][..c.input];
+            match *weights {
+                // The middle of a row in one go: a third of the loads and stores.
+                [u, v, w] if c.stride == 1 && c.dilation == 1 => three_taps(x, [u, v, w], out, c),
+                _ => weights.iter().enumerate().for_each(|(k, weight)| tap(x, *weight, out, c, k, c.inside(k))),
             }
         }
     }
 }
 
-/// One matrix product for each image, group and stretch of output positions.
+/// Adds tap `k` of a row to the outputs in `cells`, all of which it reaches.
+fn tap(x: &[f64], weight: f64, out: &mut [f64], c: &Window, k: usize, cells: std::ops::Range<usize>) {
+    if cells.is_empty() {
+        return;
+    }
+    let first = cells.start * c.stride + k * c.dilation - c.begin;
+    let out = &mut out[cells];
+    if c.stride == 1 {
+        out.iter_mut().zip(&x[first..]).for_each(|(o, v)| *o += weight * v);
+    } else {
+        out.iter_mut().zip(x[first..].iter().step_by(c.stride)).for_each(|(o, v)| *o += weight * v);
+    }
+}
+
+/// A row of three neighbouring taps with stride 1. Every output adds them in their order, at the ends too.
+fn three_taps(x: &[f64], [u, v, w]: [f64; 3], out: &mut [f64], c: &Window) {
+    let inside = [c.inside(0), c.inside(1), c.inside(2)];
+    // Where all three lie in the input: the first tap begins last, the last tap ends first.
+    let (start, end) = (inside[0].start, inside[2].end.max(inside[0].start));
+    for (k, (weight, cells)) in [u, v, w].into_iter().zip(inside).enumerate() {
+        tap(x, weight, out, c, k, cells.start..cells.end.min(start));
+        tap(x, weight, out, c, k, cells.start.max(end)..cells.end);
+    }
+    if start < end {
+        let x = &x[start - c.begin..];
+        let shifted = x.iter().zip(&x[1..]).zip(&x[2..]);
+        out[start..end].iter_mut().zip(shifted).for_each(|(o, ((p, q), r))| *o = *o + u * p + v * q + w * r);
+    }
+}
+
+/// What one product computes: the outputs of one group of one image at a stretch of positions.
+struct Band<'a> {
+    weights: ArrayView2<'a, f64>,
+    /// The input channels of the group.
+    input: &'a [f64],
+    out: ArrayViewMut2<'a, f64>,
+    /// The first position.
+    start: usize,
+}
+
+/// One matrix product for each image, group and band of output positions.
 fn by_columns(x: &ArrayD<f64>, w: &ArrayD<f64>, y: &mut ArrayD<f64>, s: &Sizes) -> Outcome<()> {
     let (x, w) = (dims::rows(x)?, dims::rows(w)?);
     let (plane, depth) = (s.plane_out(), s.inputs * s.taps());
-    let (x_block, w_block, y_block) = (s.inputs * s.plane_in(), s.outputs * depth, s.outputs * plane);
-    let stretch = stretch(plane, depth, s.batch * s.group);
+    let weights = ArrayView2::from_shape((s.group * s.outputs, depth), w)?;
     let Some(y) = y.as_slice_mut() else { return fault!("an array is not contiguous") };
-    let mut tasks = Vec::new();
-    for (i, block) in y.chunks_exact_mut(y_block).enumerate() {
-        let g = i % s.group;
-        let weights = ArrayView2::from_shape((s.outputs, depth), &w[g * w_block..(g + 1) * w_block])?;
-        let input = &x[i * x_block..(i + 1) * x_block];
-        let mut rest = ArrayViewMut2::from_shape((s.outputs, plane), block)?;
-        let mut start = 0;
-        while start < plane {
-            let (head, tail) = rest.split_at(Axis(1), stretch.min(plane - start));
-            tasks.push((weights, input, head, start));
-            rest = tail;
-            start += stretch;
-        }
-    }
-    parallel::each(tasks, |(weights, input, mut out, start)| {
-        let n = out.ncols();
-        if s.is_pointwise() {
-            let all = ArrayView2::from_shape((s.inputs, plane), input);
-            if let Ok(all) = all {
-                let part = all.split_at(Axis(1), start).1;
-                general_mat_mul(1.0, &weights, &part.split_at(Axis(1), n).0, 0.0, &mut out);
-            }
-        } else {
-            general_mat_mul(1.0, &weights, &columns(input, s, start, n), 0.0, &mut out);
-        }
+    let all = ArrayViewMut2::from_shape((s.batch * s.group * s.outputs, plane), y)?;
+    let width = (COLUMNS / depth.max(1)).clamp(1, BAND);
+    let bands = blocks(all, Axis(0), s.outputs).zip(x.chunks_exact(s.inputs * s.plane_in())).enumerate();
+    let bands = bands.flat_map(|(i, (out, input))| {
+        let weights = weights.slice_axis(Axis(0), Slice::from(i % s.group * s.outputs..(i % s.group + 1) * s.outputs));
+        let part = move |(n, out)| Band { weights, input, out, start: n * width };
+        blocks(out, Axis(1), width).enumerate().map(part)
     });
+    parallel::each(s.work(), bands, |space: &mut Vec<f64>, band| band.compute(s, space));
     Ok(())
 }
 
-/// Output positions of one product: few enough for the memory, and enough products for all threads.
-fn stretch(plane: usize, depth: usize, blocks: usize) -> usize {
-    let by_memory = (COLUMNS / depth.max(1)).max(1);
-    let by_threads = plane.div_ceil(parallel::threads().div_ceil(blocks.max(1)));
-    by_memory.min(by_threads).clamp(1, plane.max(1))
+impl Band<'_> {
+    fn compute(mut self, s: &Sizes, space: &mut Vec<f64>) {
+        let (n, depth) = (self.out.ncols(), self.weights.ncols());
+        let columns = if s.is_pointwise() {
+            let all = ArrayView2::from_shape((depth, s.plane_out()), self.input);
+            all.map(|all| all.split_at(Axis(1), self.start).1.split_at(Axis(1), n).0)
+        } else {
+            if space.len() < depth * n {
+                space.resize(depth * n, 0.0);
+            }
+            gather(self.input, s, self.start, n, space);
+            ArrayView2::from_shape((depth, n), &space[..depth * n])
+        };
+        if let Ok(columns) = columns {
+            general_mat_mul(1.0, &self.weights, &columns, 0.0, &mut self.out);
+        }
+    }
 }
 
-/// The inputs that output positions `start..start + n` read, one row for each channel and tap.
-fn columns(x: &[f64], s: &Sizes, start: usize, n: usize) -> Array2<f64> {
+/// Writes the inputs that output positions `start..start + n` read, one row of `n` for each channel and tap.
+fn gather(x: &[f64], s: &Sizes, start: usize, n: usize, columns: &mut [f64]) {
     let [a, b, c] = &s.axes;
     let (taps, inner) = (s.taps(), s.plane_in());
-    let mut all = Array2::zeros((s.inputs * taps, n));
-    for (r, mut row) in all.outer_iter_mut().enumerate() {
-        let Some(row) = row.as_slice_mut() else { continue };
+    for (r, row) in columns.chunks_exact_mut(n).take(s.inputs * taps).enumerate() {
         let (channel, t) = (r / taps, r % taps);
         let (i, j, k) = (t / (b.kernel * c.kernel), t / c.kernel % b.kernel, t % c.kernel);
         let x = &x[channel * inner..(channel + 1) * inner];
         let inside = c.inside(k);
         // Line by line of the output; the first and the last may be incomplete.
-        for line in start / c.output..(start + n).div_ceil(c.output) {
-            let (Some(z), Some(y)) = (a.at(line / b.output, i), b.at(line % b.output, j)) else { continue };
-            let from = inside.start.max(start.saturating_sub(line * c.output));
-            let to = inside.end.min(start + n - line * c.output);
-            if from < to {
-                let first = (z * b.input + y) * c.input + from * c.stride + k * c.dilation - c.begin;
-                let row = &mut row[line * c.output + from - start..line * c.output + to - start];
-                row.iter_mut().zip(x[first..].iter().step_by(c.stride)).for_each(|(to, from)| *to = *from);
+        let mut done = 0;
+        while done < n {
+            let (line, from) = ((start + done) / c.output, (start + done) % c.output);
+            let to = c.output.min(from + n - done);
+            let cells = &mut row[done..done + to - from];
+            done += to - from;
+            let (Some(z), Some(y)) = (a.at(line / b.output, i), b.at(line % b.output, j)) else {
+                cells.fill(0.0);
+                continue;
+            };
+            let (first, last) = (inside.start.clamp(from, to), inside.end.clamp(from, to));
+            let last = last.max(first);
+            cells[..first - from].fill(0.0);
+            cells[last - from..].fill(0.0);
+            let cells = &mut cells[first - from..last - from];
+            if cells.is_empty() {
+                continue;
+            }
+            let x = &x[(z * b.input + y) * c.input + first * c.stride + k * c.dilation - c.begin..];
+            if c.stride == 1 {
+                cells.copy_from_slice(&x[..last - first]);
+            } else {
+                cells.iter_mut().zip(x.iter().step_by(c.stride)).for_each(|(to, from)| *to = *from);
             }
         }
     }
-    all
 }

@@ -1,12 +1,14 @@
 //! `ConvTranspose` over one to three axes: every input element adds its kernel to the output.
 
-use ndarray::{ArrayD, ArrayView2};
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayD, ArrayView2, ArrayViewMut2, s};
 
 use super::Value;
 use super::call::Call;
 use super::conv::add_per_channel;
 use super::dims;
 use super::error::{Outcome, fault};
+use super::parallel;
 use super::registry::Table;
 use super::window::{AXES, Attributes};
 
@@ -57,7 +59,7 @@ fn conv_transpose(call: &mut Call) -> Outcome<Vec<Value>> {
         scatter(x, w, &mut y, group, &three)?;
     }
     if let Some(b) = bias {
-        add_per_channel(&mut y, b);
+        add_per_channel(&mut y, b)?;
     }
     Ok(vec![Value::F(y)])
 }
@@ -98,41 +100,62 @@ fn spreads(call: &Call, spatial: &[usize], kernel: &[usize]) -> Outcome<Vec<Spre
         .collect()
 }
 
+/// Elements of a product before it is added where it belongs (4 MiB for each thread), unless one input position gives more.
+const PRODUCT: usize = 1 << 19;
+
+/// Input positions that are multiplied at once.
+const BAND: usize = 512;
+
 /// Adds, image by image and group by group, `weights^T x` to the places where it belongs.
 fn scatter(x: &ArrayD<f64>, w: &ArrayD<f64>, y: &mut ArrayD<f64>, group: usize, axes: &[Spread; AXES]) -> Outcome<()> {
     let size = |f: fn(&Spread) -> usize| axes.iter().map(f).product::<usize>();
     let (plane_in, plane_out, taps) = (size(|a| a.input), size(|a| a.output), size(|a| a.kernel));
-    let inputs = x.shape()[1] / group;
-    let outputs = w.shape()[1];
+    let (inputs, outputs) = (x.shape()[1] / group, w.shape()[1]);
+    let work = x.len().saturating_mul(outputs * taps);
     let (x, w) = (dims::rows(x)?, dims::rows(w)?);
+    let x = ArrayView2::from_shape((x.len() / plane_in, plane_in), x)?;
+    let w = ArrayView2::from_shape((group * inputs, outputs * taps), w)?;
     let Some(y) = y.as_slice_mut() else { return fault!("an array is not contiguous") };
-    let blocks = x.chunks_exact(inputs * plane_in).zip(y.chunks_exact_mut(outputs * plane_out));
-    for (i, (x, y)) in blocks.enumerate() {
-        let part = inputs * outputs * taps;
-        let weights = &w[i % group * part..(i % group + 1) * part];
-        let x = ArrayView2::from_shape((inputs, plane_in), x)?;
-        let weights = ArrayView2::from_shape((inputs, outputs * taps), weights)?;
-        // One output channel at a time, so that the product stays small.
-        for (o, y) in y.chunks_exact_mut(plane_out).enumerate() {
-            let product = weights.slice(ndarray::s![.., o * taps..(o + 1) * taps]).t().dot(&x);
-            for (t, row) in product.outer_iter().enumerate() {
-                let row = row.to_slice().unwrap_or_default();
-                add_tap(row, t, y, axes);
+    // So many output channels at a time that the product stays small.
+    let most = (PRODUCT / (taps * BAND.min(plane_in))).clamp(1, outputs);
+    let blocks = y
+        .chunks_exact_mut(outputs * plane_out)
+        .enumerate()
+        .flat_map(|(i, y)| y.chunks_mut(most * plane_out).enumerate().map(move |(part, y)| (i, part * most, y)));
+    parallel::each(work, blocks, |space: &mut Vec<f64>, (i, first, y)| {
+        let channels = y.len() / plane_out;
+        let x = x.slice(s![i * inputs..(i + 1) * inputs, ..]);
+        let from = i % group * inputs;
+        let weights = w.slice(s![from..from + inputs, first * taps..(first + channels) * taps]);
+        let rows = channels * taps;
+        let band = (PRODUCT / rows).clamp(1, BAND);
+        for start in (0..plane_in).step_by(band) {
+            let n = band.min(plane_in - start);
+            space.resize(rows * n, 0.0);
+            let Ok(mut product) = ArrayViewMut2::from_shape((rows, n), space.as_mut_slice()) else { return };
+            general_mat_mul(1.0, &weights.t(), &x.slice(s![.., start..start + n]), 0.0, &mut product);
+            for (row, values) in space.chunks_exact(n).enumerate() {
+                let y = &mut y[row / taps * plane_out..][..plane_out];
+                add_tap(values, start, row % taps, y, axes);
             }
         }
-    }
+    });
     Ok(())
 }
 
-/// Adds to `y` what tap `t` contributes, one value for each input element.
-fn add_tap(values: &[f64], t: usize, y: &mut [f64], axes: &[Spread; AXES]) {
+/// Adds to `y` what tap `t` contributes, one value for each input element from `start` on.
+fn add_tap(values: &[f64], start: usize, t: usize, y: &mut [f64], axes: &[Spread; AXES]) {
     let [a, b, c] = axes;
     let (i, j, k) = (t / (b.kernel * c.kernel), t / c.kernel % b.kernel, t % c.kernel);
-    for (line, row) in values.chunks_exact(c.input).enumerate() {
+    let mut done = 0;
+    while done < values.len() {
+        let (line, from) = ((start + done) / c.input, (start + done) % c.input);
+        let row = &values[done..values.len().min(done + c.input - from)];
+        done += row.len();
         let (Some(z), Some(q)) = (a.at(line / b.input, i), b.at(line % b.input, j)) else { continue };
         let to = &mut y[(z * b.output + q) * c.output..][..c.output];
         for (p, value) in row.iter().enumerate() {
-            if let Some(o) = c.at(p, k) {
+            if let Some(o) = c.at(from + p, k) {
                 to[o] += value;
             }
         }

@@ -2,12 +2,10 @@
 
 use ndarray::{ArrayD, IxDyn};
 
+use super::budget::MOST_ELEMENTS;
 use super::error::{Outcome, fault};
 
-/// Most elements of one tensor (2 GiB of float64), so that a made-up shape is an error and not an abort.
-const MOST_ELEMENTS: usize = 1 << 28;
-
-/// Number of elements of `shape`.
+/// Number of elements of `shape`, when one tensor may have so many: a made-up shape is an error and not an abort.
 pub(super) fn count(shape: &[usize]) -> Outcome<usize> {
     // Zero dimensions hide the others, which ndarray counts nevertheless.
     let bound = shape.iter().try_fold(1_usize, |n, d| n.checked_mul((*d).max(1))).filter(|n| *n <= MOST_ELEMENTS);

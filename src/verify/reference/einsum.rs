@@ -1,6 +1,6 @@
 //! `Einsum`: sums of products, by letters that name the axes.
 
-use ndarray::{ArrayD, Dimension};
+use ndarray::ArrayD;
 
 use super::Value;
 use super::call::Call;
@@ -30,18 +30,62 @@ fn einsum(call: &mut Call) -> Outcome<Vec<Value>> {
         |c: &char| sizes.iter().find(|(l, _)| l == c).map_or_else(|| fault!("no input has '{c}'"), |(_, n)| Ok(*n));
     let shape = output.iter().map(size).collect::<Outcome<Vec<_>>>()?;
     let summed = inner.iter().map(size).collect::<Outcome<Vec<_>>>()?;
-    dims::count(&[dims::count(&shape)?, dims::count(&summed)?])?;
     let order: Vec<char> = output.iter().chain(&inner).copied().collect();
     let strides: Vec<Vec<usize>> = terms.iter().zip(&operands).map(|(t, a)| steps(t, a.shape(), &order)).collect();
     let data = operands.iter().map(|a| dims::rows(a)).collect::<Outcome<Vec<_>>>()?;
-    let at = |o: &[usize], i: &[usize]| -> f64 {
-        let offset = |s: &Vec<usize>| o.iter().chain(i).zip(s).map(|(n, s)| n * s).sum::<usize>();
-        strides.iter().zip(&data).map(|(s, d)| d[offset(s)]).product()
-    };
-    let all = |shape: &[usize]| ndarray::indices(shape).into_iter().map(|i| i.slice().to_vec()).collect::<Vec<_>>();
-    let inside = all(&summed);
-    let values = all(&shape).iter().map(|o| inside.iter().map(|i| at(o, i)).sum()).collect();
+    let total = dims::count(&shape)?;
+    // Every product is computed by itself: this is the work, and nothing is kept of it.
+    if total.checked_mul(dims::count(&summed)?).is_none_or(|work| work > MOST_PRODUCTS) {
+        return fault!("equation '{text}' needs more than {MOST_PRODUCTS} products");
+    }
+    let (outside, inside) = strides.iter().map(|s| s.split_at(shape.len())).unzip::<_, _, Vec<_>, Vec<_>>();
+    let (mut place, mut sums) = (Odometer::new(&shape, outside), Odometer::new(&summed, inside));
+    let mut values = Vec::with_capacity(total);
+    for _ in 0..total {
+        let mut sum = 0.0;
+        for _ in 0..sums.count {
+            let factor = |((d, o), i): ((&&[f64], &usize), &usize)| d[o + i];
+            sum += data.iter().zip(&place.offsets).zip(&sums.offsets).map(factor).product::<f64>();
+            sums.step();
+        }
+        values.push(sum);
+        place.step();
+    }
     Ok(vec![Value::F(dims::array(&shape, values)?)])
+}
+
+/// Most products of one equation.
+const MOST_PRODUCTS: usize = 1 << 32;
+
+/// Goes through the indices of a shape in row order, with the offsets that they mean in each operand. Behind the last it stands at
+/// the first again.
+struct Odometer<'a> {
+    shape: &'a [usize],
+    strides: Vec<&'a [usize]>,
+    index: Vec<usize>,
+    offsets: Vec<usize>,
+    /// How many indices there are.
+    count: usize,
+}
+
+impl<'a> Odometer<'a> {
+    fn new(shape: &'a [usize], strides: Vec<&'a [usize]>) -> Self {
+        let (index, offsets) = (vec![0; shape.len()], vec![0; strides.len()]);
+        Self { shape, strides, index, offsets, count: shape.iter().product() }
+    }
+
+    fn step(&mut self) {
+        for (axis, (i, n)) in self.index.iter_mut().zip(self.shape).enumerate().rev() {
+            *i += 1;
+            let back = if *i == *n { std::mem::take(i) } else { 0 };
+            for (offset, strides) in self.offsets.iter_mut().zip(&self.strides) {
+                *offset = *offset + strides[axis] - back * strides[axis];
+            }
+            if back == 0 {
+                return;
+            }
+        }
+    }
 }
 
 /// The letters of a term of rank `rank`. An ellipsis becomes digits, the last axis `0`.

@@ -50,6 +50,16 @@ pub enum EvalError {
     /// Subgraphs or functions inside each other beyond the limit, or a function that calls itself.
     #[error("node '{0}': subgraphs and functions are nested too deep")]
     TooDeep(String),
+    /// Work or memory beyond the limits of an evaluation, such as a loop of a thousand million turns.
+    #[error("node '{node}' ({op}): {limit}")]
+    Spent {
+        /// The node of the main graph that goes beyond it.
+        node: String,
+        /// Its operator.
+        op: String,
+        /// The limit.
+        limit: String,
+    },
 }
 
 /// What an operator says when it cannot compute; the executor adds the node.
@@ -57,6 +67,8 @@ pub enum EvalError {
 pub(super) enum Fault {
     /// A condition of the operator itself.
     Condition(String),
+    /// A limit of the whole evaluation: of the nodes around each other, the outermost is named.
+    Spent(String),
     /// Something inside its subgraph.
     Inside(EvalError),
 }
@@ -91,7 +103,7 @@ impl From<ndarray::ShapeError> for Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Condition(c) => f.write_str(c),
+            Self::Condition(c) | Self::Spent(c) => f.write_str(c),
             Self::Inside(e) => e.fmt(f),
         }
     }

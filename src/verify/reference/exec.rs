@@ -1,21 +1,25 @@
 //! Runs the nodes of a graph in order and frees what is no longer read.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::onnx::{FunctionProto, GraphProto, ModelProto, NodeProto};
 
+use super::budget::Budget;
 use super::call::Call;
 use super::error::{EvalError, Fault, Outcome};
-use super::scope::{Frame, Scope, captured, subgraphs};
+use super::scope::{Frame, Scope, captured, subgraphs, weight};
 use super::{Tap, Trace, Value, expand, registry, sequence};
 
 /// Deepest nesting of subgraphs and functions: a function that calls itself ends here.
 const DEEPEST: usize = 32;
 
-/// The model's local functions by domain, name and overload.
+/// What runs nodes.
 pub(super) struct Machine<'m> {
+    /// The model's local functions by domain, name and overload.
     functions: HashMap<(&'m str, &'m str, &'m str), &'m FunctionProto>,
+    pub(super) budget: Rc<Budget>,
 }
 
 /// See [`super::run`] and [`super::run_to`]; without `wanted` every tensor is.
@@ -25,10 +29,22 @@ pub(super) fn run(
     wanted: Option<&[&str]>,
     tap: Option<&dyn Tap>,
 ) -> Result<Trace, EvalError> {
+    run_within(model, inputs, wanted, tap, Budget::new())
+}
+
+/// [`run`] with limits of its own.
+pub(super) fn run_within(
+    model: &ModelProto,
+    inputs: &BTreeMap<String, Value>,
+    wanted: Option<&[&str]>,
+    tap: Option<&dyn Tap>,
+    budget: Rc<Budget>,
+) -> Result<Trace, EvalError> {
     let model = &*expand::expanded(model);
     let model = &*sequence::joined(model);
     let graph = model.graph.as_ref().ok_or(EvalError::NoGraph)?;
-    let mut scope = Scope::new(None).with_initializers(graph).with_tap(tap);
+    let machine = Machine::new(model, budget);
+    let mut scope = Scope::new(None, &machine.budget).with_initializers(graph).with_tap(tap);
     let mut trace = Trace::default();
     let wanted: HashSet<&str> = match wanted {
         Some(names) => names.iter().copied().collect(),
@@ -51,7 +67,6 @@ pub(super) fn run(
         EvalError::Undefined(name) if graph.input.iter().any(|i| i.name() == name) => EvalError::MissingInput(name),
         other => other,
     };
-    let machine = Machine::new(model);
     machine.run_nodes(&graph.node, &mut scope, &frame, &wanted, &mut trace).map_err(missing)?;
     // What no node computes: initializers, or inputs that were not given.
     let mut left: Vec<&str> = wanted.into_iter().filter(|name| trace.get(name).is_none()).collect();
@@ -75,15 +90,15 @@ fn every_tensor(graph: &GraphProto) -> HashSet<&str> {
 pub(super) fn supports(model: &ModelProto) -> Result<(), EvalError> {
     let model = &*expand::expanded(model);
     let graph = model.graph.as_ref().ok_or(EvalError::NoGraph)?;
-    let machine = Machine::new(model);
+    let machine = Machine::new(model, Budget::new());
     let functions = model.functions.iter().flat_map(|f| f.node.iter());
     graph.node.iter().chain(functions).try_for_each(|node| machine.knows(node))
 }
 
 impl<'m> Machine<'m> {
-    fn new(model: &'m ModelProto) -> Self {
+    fn new(model: &'m ModelProto, budget: Rc<Budget>) -> Self {
         let key = |f: &'m FunctionProto| (f.domain(), f.name(), f.overload());
-        Self { functions: model.functions.iter().map(|f| (key(f), f)).collect() }
+        Self { functions: model.functions.iter().map(|f| (key(f), f)).collect(), budget }
     }
 
     fn function(&self, node: &NodeProto) -> Option<&'m FunctionProto> {
@@ -123,6 +138,7 @@ impl<'m> Machine<'m> {
                 }
                 scope.set(name, value);
             }
+            self.budget.fits().map_err(|fault| blame(node, fault))?;
         }
         Ok(())
     }
@@ -144,7 +160,11 @@ impl<'m> Machine<'m> {
             let mut call = Call::new(self, node, inputs, scope, frame);
             op(&mut call).map(|values| values.into_iter().map(|v| Arc::new(v.standard())).collect())
         };
-        let values = values.map_err(|fault| blame(node, fault))?;
+        let produced = |values: Vec<Arc<Value>>| {
+            self.budget.produce(values.iter().map(|v| v.len()).sum())?;
+            Ok(values)
+        };
+        let values = values.and_then(produced).map_err(|fault| blame(node, fault))?;
         match node.output.get(values.len()..).and_then(|rest| rest.iter().find(|o| !o.is_empty())) {
             Some(extra) => Err(blame(node, format!("it has no output for '{extra}'").into())),
             None => Ok(values),
@@ -165,7 +185,7 @@ impl<'m> Machine<'m> {
             }
         }
         let inner = Frame { opsets: &function.opset_import, attributes, depth: frame.depth + 1 };
-        let mut scope = Scope::new(None);
+        let mut scope = Scope::new(None, &self.budget);
         for (name, value) in function.input.iter().zip(inputs) {
             if let Some(value) = value {
                 scope.set(name, value);
@@ -186,7 +206,9 @@ impl<'m> Machine<'m> {
         outer: &Scope<'_, 'm>,
         frame: &Frame<'m>,
     ) -> Outcome<Vec<Arc<Value>>> {
-        let mut scope = Scope::new(Some(outer)).with_initializers(graph);
+        let named = graph.initializer.len() + graph.sparse_initializer.len() + graph.input.len() + graph.output.len();
+        self.budget.step(named)?;
+        let mut scope = Scope::new(Some(outer), &self.budget).with_initializers(graph);
         for (info, value) in graph.input.iter().zip(inputs) {
             scope.set(info.name(), value);
         }
@@ -202,6 +224,7 @@ impl<'m> Machine<'m> {
         frame: &Frame<'m>,
         outputs: &[&str],
     ) -> Outcome<Vec<Arc<Value>>> {
+        self.budget.step(1 + weight(nodes))?;
         let mut trace = Trace::default();
         let wanted: HashSet<&str> = outputs.iter().copied().collect();
         self.run_nodes(nodes, &mut scope, frame, &wanted, &mut trace)?;
@@ -252,6 +275,9 @@ fn unknown(node: &NodeProto) -> EvalError {
 
 fn blame(node: &NodeProto, fault: Fault) -> EvalError {
     match fault {
+        Fault::Spent(limit) | Fault::Inside(EvalError::Spent { limit, .. }) => {
+            EvalError::Spent { node: label(node), op: node.op_type().to_owned(), limit }
+        }
         Fault::Inside(error) => error,
         Fault::Condition(condition) => EvalError::Node {
             node: label(node),

@@ -38,8 +38,11 @@ fn gather(call: &mut Call) -> Outcome<Vec<Value>> {
     shape.extend(&x.shape()[axis + 1..]);
     dims::count(&shape)?;
     fn picked<T: Clone>(a: &[T], picks: &[usize], (before, n, after): (usize, usize, usize)) -> Vec<T> {
-        let one = |b: usize, i: &usize| a[(b * n + i) * after..][..after].to_vec();
-        (0..before).flat_map(|b| picks.iter().flat_map(move |i| one(b, i))).collect()
+        let mut values = Vec::with_capacity(before * picks.len() * after);
+        for b in 0..before {
+            picks.iter().for_each(|i| values.extend_from_slice(&a[(b * n + i) * after..][..after]));
+        }
+        values
     }
     Ok(vec![any!(x, a => dims::array(&shape, picked(dims::rows(a)?, &picks, (before, n, after)))?)])
 }
@@ -171,9 +174,9 @@ fn one_hot(call: &mut Call) -> Outcome<Vec<Value>> {
 /// Coordinates of all elements that are not zero, one row an axis.
 fn non_zero(call: &mut Call) -> Outcome<Vec<Value>> {
     let x = call.value(0)?.to_floats();
-    let places: Vec<Vec<usize>> =
-        x.indexed_iter().filter(|(_, v)| **v != 0.0).map(|(p, _)| p.slice().to_vec()).collect();
-    let row = |a: usize| places.iter().map(move |p| p[a] as i64);
-    let values = (0..x.ndim()).flat_map(row).collect();
+    let places: Vec<usize> = x.iter().enumerate().filter(|(_, v)| **v != 0.0).map(|(i, _)| i).collect();
+    dims::count(&[x.ndim(), places.len()])?;
+    let axes = dims::strides(x.shape()).into_iter().zip(x.shape());
+    let values = axes.flat_map(|(stride, n)| places.iter().map(move |p| (p / stride % n) as i64)).collect();
     Ok(vec![Value::I(dims::array(&[x.ndim(), places.len()], values)?)])
 }

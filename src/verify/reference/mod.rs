@@ -8,6 +8,7 @@
 
 mod activation;
 mod binary;
+mod budget;
 mod call;
 mod cast;
 mod constant;
@@ -21,6 +22,7 @@ mod error;
 mod exec;
 mod expand;
 mod fused;
+mod gemm;
 mod index;
 mod interpolate;
 mod join;

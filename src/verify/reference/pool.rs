@@ -54,38 +54,76 @@ fn geometry(call: &Call, shape: &[usize]) -> Outcome<([Window; AXES], Vec<usize>
     Ok((three(&axes), shape))
 }
 
-/// Calls `f(values, position)` for each output position of each channel, the channels in parallel.
-fn pool<T: Clone + Send + Sync>(
-    x: &[f64],
-    axes: &[Window; AXES],
-    shape: &[usize],
-    zero: T,
-    f: impl Fn(&[f64], [usize; AXES]) -> T + Sync,
-) -> Outcome<ArrayD<T>> {
-    let mut y = dims::filled(shape, zero)?;
-    let inner: usize = axes.iter().map(|w| w.input).product();
-    let outer: usize = axes.iter().map(|w| w.output).product();
-    if inner == 0 || outer == 0 {
-        return Ok(y);
-    }
-    let Some(out) = y.as_slice_mut() else { return fault!("an array is not contiguous") };
-    let tasks: Vec<_> = x.chunks_exact(inner).zip(out.chunks_exact_mut(outer)).collect();
-    let [_, b, c] = axes;
-    parallel::each(tasks, |(x, out)| {
-        for (i, o) in out.iter_mut().enumerate() {
-            *o = f(x, [i / (b.output * c.output), i / c.output % b.output, i % c.output]);
-        }
-    });
-    Ok(y)
+/// How a window becomes one number.
+struct Fold<T, L, F> {
+    /// What an empty window is.
+    empty: T,
+    /// What the element of this offset in its channel is.
+    lift: L,
+    fold: F,
 }
 
-/// Positions in the input that the window at `o` reads, as offsets in its channel.
-fn taps(axes: &[Window; AXES], o: [usize; AXES]) -> impl Iterator<Item = usize> {
-    let [a, b, c] = *axes;
-    let along = move |w: Window, o: usize| (0..w.kernel).filter_map(move |k| w.at(o, k));
-    along(a, o[0]).flat_map(move |i| {
-        along(b, o[1]).flat_map(move |j| along(c, o[2]).map(move |k| (i * b.input + j) * c.input + k))
-    })
+impl<T, L, F> Fold<T, L, F>
+where
+    T: Copy,
+    L: Fn(usize, f64) -> T + Sync,
+    F: Fn(T, T) -> T + Sync,
+{
+    /// Calls `done` with each output, its position and what its window folds to. The channels go in parallel, and axis after axis in
+    /// each: a window costs the sum of its sizes and not their product, and no more than the map when it is larger.
+    fn pool<R: Clone + Send>(
+        &self,
+        x: &[f64],
+        axes: &[Window; AXES],
+        mut y: ArrayD<R>,
+        done: impl Fn(&mut R, [usize; AXES], T) + Sync,
+    ) -> Outcome<ArrayD<R>>
+    where
+        T: Send + Sync,
+    {
+        let inner: usize = axes.iter().map(|w| w.input).product();
+        let outer: usize = axes.iter().map(|w| w.output).product();
+        if inner == 0 || outer == 0 {
+            return Ok(y);
+        }
+        let work = y.len().saturating_mul(axes.iter().map(|w| w.kernel.min(w.input)).sum());
+        let Some(out) = y.as_slice_mut() else { return fault!("an array is not contiguous") };
+        let tasks = x.chunks_exact(inner).zip(out.chunks_exact_mut(outer));
+        parallel::each(work, tasks, |space: &mut Vec<T>, (x, out)| self.channel(x, axes, space, out, &done));
+        Ok(y)
+    }
+
+    fn channel<R>(
+        &self,
+        x: &[f64],
+        [a, b, c]: &[Window; AXES],
+        space: &mut Vec<T>,
+        out: &mut [R],
+        done: &impl Fn(&mut R, [usize; AXES], T),
+    ) {
+        let plane = b.input * c.input;
+        space.resize(plane + c.input, self.empty);
+        let (planes, row) = space.split_at_mut(plane);
+        let mut out = out.iter_mut();
+        for p in 0..a.output {
+            planes.fill(self.empty);
+            for z in a.covered(p) {
+                let x = x[z * plane..(z + 1) * plane].iter().enumerate();
+                planes.iter_mut().zip(x).for_each(|(t, (i, v))| *t = (self.fold)(*t, (self.lift)(z * plane + i, *v)));
+            }
+            for q in 0..b.output {
+                row.fill(self.empty);
+                for line in b.covered(q) {
+                    let line = &planes[line * c.input..(line + 1) * c.input];
+                    row.iter_mut().zip(line).for_each(|(t, v)| *t = (self.fold)(*t, *v));
+                }
+                for (r, out) in (0..c.output).zip(out.by_ref()) {
+                    let window = c.covered(r).map(|i| row[i]).fold(self.empty, &self.fold);
+                    done(out, [p, q, r], window);
+                }
+            }
+        }
+    }
 }
 
 fn max_pool(call: &mut Call) -> Outcome<Vec<Value>> {
@@ -94,26 +132,51 @@ fn max_pool(call: &mut Call) -> Outcome<Vec<Value>> {
     let x = call.value(0)?.to_floats();
     let (axes, shape) = geometry(call, x.shape())?;
     let values = dims::rows(&x)?;
-    let y = pool(values, &axes, &shape, 0.0, |x, o| taps(&axes, o).map(|i| x[i]).fold(f64::NEG_INFINITY, larger))?;
+    let most = Fold { empty: f64::NEG_INFINITY, lift: |_, v| v, fold: larger };
+    let y = most.pool(values, &axes, dims::filled(&shape, 0.0)?, |y, _, most| *y = most)?;
     let y = if is_integer { Value::I(y.mapv(|v| v as i64)) } else { Value::F(y) };
     if call.outputs() < 2 {
         return Ok(vec![y]);
     }
     let column_major = call.flag("storage_order", false);
-    let first = |x: &[f64], o| {
-        taps(&axes, o).fold(None, |best: Option<usize>, i| match best {
-            Some(b) if x[b] >= x[i] || x[b].is_nan() => Some(b),
-            _ => Some(i),
-        })
-    };
-    let mut indices = pool(values, &axes, &shape, 0_i64, |x, o| {
-        first(x, o).map_or(-1, |i| if column_major { transposed(i, &axes) } else { i } as i64)
+    let first = Fold { empty: (usize::MAX, f64::NEG_INFINITY), lift: |i, v| (i, v), fold: first_of_largest };
+    let mut indices = first.pool(values, &axes, dims::filled(&shape, 0_i64)?, |y, _, (i, _)| {
+        *y = if i == usize::MAX { -1 } else { (if column_major { transposed(i, &axes) } else { i }) as i64 };
     })?;
     let inner: i64 = axes.iter().map(|w| w.input as i64).product();
     let outer: usize = axes.iter().map(|w| w.output).product();
     // Counted over the whole tensor, not in each channel.
     indices.iter_mut().enumerate().for_each(|(n, v)| *v += (n / outer.max(1)) as i64 * inner);
     Ok(vec![y, Value::I(indices)])
+}
+
+/// Of two elements with their offsets the larger, of equal ones the first; a NaN is larger than all.
+fn first_of_largest(a: (usize, f64), b: (usize, f64)) -> (usize, f64) {
+    let a_first = a.0 < b.0;
+    match (a.1.is_nan(), b.1.is_nan()) {
+        (false, false) if a.1 == b.1 => {
+            if a_first {
+                a
+            } else {
+                b
+            }
+        }
+        (true, true) => {
+            if a_first {
+                a
+            } else {
+                b
+            }
+        }
+        (a_nan, false) => {
+            if a_nan || a.1 > b.1 {
+                a
+            } else {
+                b
+            }
+        }
+        (false, true) => b,
+    }
 }
 
 /// The offset of element `i` when the first of the two or three axes runs fastest.
@@ -127,27 +190,19 @@ fn average_pool(call: &mut Call) -> Outcome<Vec<Value>> {
     let with_padding = call.flag("count_include_pad", false);
     let x = call.floats(0)?;
     let (axes, shape) = geometry(call, x.shape())?;
-    let y = pool(dims::rows(x)?, &axes, &shape, 0.0, |x, o| {
-        let (sum, n) = taps(&axes, o).fold((0.0, 0_usize), |(sum, n), i| (sum + x[i], n + 1));
-        let n = if with_padding { padded_taps(&axes, o) } else { n };
-        sum / n as f64
+    let sum = Fold { empty: 0.0, lift: |_, v| v, fold: |a, b| a + b };
+    let y = sum.pool(dims::rows(x)?, &axes, dims::filled(&shape, 0.0)?, |y, o, sum| {
+        let along = |(w, o): (&Window, usize)| if with_padding { w.padded(o) } else { w.covered(o).len() };
+        *y = sum / axes.iter().zip(o).map(along).product::<usize>() as f64;
     })?;
     Ok(vec![Value::F(y)])
-}
-
-/// Taps of the window at `o` that lie in the input or its padding: what `ceil_mode` hangs over does not count.
-fn padded_taps(axes: &[Window; AXES], o: [usize; AXES]) -> usize {
-    let along = |(w, o): (&Window, usize)| {
-        let size = w.input + w.begin + w.end;
-        (0..w.kernel).filter(|k| o * w.stride + k * w.dilation < size).count()
-    };
-    axes.iter().zip(o).map(along).product()
 }
 
 fn lp_pool(call: &mut Call) -> Outcome<Vec<Value>> {
     let p = call.int("p", 2) as f64;
     let x = call.floats(0)?;
     let (axes, shape) = geometry(call, x.shape())?;
-    let y = pool(dims::rows(x)?, &axes, &shape, 0.0, |x, o| norm(taps(&axes, o).map(|i| x[i]), p))?;
+    let powers = Fold { empty: 0.0, lift: |_, v: f64| v.abs().powf(p), fold: |a, b| a + b };
+    let y = powers.pool(dims::rows(x)?, &axes, dims::filled(&shape, 0.0)?, |y, _, sum| *y = sum.powf(1.0 / p))?;
     Ok(vec![Value::F(y)])
 }

@@ -126,30 +126,31 @@ fn finish(call: &mut Call, axes: &[(usize, Axis)], method: &Method, outside: f64
     for (axis, a) in axes {
         // A crop may move an axis that keeps its size.
         if a.input != a.output || a.steps != a.per || method.coordinates == "tf_crop_and_resize" {
-            x = along(&x, *axis, &a.samples(method)?, outside)?;
+            x = along(&x, *axis, a, method, outside)?;
         }
     }
     Ok(vec![if is_integer { Value::I(x.mapv(|v| v as i64)) } else { Value::F(x) }])
 }
 
-fn along(x: &ArrayD<f64>, axis: usize, samples: &[Sample], outside: f64) -> Outcome<ArrayD<f64>> {
+fn along(x: &ArrayD<f64>, axis: usize, a: &Axis, method: &Method, outside: f64) -> Outcome<ArrayD<f64>> {
     let (before, n, after) = dims::around(x.shape(), axis);
     let mut shape = x.shape().to_vec();
-    shape[axis] = samples.len();
+    shape[axis] = a.output;
     let mut y = dims::filled(&shape, outside)?;
     let x = dims::rows(x)?;
     let Some(out) = y.as_slice_mut() else { return fault!("an array is not contiguous") };
-    if after == 0 {
+    if out.is_empty() {
         return Ok(y);
     }
-    for (i, row) in out.chunks_exact_mut(after).enumerate() {
-        let (b, o) = (i / samples.len(), i % samples.len());
-        debug_assert!(b < before);
-        let Sample::Taps(taps) = &samples[o] else { continue };
-        row.fill(0.0);
-        for (tap, weight) in taps {
-            let from = &x[(b * n + tap) * after..][..after];
-            row.iter_mut().zip(from).for_each(|(r, v)| *r += weight * v);
+    for o in 0..a.output {
+        let Sample::Taps(taps) = a.sample(o, method)? else { continue };
+        for b in 0..before {
+            let row = &mut out[(b * a.output + o) * after..][..after];
+            row.fill(0.0);
+            for (tap, weight) in &taps {
+                let from = &x[(b * n + tap) * after..][..after];
+                row.iter_mut().zip(from).for_each(|(r, v)| *r += weight * v);
+            }
         }
     }
     Ok(y)

@@ -1,28 +1,32 @@
 //! Names and what they stand for while a graph runs.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::onnx::{AttributeProto, GraphProto, NodeProto, OperatorSetIdProto, SparseTensorProto, TensorProto};
 
+use super::budget::{Budget, Held};
 use super::error::{EvalError, Outcome};
 use super::{Tap, Value, tensor};
 
 /// The tensors of one graph; a subgraph sees those of the graphs around it.
 pub(super) struct Scope<'s, 'm> {
-    values: HashMap<&'m str, Arc<Value>>,
+    values: HashMap<&'m str, (Arc<Value>, Held)>,
     initializers: HashMap<&'m str, &'m TensorProto>,
     sparse: HashMap<&'m str, &'m SparseTensorProto>,
     /// Inputs of a function that its call leaves out.
     absent: HashSet<&'m str>,
     outer: Option<&'s Scope<'s, 'm>>,
     tap: Option<&'s dyn Tap>,
+    budget: Rc<Budget>,
 }
 
 impl<'s, 'm> Scope<'s, 'm> {
-    pub(super) fn new(outer: Option<&'s Scope<'s, 'm>>) -> Self {
+    /// Without tensors of its own; what it is given counts as alive in `budget`.
+    pub(super) fn new(outer: Option<&'s Scope<'s, 'm>>, budget: &Rc<Budget>) -> Self {
         let (values, initializers, sparse) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { values, initializers, sparse, absent: HashSet::new(), outer, tap: None }
+        Self { values, initializers, sparse, absent: HashSet::new(), outer, tap: None, budget: Rc::clone(budget) }
     }
 
     /// The initializers of `graph`. They are read when they are used, not before.
@@ -59,7 +63,8 @@ impl<'s, 'm> Scope<'s, 'm> {
     }
 
     pub(super) fn set(&mut self, name: &'m str, value: Arc<Value>) {
-        self.values.insert(name, value);
+        let held = self.budget.hold(value.len());
+        self.values.insert(name, (value, held));
     }
 
     pub(super) fn free(&mut self, name: &str) {
@@ -77,7 +82,7 @@ impl<'s, 'm> Scope<'s, 'm> {
 
     /// What `name` stands for here, or in the graphs around.
     pub(super) fn get(&self, name: &str) -> Result<Arc<Value>, EvalError> {
-        if let Some(value) = self.values.get(name) {
+        if let Some((value, _)) = self.values.get(name) {
             return Ok(Arc::clone(value));
         }
         let read = |value: Outcome<Value>| {
@@ -127,6 +132,11 @@ impl<'m> Frame<'m> {
 /// The graphs in the attributes of `node`.
 pub(super) fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
     node.attribute.iter().flat_map(|a| a.g.iter().chain(a.graphs.iter()))
+}
+
+/// Number of `nodes`, those in their subgraphs included.
+pub(super) fn weight(nodes: &[NodeProto]) -> usize {
+    nodes.iter().map(|node| 1 + subgraphs(node).map(|g| weight(&g.node)).sum::<usize>()).sum()
 }
 
 /// Adds every name that the subgraphs of `node` read, at any depth, their own tensors among them.

@@ -65,6 +65,15 @@ impl Value {
         }
     }
 
+    /// Number of elements.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::F(a) => a.len(),
+            Self::I(a) => a.len(),
+            Self::B(a) => a.len(),
+        }
+    }
+
     /// The floats, when it holds floats.
     #[must_use]
     pub fn floats(&self) -> Option<&ArrayD<f64>> {

@@ -33,6 +33,21 @@ impl Window {
         (o * self.stride + k * self.dilation).checked_sub(self.begin).filter(|i| *i < self.input)
     }
 
+    /// The positions in the input that the window at output `o` reads: never more than there are, however large the window.
+    pub(super) fn covered(&self, o: usize) -> std::iter::StepBy<std::ops::Range<usize>> {
+        let shift = o * self.stride;
+        let before = self.begin.saturating_sub(shift).div_ceil(self.dilation);
+        let first = shift + before * self.dilation - self.begin;
+        let end = (shift + (self.kernel - 1) * self.dilation + 1).saturating_sub(self.begin).min(self.input);
+        (first..end).step_by(self.dilation)
+    }
+
+    /// Taps of the window at output `o` that lie in the input or its padding: what `ceil_mode` hangs over does not count.
+    pub(super) fn padded(&self, o: usize) -> usize {
+        let room = (self.input + self.begin + self.end).saturating_sub(o * self.stride);
+        room.div_ceil(self.dilation).min(self.kernel)
+    }
+
     /// The outputs whose tap `k` lies inside the input.
     pub(super) fn inside(&self, k: usize) -> std::ops::Range<usize> {
         let shift = k * self.dilation;
@@ -116,6 +131,11 @@ fn sized(mut w: Window, auto_pad: &str, rounding: Rounding) -> Outcome<Window> {
     }
     let padded = w.input + w.begin + w.end;
     let Some(room) = padded.checked_sub(extent) else {
+        // Rounded up there is one output left, which hangs over. Rounded down there is none, and runtimes disagree about it.
+        if rounding == Rounding::Ceil && extent - padded < w.stride {
+            w.output = 1;
+            return Ok(w);
+        }
         return fault!("a kernel that spans {extent} does not fit the {padded} elements of the padded input");
     };
     w.output = match rounding {
@@ -177,6 +197,35 @@ mod tests {
                 assert_eq!(w.inside(k).collect::<Vec<_>>(), met, "{w:?} {k}");
             }
         }
+    }
+
+    #[test]
+    fn what_a_window_covers_is_where_its_taps_lie() {
+        for (begin, stride, dilation, kernel) in [(0, 1, 1, 3), (2, 1, 1, 3), (1, 2, 1, 9), (3, 2, 2, 4), (9, 3, 2, 3)]
+        {
+            let w = Window { input: 7, output: 6, kernel, stride, dilation, begin, end: 2 };
+            for o in 0..6 {
+                let met: Vec<usize> = (0..kernel).filter_map(|k| w.at(o, k)).collect();
+                assert_eq!(w.covered(o).collect::<Vec<_>>(), met, "{w:?} {o}");
+                let padded = (0..kernel).filter(|k| o * stride + k * dilation < 7 + begin + 2).count();
+                assert_eq!(w.padded(o), padded, "{w:?} {o}");
+            }
+        }
+        let huge = Window {
+            kernel: 1 << 30,
+            ..Window { input: 7, output: 1, stride: 1, dilation: 1, begin: 1 << 29, end: 0, kernel: 0 }
+        };
+        assert_eq!(huge.covered(0).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5, 6]);
+    }
+
+    /// As ONNX Runtime 1.2x computes them: the output of a kernel of 5 over 4 elements by steps of 2 is one, by steps of 1 none.
+    #[test]
+    fn a_kernel_may_hang_over_all_of_the_padding_by_less_than_a_step() {
+        let size = |w| sized(w, "NOTSET", Rounding::Ceil).map(|w| w.output);
+        assert_eq!(size(window(4, 5, 2, (0, 0))), Ok(1));
+        assert_eq!(size(window(4, 7, 3, (1, 1))), Ok(1));
+        assert!(size(window(4, 5, 1, (0, 0))).is_err());
+        assert!(size(window(4, 6, 2, (0, 0))).is_err());
     }
 
     #[test]

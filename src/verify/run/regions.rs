@@ -78,9 +78,10 @@ pub(super) fn cut<'a>(
 impl Regions<'_> {
     /// Gives every input its type and shape, which tract asks for.
     pub(super) fn declare(&mut self, slots: &[Slot]) {
+        let slots: HashMap<&str, &Slot> = slots.iter().map(|s| (s.name.as_str(), s)).collect();
         for side in [&mut self.original, &mut self.rewritten] {
             for input in side.model.to_mut().graph.iter_mut().flat_map(|g| &mut g.input) {
-                input.r#type = slots.iter().find(|s| s.name == input.name()).map(tensor_type);
+                input.r#type = slots.get(input.name()).map(|slot| tensor_type(slot));
             }
         }
     }

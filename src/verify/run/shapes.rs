@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::onnx::GraphProto;
+use crate::onnx::{GraphProto, NodeProto, TensorProto};
 
 use super::error::VerifyError;
 use super::signature::{Dim, Port};
@@ -89,7 +89,9 @@ pub(super) fn choose(
     let mut next = sizing.sides.iter().copied().cycle();
     let mut side = || next.next().unwrap_or(1);
     let batch = sizing.batch;
-    ports.iter().map(|port| shape(port, graph, stated.get(&port.name), (batch, &mut side), &mut symbols)).collect()
+    let weights = weights(graph);
+    let weight = |port: &Port| weights.get(port.name.as_str());
+    ports.iter().map(|p| shape(p, weight(p), stated.get(&p.name), (batch, &mut side), &mut symbols)).collect()
 }
 
 /// Checks the stated `shape` against the declared one and learns the sizes of symbols.
@@ -111,20 +113,19 @@ fn agree<'a>(
 
 fn shape<'a>(
     port: &'a Port,
-    graph: &GraphProto,
+    weight: Option<&Weight>,
     stated: Option<&Vec<usize>>,
     (batch, side): (usize, &mut dyn FnMut() -> usize),
     symbols: &mut HashMap<&'a str, usize>,
 ) -> Result<InputReport, VerifyError> {
     let fail = |reason: &str| VerifyError::Input { name: port.name.clone(), reason: reason.to_owned() };
-    let weight = convolution(graph, &port.name);
-    let rank = weight.as_ref().map(|w| vec![Dim::Free; w.rank]);
+    let rank = weight.map(|w| vec![Dim::Free; w.rank]);
     let mut assumed = false;
     let shape: Vec<usize> = match (stated, port.dims.as_ref().or(rank.as_ref())) {
         (Some(shape), _) => shape.clone(),
         (None, None) => return Err(fail("its shape is unknown")),
         (None, Some(dims)) => {
-            let channels = weight.as_ref().map(|w| w.channels);
+            let channels = weight.map(|w| w.channels);
             let mut sizes = Vec::with_capacity(dims.len());
             for (axis, dim) in dims.iter().enumerate() {
                 let symbol = match dim {
@@ -167,14 +168,22 @@ struct Weight {
     channels: usize,
 }
 
-/// What the convolution that reads `input` says about it.
-fn convolution(graph: &GraphProto, input: &str) -> Option<Weight> {
-    let reads = |n: &&crate::onnx::NodeProto| n.op_type() == "Conv" && n.input.first().is_some_and(|i| i == input);
-    let node = graph.node.iter().find(reads)?;
-    let weight = graph.initializer.iter().find(|t| Some(t.name()) == node.input.get(1).map(String::as_str))?;
-    let group = node.attribute.iter().find(|a| a.name() == "group").map_or(1, |a| a.i());
-    let channels = weight.dims.get(1)?.checked_mul(group)?;
-    Some(Weight { rank: weight.dims.len(), channels: usize::try_from(channels).ok().filter(|c| *c > 0)? })
+/// What the first convolution that reads a tensor says about it.
+fn weights(graph: &GraphProto) -> HashMap<&str, Weight> {
+    let initializers: HashMap<&str, &TensorProto> = graph.initializer.iter().map(|t| (t.name(), t)).collect();
+    let weight = |node: &NodeProto| {
+        let weight = initializers.get(node.input.get(1)?.as_str())?;
+        let group = node.attribute.iter().find(|a| a.name() == "group").map_or(1, |a| a.i());
+        let channels = weight.dims.get(1)?.checked_mul(group)?;
+        Some(Weight { rank: weight.dims.len(), channels: usize::try_from(channels).ok().filter(|c| *c > 0)? })
+    };
+    let mut first = HashMap::new();
+    for node in graph.node.iter().filter(|n| n.op_type() == "Conv") {
+        if let Some(input) = node.input.first() {
+            first.entry(input.as_str()).or_insert(node);
+        }
+    }
+    first.into_iter().filter_map(|(input, node)| Some((input, weight(node)?))).collect()
 }
 
 #[cfg(test)]
