@@ -58,7 +58,8 @@ pub fn fits<'a>(dtype: DataType, values: impl IntoIterator<Item = &'a f64>) -> b
 
 fn count(tensor: &TensorProto) -> Result<usize, TensorError> {
     let bad = || TensorError::Shape(tensor.name().to_owned(), tensor.dims.clone());
-    let dims: Vec<usize> = tensor.dims.iter().map(|d| usize::try_from(*d).map_err(|_| bad())).collect::<Result<_, _>>()?;
+    let dims: Vec<usize> =
+        tensor.dims.iter().map(|d| usize::try_from(*d).map_err(|_| bad())).collect::<Result<_, _>>()?;
     super::elements(&dims).ok_or_else(bad)?;
     Ok(dims.iter().product())
 }

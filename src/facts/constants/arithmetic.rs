@@ -77,7 +77,8 @@ fn modulo(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
         let r = a.checked_rem(b)?;
         Some(if r != 0 && (r < 0) != (b < 0) { r + b } else { r })
     };
-    let plain = facts.view().attr_i(node, "fmod").unwrap_or(0) == 0 && element::float(input(facts, node, 0)?.dtype).is_none();
+    let plain =
+        facts.view().attr_i(node, "fmod").unwrap_or(0) == 0 && element::float(input(facts, node, 0)?.dtype).is_none();
     plain.then(|| folded(facts, node, Pair(|_, _| f64::NAN, floored))).flatten()
 }
 

@@ -101,7 +101,11 @@ impl Interval {
     /// Of the absolute values.
     fn size(self) -> Self {
         let (a, b) = (self.lo.abs(), self.hi.abs());
-        if self.lo <= 0.0 && self.hi >= 0.0 { Self { lo: 0.0, hi: a.max(b) } } else { Self { lo: a.min(b), hi: a.max(b) } }
+        if self.lo <= 0.0 && self.hi >= 0.0 {
+            Self { lo: 0.0, hi: a.max(b) }
+        } else {
+            Self { lo: a.min(b), hi: a.max(b) }
+        }
     }
 
     /// The sign alone: of a sum or mean of so many floats that the size is not sure.
@@ -221,7 +225,8 @@ fn normed(facts: &Facts<'_>, node: NodeId, input: ValueId) -> Option<Vec<Interva
         let at = |end: f64| if scale == 0.0 { shift } else { end * scale + shift };
         let steps = |end: f64| [end * scale, end.abs() + mean.abs()];
         let finite = [bounds[c].lo, bounds[c].hi].into_iter().filter(|end| end.is_finite());
-        let largest = finite.flat_map(steps).chain([scale, shift, mean, mean * scale]).fold(0.0, |m: f64, v| m.max(v.abs()));
+        let largest =
+            finite.flat_map(steps).chain([scale, shift, mean, mean * scale]).fold(0.0, |m: f64, v| m.max(v.abs()));
         if largest > format.largest() / 4.0 || (scale != 0.0 && scale.abs() < format.smallest()) {
             return Interval::ANY;
         }

@@ -135,7 +135,9 @@ fn mean(facts: &Facts<'_>, node: NodeId) -> Interval {
 fn leaky_relu(facts: &Facts<'_>, node: NodeId) -> Interval {
     match first(facts, node) {
         x if x.lo >= 0.0 => x,
-        x if facts.view().attr_f(node, "alpha").unwrap_or(0.01) >= 0.0 => Interval { lo: f64::NEG_INFINITY, hi: x.hi.max(0.0) },
+        x if facts.view().attr_f(node, "alpha").unwrap_or(0.01) >= 0.0 => {
+            Interval { lo: f64::NEG_INFINITY, hi: x.hi.max(0.0) }
+        }
         _ => Interval::ANY,
     }
 }
@@ -167,7 +169,8 @@ pub(super) fn max_pool(facts: &Facts<'_>, node: NodeId, x: Interval) -> Interval
     let kernel = view.attr_ints(node, "kernel_shape").unwrap_or_default();
     let dense = view.attr_ints(node, "dilations").is_none_or(|d| d.iter().all(|d| *d == 1));
     let pads = view.attr_ints(node, "pads").unwrap_or_default();
-    let inside = pads.is_empty() || pads.len() == 2 * kernel.len() && pads.iter().zip(kernel.iter().chain(kernel)).all(|(p, k)| p < k);
+    let inside = pads.is_empty()
+        || pads.len() == 2 * kernel.len() && pads.iter().zip(kernel.iter().chain(kernel)).all(|(p, k)| p < k);
     if dense && inside { x } else { Interval { lo: f64::NEG_INFINITY, ..x } }
 }
 
@@ -176,7 +179,8 @@ fn extreme(facts: &Facts<'_>, node: NodeId) -> Interval {
     let view = facts.view();
     let Some(shape) = view.input(node, 0).and_then(|v| facts.shape(v)) else { return Interval::ANY };
     let some = |dim: &Dim| dim.known().is_some_and(|n| n > 0);
-    let axes = axes_of(facts, node).and_then(|a| a.iter().map(|a| axis_of(*a, shape.len())).collect::<Option<Vec<_>>>());
+    let axes =
+        axes_of(facts, node).and_then(|a| a.iter().map(|a| axis_of(*a, shape.len())).collect::<Option<Vec<_>>>());
     let all = match axes.filter(|axes| !axes.is_empty()) {
         Some(axes) => axes.iter().all(|axis| some(&shape[*axis])),
         None => shape.iter().all(some),

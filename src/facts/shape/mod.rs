@@ -176,10 +176,12 @@ pub(super) fn dtype(facts: &Facts<'_>, node: NodeId, slot: usize) -> Option<Data
     let named = |name: &str| DataType::try_from(i32::try_from(view.attr_i(node, name)?).ok()?).ok();
     match view.op(node) {
         "Cast" => named("to"),
-        "Conv" | "ConvTranspose" | "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min" | "Sum" | "Mean" | "Concat" | "MatMul"
-        | "Gemm" => any(),
+        "Conv" | "ConvTranspose" | "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min" | "Sum" | "Mean" | "Concat"
+        | "MatMul" | "Gemm" => any(),
         "CastLike" => of(1),
-        "Shape" | "Size" | "ArgMax" | "ArgMin" | "NonZero" | "NonMaxSuppression" | "SequenceLength" => Some(DataType::Int64),
+        "Shape" | "Size" | "ArgMax" | "ArgMin" | "NonZero" | "NonMaxSuppression" | "SequenceLength" => {
+            Some(DataType::Int64)
+        }
         "Equal" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" | "And" | "Or" | "Xor" | "Not" | "IsNaN"
         | "IsInf" => Some(DataType::Bool),
         "Constant" => match view.attr(node, "value").and_then(|a| a.t.as_ref()) {

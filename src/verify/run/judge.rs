@@ -178,14 +178,7 @@ fn relative(value: f64, largest: f64) -> f64 {
     if largest > 0.0 { value / largest } else { value }
 }
 
-fn exact(
-    m: &mut Measure,
-    doubt: &mut Option<Doubt>,
-    channels: &Channels,
-    moved: &[f64],
-    sample: &Sample,
-    rule: Rule,
-) {
+fn exact(m: &mut Measure, doubt: &mut Option<Doubt>, channels: &Channels, moved: &[f64], sample: &Sample, rule: Rule) {
     let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
     m.exact_error = m.exact_error.max(relative(most(&channels.exact), sample.largest));
     m.rounding = m.rounding.max(relative(most(moved), sample.largest));
@@ -217,9 +210,8 @@ fn own(
     let relative = |value: f64| relative(value, sample.largest.max(rule.range));
     m.original_error = m.original_error.max(relative(most(&own.original)));
     m.rewritten_error = m.rewritten_error.max(relative(most(&own.rewritten)));
-    let limit = |c: usize| {
-        moved[c].max(FACTOR * originals[c]) + OWN_ULPS * rule.epsilon * channels.size[c].max(rule.range)
-    };
+    let limit =
+        |c: usize| moved[c].max(FACTOR * originals[c]) + OWN_ULPS * rule.epsilon * channels.size[c].max(rule.range);
     m.limit = m.limit.max(relative((0..moved.len()).map(limit).fold(0.0, f64::max)));
     let Some(worst) = worst(&own.rewritten, limit) else { return };
     if doubt.is_some() {
@@ -255,9 +247,8 @@ fn screened(
     m.screened = true;
     m.rewritten_error = m.rewritten_error.max(relative(most(&channels.exact)));
     m.rounding = m.rounding.max(relative(most(moved)));
-    let limit = |c: usize| {
-        moved[c].max(FACTOR * originals[c]) + OWN_ULPS * rule.epsilon * channels.size[c].max(rule.range)
-    };
+    let limit =
+        |c: usize| moved[c].max(FACTOR * originals[c]) + OWN_ULPS * rule.epsilon * channels.size[c].max(rule.range);
     m.limit = m.limit.max(relative((0..moved.len()).map(limit).fold(0.0, f64::max)));
     if let Some(worst) = worst(&channels.exact, limit) {
         m.failure = Some(format!("the runs differ by {:.1e}{}", channels.exact[worst], place(channels, worst, sample)));
