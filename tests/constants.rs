@@ -123,6 +123,15 @@ fn scaled(b: &mut Build, shape: &[usize], number: fn(&mut Build) -> String) -> S
     b.node("Mul", &[&w, &s], vec![])
 }
 
+/// A weight that is cast to one type after the other.
+fn through(b: &mut Build, shape: &[usize], types: &[i64]) -> String {
+    let w = b.random(shape, 1.7);
+    let third = b.scalar(1.0 / 3.0);
+    let w = b.node("Mul", &[&w, &third], vec![]);
+    let w = if types.contains(&9) { b.node("Relu", &[&w], vec![]) } else { w };
+    types.iter().fold(w, |w, to| b.node("Cast", &[&w], vec![int("to", *to)]))
+}
+
 /// Name, opset and weight of what is folded.
 const FOLDED: &[(&str, i64, Weight)] = &[
     ("norm by ReduceL2", 17, |b, s| normed(b, s, |b, v| over("ReduceL2", b, v))),
@@ -193,6 +202,23 @@ const FOLDED: &[(&str, i64, Weight)] = &[
             b.node("Softplus", &[&w], vec![])
         })
     }),
+    ("a cast to float16 and back", 17, |b, s| through(b, s, &[10, 1])),
+    ("a cast to bfloat16 and back", 17, |b, s| through(b, s, &[16, 1])),
+    ("a cast to a float of one byte and back", 19, |b, s| through(b, s, &[17, 1])),
+    ("a cast to booleans", 17, |b, s| through(b, s, &[9, 1])),
+    ("a cast to integers that cuts off", 17, |b, s| through(b, s, &[6, 3, 1])),
+    ("a cast that wraps", 17, |b, s| {
+        let (w, step) = (b.random(s, 1000.0), b.scalar(0.002));
+        let w = [6, 3, 1].iter().fold(w, |w, to| b.node("Cast", &[&w], vec![int("to", *to)]));
+        b.node("Mul", &[&w, &step], vec![])
+    }),
+    ("a cast to the type of another", 17, |b, s| {
+        let w = b.random(s, 0.3);
+        let half = b.scalar(1.0);
+        let half = b.node("Cast", &[&half], vec![int("to", 10)]);
+        let w = b.node("CastLike", &[&w, &half], vec![]);
+        b.node("Cast", &[&w], vec![int("to", 1)])
+    }),
     ("one scale, version 10", 10, per_tensor),
     ("one scale, version 13", 13, per_tensor),
     ("one scale, version 19", 19, per_tensor),
@@ -255,6 +281,16 @@ fn what_is_no_constant_or_not_understood_stays() {
             let scales = b.random(&[s[0], s[1] / 2, s[2], s[3]], 0.01);
             b.node("DequantizeLinear", &[&w, &scales], vec![int("axis", 1), int("block_size", 2)])
         }),
+        ("floats that no integer of their type stands for", 17, |b, s| {
+            let w = b.random(s, 1000.0);
+            let w = b.node("Cast", &[&w], vec![int("to", 3)]);
+            b.node("Cast", &[&w], vec![int("to", 1)])
+        }),
+        ("integers that overflow", 17, |b, s| {
+            let w = bytes(b, s, DataType::Int8);
+            let w = b.node("Mul", &[&w, &w], vec![]);
+            b.node("Cast", &[&w], vec![int("to", 1)])
+        }),
         ("no number", 17, |b, s| {
             scaled(b, s, |b| {
                 let w = b.scalar(-1.0);
@@ -277,4 +313,22 @@ fn what_is_no_constant_or_not_understood_stays() {
             .collect();
         assert_eq!(codes, ["weight-not-constant"], "{name}");
     }
+}
+
+/// What rounds in the model rounds in what is folded of it, after each operator, and a sum of a large and a small number has
+/// lost the small one.
+#[test]
+fn a_chain_in_half_precision_rounds_after_each_operator() {
+    let mut b = Build::new(1);
+    let [x, large] = [1.0, 2048.0].map(|v| {
+        let v = b.scalar(v);
+        b.node("Cast", &[&v], vec![int("to", 10)])
+    });
+    let sum = b.node("Add", &[&large, &x], vec![]);
+    let rest = b.node("Sub", &[&sum, &large], vec![]);
+    let model = b.model();
+    let view = onnx_rm::graph::GraphView::new(&model).unwrap();
+    let facts = onnx_rm::facts::Facts::new(&view);
+    let rest = facts.constant(view.value(&rest).unwrap()).unwrap();
+    assert_eq!((rest.dtype, rest.data.sum()), (DataType::Float16, 0.0));
 }

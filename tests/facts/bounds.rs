@@ -4,8 +4,9 @@
 use onnx_rm::facts::{Dim, Facts};
 use onnx_rm::graph::GraphView;
 use onnx_rm::onnx::{ModelProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
+use onnx_rm::plan::options::Options;
 
-use crate::common::{Build, int, ints, value_info};
+use crate::common::{Build, conv, int, ints, joins, rewrite, string, value_info};
 
 fn is_known(model: &ModelProto, name: &str) -> bool {
     let view = GraphView::new(model).unwrap();
@@ -142,4 +143,51 @@ fn a_tensor_of_no_axis_has_facts_too() {
     let facts = Facts::new(&view);
     let y = view.value(&y).unwrap();
     assert_eq!((facts.shape(y), facts.interval(y).lo, facts.channels(y)), (Some(&[][..]), 0.0, None));
+}
+
+#[test]
+fn a_pool_is_no_convolution_of_a_million_taps() {
+    for kernel in [1 << 7, 1 << 20, 1 << 32, i64::MAX] {
+        let mut b = Build::new(1);
+        let x = b.input("x", &[1, 4, 16, 16]);
+        let y = b.conv(&x, &conv(4, 4, 3).stride(2));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(4, 4, 3));
+        let window = vec![ints("kernel_shape", &[kernel, 64]), ints("strides", &[2, 2]), int("count_include_pad", 1)];
+        let s = b.node("AveragePool", &[&x], window);
+        let s = b.conv(&s, &conv(4, 4, 1));
+        let y = b.add(&y, &s);
+        b.output(&y);
+        let (_, outcome) = rewrite(&b.model(), &Options::default());
+        assert_eq!(joins(&outcome), 1, "{kernel}");
+    }
+}
+
+/// A ReLU behind a `Resize` is the identity on what is carried only if nothing negative stands outside of the image.
+#[test]
+fn what_a_resize_writes_outside_of_the_image_is_bounded_too() {
+    for (mode, outside, bounded) in [("nearest", -3.0, false), ("linear", 3.0, true), ("cubic", 0.0, false)] {
+        let mut b = Build::new(1);
+        let x = b.input("x", &[1, 4, 8, 8]);
+        let x = b.relu(&x);
+        let (roi, sizes) = (b.floats(&[8], vec![0.0, 0.0, -0.5, -0.5, 1.0, 1.0, 1.5, 1.5]), b.ints(&[1, 4, 12, 12]));
+        let attributes = vec![
+            string("mode", mode),
+            string("coordinate_transformation_mode", "tf_crop_and_resize"),
+            crate::common::float("extrapolation_value", outside),
+        ];
+        let f = b.node("Resize", &[&x, &roi, "", &sizes], attributes);
+        let y = b.conv(&f, &conv(4, 4, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(4, 4, 3));
+        let y = b.add(&y, &f);
+        b.output(&y);
+        let model = b.model();
+        let view = GraphView::new(&model).unwrap();
+        let found = Facts::new(&view).interval(view.value(&f).unwrap());
+        assert_eq!(found.lo >= 0.0, bounded, "{mode}: {found:?}");
+        let (after, outcome) = rewrite(&model, &Options::default());
+        assert_eq!(joins(&outcome), 0);
+        assert!(crate::common::distance(&model, &after) < crate::common::ROUNDING, "{mode}");
+    }
 }

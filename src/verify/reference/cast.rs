@@ -31,7 +31,8 @@ fn cast(call: &mut Call) -> Outcome<Vec<Value>> {
     }])
 }
 
-/// The width of the other tensor's elements is not known here, so floats are not rounded and integers not wrapped.
+/// Where `expand` did not make a `Cast` of it: the width of the other tensor's elements is not known, so floats are not
+/// rounded and integers not wrapped.
 fn cast_like(call: &mut Call) -> Outcome<Vec<Value>> {
     let kind = match call.value(1)? {
         Value::F(_) => Kind::Float,

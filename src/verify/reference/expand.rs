@@ -49,7 +49,7 @@ impl Around<'_> {
     /// True for a node that is written out, or that holds one in its subgraphs.
     fn changes(&self, node: &NodeProto) -> bool {
         self.definition(node).is_some()
-            || node.op_type() == "QuantizeLinear"
+            || matches!(node.op_type(), "QuantizeLinear" | "CastLike")
             || subgraphs(node).flat_map(|g| &g.node).any(|n| self.changes(n))
     }
 
@@ -89,8 +89,15 @@ impl Around<'_> {
         NodeProto { attribute: node.attribute.iter().map(of).collect(), ..node.clone() }
     }
 
-    /// `QuantizeLinear` says itself what type it gives: a value here does not know its own.
+    /// `QuantizeLinear` and `CastLike` say themselves what type they give: a value here does not know its own.
     fn typed(&self, mut node: NodeProto) -> NodeProto {
+        let like = node.input.get(1).and_then(|like| self.types.get(like.as_str()).copied());
+        if let Some(to) = like.filter(|_| node.op_type() == "CastLike") {
+            node.op_type = Some("Cast".to_owned());
+            node.input.truncate(1);
+            node.attribute.push(int("to", i64::from(to)));
+            return node;
+        }
         let said = node.attribute.iter().any(|a| a.name() == "output_dtype" && a.i() != 0);
         if node.op_type() != "QuantizeLinear" || said {
             return node;
@@ -105,11 +112,12 @@ impl Around<'_> {
     }
 }
 
-/// The element type of the first output of `node`, for what zero points come from.
+/// The element type of the first output of `node`, for what zero points and the types of casts come from.
 fn given(node: &NodeProto, types: &HashMap<&str, i32>) -> Option<i32> {
     match node.op_type() {
         "Constant" => node.attribute.iter().find_map(|a| a.t.as_ref()).map(TensorProto::data_type),
         "Cast" => i32::try_from(node.attribute.iter().find(|a| a.name() == "to")?.i?).ok(),
+        "CastLike" => types.get(node.input.get(1)?.as_str()).copied(),
         "Identity" | "Reshape" | "Squeeze" | "Unsqueeze" => types.get(node.input.first()?.as_str()).copied(),
         _ => None,
     }
