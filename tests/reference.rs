@@ -16,6 +16,8 @@ use prost::Message;
 /// Tests of known operators that are not compared, and why. Each must be there and must fail.
 const SKIPPED: &[(&str, &str)] = &[
     ("test_averagepool_2d_ceil_last_window_starts_on_pad", "its expected values are written with four digits"),
+    ("test_dynamicquantizelinear", "it has a half that float32 rounds to the other side"),
+    ("test_dynamicquantizelinear_expanded", "it has a half that float32 rounds to the other side"),
     // The test divides by the size before it is rounded down; PyTorch and ONNX Runtime by the size of the output.
     ("test_resize_downsample_scales_cubic_align_corners", "its aligned corners do not meet"),
     ("test_resize_downsample_scales_linear_align_corners", "its aligned corners do not meet"),
@@ -27,7 +29,7 @@ const SKIPPED: &[(&str, &str)] = &[
 ];
 
 /// Tests that were compared when this was written. It may only grow.
-const COMPARED: usize = 1328;
+const COMPARED: usize = 1347;
 
 /// Ways in which each test is spoilt.
 const SPOILT: usize = 27;

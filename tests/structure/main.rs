@@ -1,5 +1,5 @@
 //! Two models compared as text, and the element types of one.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs, unreachable_pub)]
 
 #[path = "../common/mod.rs"]
 mod common;
