@@ -119,10 +119,11 @@ fn rewrite_under(
 ) -> Result<Outcome, EngineError> {
     graph::check_operators(model)?;
     let before = model.clone();
-    rounds(model, options, progress).inspect_err(|_| *model = before)
+    rounds(net, model, options, progress).inspect_err(|_| *model = before)
 }
 
 fn rounds(
+    net: Net<'_>,
     model: &mut ModelProto,
     options: &Options,
     progress: &mut dyn FnMut(Progress),

@@ -296,7 +296,11 @@ impl fmt::Display for VerifyReport {
             write!(
                 f,
                 "\n  first differing tensor: '{}' (node '{}', {}), by {:.1e} of its largest value, on {} input",
-                Printable(&d.tensor), Printable(&d.node), Printable(&d.op), d.difference, d.input
+                Printable(&d.tensor),
+                Printable(&d.node),
+                Printable(&d.op),
+                d.difference,
+                d.input
             )?;
         }
         Ok(())
