@@ -312,6 +312,9 @@ def limits():
             ):
                 lost.append((size, child.returncode, child.stderr))
             lost += [(size, n) for n in scene.lost()]
+            if COUNT and child.returncode < 0:
+                # Memory that ran out in the middle of a verification ends the program at once: the next run clears up.
+                subprocess.run(command(scene), cwd=scene.place, check=True)
             left += [(size, n) for n in scene.temporary()]
         tell(scene, len(runs), ended, lost, left)
 
