@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::onnx::{ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto};
 
 use super::edit::EditList;
+use super::error::GraphError;
 use super::ids::NodeId;
 use super::subgraph::captured_names;
-use super::view::GraphError;
 
 /// Metadata key of the nodes that a rewrite added.
 pub const PROVENANCE_KEY: &str = "onnx_rm.rewrite";

@@ -7,9 +7,10 @@ use std::collections::HashSet;
 
 use crate::onnx::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
 
+use super::error::GraphError;
 use super::subgraph::graphs;
 use super::versions::{BROUGHT, DROPPED, NEWEST};
-use super::view::{GraphError, plain_domain};
+use super::view::plain_domain;
 
 /// What ONNX Runtime also knows below the version that brought it, with the same meaning.
 const KNOWN_BEFORE: [&str; 3] = ["LayerNormalization", "MeanVarianceNormalization", "ThresholdedRelu"];

@@ -8,6 +8,7 @@ mod clean;
 mod dominators;
 mod dump;
 mod edit;
+mod error;
 mod ids;
 mod imports;
 mod operators;
@@ -21,13 +22,14 @@ pub use clean::clean;
 pub use dominators::Dominators;
 pub use dump::dump;
 pub use edit::{EditList, Names};
+pub use error::GraphError;
 pub use ids::{NodeId, Use, ValueId};
 pub use imports::check_imports;
 pub use operators::check_operators;
 pub use subgraph::{captured_names, sums_inside};
 pub use validate::validate;
 pub use versions::{BROUGHT, DROPPED, NEWEST};
-pub use view::{GraphError, GraphView};
+pub use view::GraphView;
 
 #[cfg(test)]
 pub(crate) mod testing {

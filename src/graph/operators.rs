@@ -6,8 +6,9 @@ use std::collections::{HashMap, HashSet};
 
 use crate::onnx::{AttributeProto, ModelProto, NodeProto};
 
+use super::error::GraphError;
 use super::imports::check_imports;
-use super::view::{GraphError, GraphView, plain_domain};
+use super::view::{GraphView, plain_domain};
 
 /// Operators with a window.
 const WINDOWED: [&str; 6] = ["Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "ConvInteger"];

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use crate::onnx::ModelProto;
 
+use super::error::GraphError;
 use super::imports::check_imports;
 use super::subgraph::reads;
-use super::view::{GraphError, GraphView};
+use super::view::GraphView;
 
 /// Checks what [`check_imports`] does, that the graph can be viewed, and that every node stands behind what it reads, as ONNX demands.
 ///

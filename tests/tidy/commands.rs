@@ -89,12 +89,17 @@ fn the_examples_of_refusals_are_refused_so() {
 /// The criterion of verification, in numbers.
 #[test]
 fn the_readme_states_the_tolerance() {
-    let source = read("src/verify/run/compare.rs");
-    let constant = |name: &str| {
+    let (judge, noise) = (read("src/verify/run/judge.rs"), read("src/verify/run/noise.rs"));
+    let constant = |source: &str, name: &str| {
         let line = source.lines().find(|l| l.contains(&format!("const {name}: f64 = "))).unwrap();
         line.split(" = ").nth(1).unwrap().trim_end_matches(".0;").to_owned()
     };
     let readme = read("README.md");
-    assert!(readme.contains(&format!("than {} times what the original is", constant("FACTOR"))));
-    assert!(readme.contains(&format!("plus {} units in the last place", constant("FLOOR_ULPS"))));
+    let own = (constant(&judge, "FACTOR"), constant(&judge, "OWN_ULPS"));
+    assert!(
+        readme.contains(&format!("or {} times what the original is in the same runtime, plus {} ulps", own.0, own.1))
+    );
+    assert_eq!(constant(&noise, "AMPLITUDE"), "8");
+    assert!(readme.contains("by up to eight half-ulps"));
+    assert!(readme.contains(&format!("plus {} ulps.", constant(&judge, "EXACT_ULPS"))));
 }
