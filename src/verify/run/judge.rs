@@ -76,14 +76,15 @@ impl Profile {
 
     /// How far rounding may move each channel of `sample`, channels of like size taken together.
     fn moved(&self, index: usize, channels: &Channels, sample: &Sample) -> Vec<f64> {
-        let scaled = |shares: &[Vec<f64>]| -> Vec<f64> {
-            let all = shares.get(index).filter(|s| s.len() == channels.size.len());
-            all.map_or_else(|| channels.size.clone(), |s| s.iter().map(|v| v * sample.largest).collect())
+        let scaled = |rows: &[Vec<f64>]| -> Option<Vec<f64>> {
+            let row = rows.get(index).filter(|row| row.len() == channels.size.len())?;
+            Some(row.iter().map(|v| v * sample.largest).collect())
         };
         // A trial without draws takes what the others show.
         let drawn = channels.moved.iter().any(|m| *m > 0.0);
-        let moved = if drawn { channels.moved.clone() } else { scaled(&self.spread) };
-        pooled(&moved, &scaled(&self.shares))
+        let shown = if drawn { None } else { scaled(&self.spread) };
+        let moved = shown.unwrap_or_else(|| channels.moved.clone());
+        pooled(&moved, &scaled(&self.shares).unwrap_or_else(|| channels.size.clone()))
     }
 
     /// How far the original is from float64 in each channel in its own arithmetic, by what the other trials show.
