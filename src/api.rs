@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use crate::engine::{self, EngineError};
+use crate::engine::{self, EngineError, Refused};
 use crate::io::{self, LoadError, LoadOptions, Model, SaveError, Saved};
 use crate::plan::options::Options;
-use crate::report::{Outcome, Verification};
-use crate::verify::VerifyReport;
+use crate::report::{Outcome, RejectReport, Verification};
+use crate::residual::RejectCode;
+use crate::verify::{Status, VerifyReport};
 
 /// Reads the model at `path`, with its external data. Weights are not copied again: they are slices of the
 /// bytes read, so what becomes of the files later changes nothing.
@@ -117,6 +118,78 @@ pub fn save_when_equal<E: From<SaveError>>(
         }
     };
     Ok((verification, staged.commit()?))
+}
+
+/// Most comparisons that look for the sites whose rewrite is wrong.
+const MAX_COMPARISONS: usize = 24;
+
+/// Rewrites `model` for `path` and compares, as [`save_when_equal`] does, but saves nothing: where the two differ, the sites that are to
+/// blame are found, by the first difference or else by bisection, and left as they are (`unverified`), until what is left
+/// is equal or nobody can be blamed. Returns the rewritten model and what became of each site.
+///
+/// # Errors
+/// Those of [`rewrite`], [`save`] and `compare`.
+pub fn rewrite_until_equal<E: From<SaveError> + From<EngineError>>(
+    model: &Model,
+    options: &Options,
+    path: impl AsRef<Path>,
+    compare: &mut dyn FnMut(&Path) -> Result<VerifyReport, E>,
+    progress: &mut dyn FnMut(engine::Progress),
+) -> Result<(Model, Outcome), E> {
+    let mut attempt = |refused: &Refused| -> Result<_, E> {
+        let mut rewritten = model.clone();
+        let outcome = engine::rewrite_without(&mut rewritten, options, refused, progress)?;
+        let report = match rewritten.edited {
+            true => Some(compare(&io::stage(&rewritten, path.as_ref())?.path())?),
+            false => None,
+        };
+        Ok((rewritten, outcome, report))
+    };
+    let mut refused = Refused::new();
+    let (mut rewritten, mut outcome, mut report) = attempt(&refused)?;
+    let mut left = MAX_COMPARISONS;
+    while let Some(found) = report.take().filter(is_wrong) {
+        let sites: Vec<(String, String)> = outcome.removed().map(|(s, _)| (s.kind.clone(), s.tensor.clone())).collect();
+        let blamed = found.first_difference.as_ref().and_then(|d| sites.iter().position(|(_, t)| *t == d.tensor));
+        let culprit = match blamed {
+            Some(index) => index,
+            None => {
+                // The first sites alone are equal, the first `bad` are not.
+                let (mut good, mut bad) = (0, sites.len());
+                while bad - good > 1 && left > 0 {
+                    left -= 1;
+                    let middle = usize::midpoint(good, bad);
+                    let mut fewer = refused.clone();
+                    fewer.extend(sites[middle..].iter().map(|site| (site.clone(), RejectReport::default())));
+                    match attempt(&fewer)?.2 {
+                        Some(report) if is_wrong(&report) => bad = middle,
+                        _ => good = middle,
+                    }
+                }
+                good
+            }
+        };
+        let Some(site) = sites.get(culprit).filter(|_| left > 0) else { break };
+        left -= 1;
+        refused.insert(site.clone(), unverified(site, &found));
+        (rewritten, outcome, report) = attempt(&refused)?;
+    }
+    Ok((rewritten, outcome))
+}
+
+/// True when the report shows that something differs; without evidence nobody is to blame.
+fn is_wrong(report: &VerifyReport) -> bool {
+    report.status == Status::Mismatch || report.first_difference.is_some()
+}
+
+fn unverified((_, tensor): &(String, String), found: &VerifyReport) -> RejectReport {
+    RejectReport {
+        code: RejectCode::Unverified.as_str().to_owned(),
+        reason: format!("verification refuses its rewrite: {}", found.message),
+        tensor: tensor.clone(),
+        hint: "this is an error of onnx-rm: please report it".to_owned(),
+        ..RejectReport::default()
+    }
 }
 
 /// Compares what two saved models compute, with the first in float64 as the yardstick. That they differ is no error:

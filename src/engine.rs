@@ -60,7 +60,20 @@ pub fn rewrite(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Outcome, EngineError> {
-    let outcome = rewrite_proto(&mut model.proto, options, progress)?;
+    rewrite_without(model, options, &Refused::new(), progress)
+}
+
+/// As [`rewrite`], but leaves alone what is `refused`.
+///
+/// # Errors
+/// As [`rewrite`].
+pub fn rewrite_without(
+    model: &mut Model,
+    options: &Options,
+    refused: &Refused,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Outcome, EngineError> {
+    let outcome = rewrite_under(&net, &mut model.proto, options, refused.clone(), progress)?;
     model.edited |= outcome.removed().next().is_some();
     Ok(outcome)
 }
@@ -89,7 +102,7 @@ pub fn rewrite_proto(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Outcome, EngineError> {
-    rewrite_under(&net, model, options, progress)
+    rewrite_under(&net, model, options, Refused::new(), progress)
 }
 
 /// What contradicts what was known before: see [`Known::contradiction`].
@@ -108,24 +121,26 @@ struct Applied {
     removed: Vec<SiteReport>,
 }
 
-/// What is never tried again, by kind and tensor: edits of it were dropped.
-type Refused = BTreeMap<(String, String), RejectReport>;
+/// What is left alone, by kind and tensor, and why.
+pub type Refused = BTreeMap<(String, String), RejectReport>;
 
 fn rewrite_under(
     net: Net<'_>,
     model: &mut ModelProto,
     options: &Options,
+    refused: Refused,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Outcome, EngineError> {
     graph::check_operators(model)?;
     let before = model.clone();
-    rounds(net, model, options, progress).inspect_err(|_| *model = before)
+    rounds(net, model, options, refused, progress).inspect_err(|_| *model = before)
 }
 
 fn rounds(
     net: Net<'_>,
     model: &mut ModelProto,
     options: &Options,
+    mut refused: Refused,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Outcome, EngineError> {
     let before = priced(model)?;
@@ -133,7 +148,6 @@ fn rounds(
     let mut stop = StopReason::RoundLimit;
     let mut kept = Vec::new();
     let mut through_joins = false;
-    let mut refused = Refused::new();
     let mut last: Option<Applied> = None;
     // The last one only looks at what the one before did.
     for number in 1..=MOST_ROUNDS + 1 {

@@ -61,7 +61,7 @@ pub mod verify;
 
 #[cfg(feature = "verify")]
 pub use api::verify;
-pub use api::{Unstable, inspect, load, rewrite, save, save_when_equal};
+pub use api::{Unstable, inspect, load, rewrite, rewrite_until_equal, save, save_when_equal};
 pub use engine::EngineError;
 pub use io::{LoadError, LoadOptions, Model, SaveError, Saved};
 pub use plan::options::{ActivationForm, Downsample, Families, FusePointwise, Options, Selector, Target};

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::engine::Progress;
+use crate::engine::{EngineError, Progress};
 use crate::io::{LoadError, LoadOptions, Model, SaveError};
 use crate::plan::options::{ActivationForm, Downsample, Families, FusePointwise, Options, Selector, Target};
 use crate::printable::{Lines, Printable};
@@ -155,6 +155,12 @@ impl Failure {
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
         Self { message: error.to_string(), hint: error.hint().map(str::to_owned) }
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Self { message: error.to_string(), hint: None }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::api::{Unstable, save, save_when_equal};
+use crate::api::{Unstable, rewrite_until_equal, save, save_when_equal};
 use crate::engine;
 use crate::io::Model;
 use crate::printable::Printable;
@@ -59,6 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let bar = Bar::new(arguments.talking.quiet || arguments.talking.json);
     let mut model = arguments.reading.load(input)?;
     let options = arguments.planning.options();
+    let original = model.clone();
     let outcome = engine::rewrite(&mut model, &options, &mut |p| bar.show(&p)).map_err(|e| Failure::new(input, e))?;
     let found = outcome.removed().next().is_some();
     let mut report = Report {
@@ -73,7 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     };
     let mut verdict = if arguments.require && !found { Verdict::Finding } else { Verdict::Done };
     if !arguments.dry_run && matches!(verdict, Verdict::Done) {
-        verdict = write(arguments, &model, &mut report, &bar)?;
+        verdict = write(arguments, (&original, &model), &mut report, &bar)?;
     }
     drop(bar);
     if arguments.talking.json {
@@ -96,11 +97,29 @@ fn finding(report: &Report) -> String {
     }
 }
 
-fn write(arguments: &Arguments, model: &Model, report: &mut Report, bar: &Bar) -> Result<Verdict, Failure> {
+fn write(
+    arguments: &Arguments,
+    (original, model): (&Model, &Model),
+    report: &mut Report,
+    bar: &Bar,
+) -> Result<Verdict, Failure> {
     let compare = |staged: &Path| super::verify::compare(&arguments.input, staged, &arguments.feeding, bar);
     let compare = (!arguments.no_verify).then_some(compare);
     let unstable = if arguments.accept_unstable { Unstable::Accept } else { Unstable::Keep };
-    let (verification, mut saved) = save_when_equal(model, &arguments.output, compare, unstable)?;
+    let (mut verification, mut saved) = save_when_equal(model, &arguments.output, compare, unstable)?;
+    if matches!(verification, Verification::Failed(_)) {
+        // One wrong rewrite does not spoil the others.
+        let mut again = |staged: &Path| super::verify::compare(&arguments.input, staged, &arguments.feeding, bar);
+        let progress = &mut |p| bar.show(&p);
+        let (mended, outcome) =
+            rewrite_until_equal(original, &report.options, &arguments.output, &mut again, progress)?;
+        if outcome.removed().next().is_some() {
+            let (second, files) = save_when_equal(&mended, &arguments.output, Some(again), unstable)?;
+            if !matches!(second, Verification::Failed(_)) {
+                (verification, saved, report.outcome) = (second, files, outcome);
+            }
+        }
+    }
     match report.verification.insert(verification) {
         Verification::Failed(_) => return Ok(Verdict::Finding),
         Verification::Unstable(found) => {

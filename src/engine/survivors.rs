@@ -68,7 +68,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::engine::rewrite_under;
+    use crate::engine::{Refused, rewrite_under};
     use crate::io::{LoadOptions, load};
     use crate::onnx::ModelProto;
     use crate::plan::options::Options;
@@ -102,7 +102,7 @@ mod tests {
             fault.then(|| "tensor 'y' is odd".to_owned())
         };
         let mut model = digits();
-        let outcome = rewrite_under(&net, &mut model, &Options::default(), &mut |_| {}).unwrap();
+        let outcome = rewrite_under(&net, &mut model, &Options::default(), Refused::new(), &mut |_| {}).unwrap();
         (model, outcome)
     }
 

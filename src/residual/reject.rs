@@ -37,6 +37,8 @@ pub enum RejectCode {
     TooLarge,
     /// A proof did not hold: an error of this program.
     BrokenProof,
+    /// Verification found that its rewrite computes something else.
+    Unverified,
     /// The model's own result is mostly rounding error, so that a sum in another order is another answer.
     Unstable,
 }
@@ -62,6 +64,7 @@ impl RejectCode {
             Self::ReadElsewhere => "read-elsewhere",
             Self::TooLarge => "too-large",
             Self::BrokenProof => "broken-proof",
+            Self::Unverified => "unverified",
             Self::Unstable => "unstable",
         }
     }

@@ -76,7 +76,7 @@ fn the_json_has_every_measure() {
         (&report["status"], &report["seed"], &report["coverage"]),
         (&"mismatch".into(), &7.into(), &"whole".into())
     );
-    assert_eq!(report["outputs"][0]["measures"].as_array().unwrap().len(), 9);
+    assert_eq!(report["outputs"][0]["measures"].as_array().unwrap().len(), 10);
     let measure = &report["outputs"][0]["measures"][0];
     assert!(measure["exact_error"].as_f64() > measure["rounding"].as_f64(), "{measure}");
     let worst = &measure["worst_channel"];

@@ -26,7 +26,7 @@ fn a_model_equals_itself() {
     assert_eq!(report.coverage, Coverage::Whole);
     assert_eq!(
         report.kinds,
-        ["normal", "uniform", "zero", "large", "negative", "one-hot", "tens", "bytes", "thousands"]
+        ["normal", "uniform", "zero", "large", "negative", "one-hot", "tens", "bytes", "thousands", "level"]
     );
     assert_eq!(report.arithmetic.element_type, "float32");
     assert_eq!(report.outputs.len(), 2);

@@ -9,6 +9,7 @@ mod command;
 mod criterion;
 mod evidence;
 mod inputs;
+mod mend;
 mod regions;
 
 use common::{Build, conv};

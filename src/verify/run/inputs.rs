@@ -44,11 +44,13 @@ pub(super) enum Kind {
     Bytes,
     /// Normal, times 1000.
     Thousands,
+    /// All entries alike: a plain image.
+    Level,
 }
 
 impl Kind {
     /// The most telling first.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Normal,
         Self::Uniform,
         Self::Zero,
@@ -58,6 +60,7 @@ impl Kind {
         Self::Tens,
         Self::Bytes,
         Self::Thousands,
+        Self::Level,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -71,6 +74,7 @@ impl Kind {
             Self::Tens => "tens",
             Self::Bytes => "bytes",
             Self::Thousands => "thousands",
+            Self::Level => "level",
         }
     }
 
@@ -104,6 +108,7 @@ impl Kind {
             Self::Tens => 10.0 * random.normal(),
             Self::Bytes => (256.0 * random.uniform()).floor(),
             Self::Thousands => 1000.0 * random.normal(),
+            Self::Level => 0.625,
             Self::Negative => -random.uniform(),
             Self::Zero | Self::OneHot => 0.0,
         };
@@ -124,6 +129,7 @@ impl Kind {
             Self::Large => any(random, high - (high - low) / 8, high),
             Self::Negative => any(random, low, (low + (high - low) / 2).min(-1).max(low)),
             Self::Zero | Self::OneHot => zero,
+            Self::Level => high,
         });
         if self == Self::OneHot {
             let at = random.below(values.len());
@@ -152,7 +158,7 @@ impl Kind {
             return Some((least, most));
         }
         let (low, high) = match self {
-            Self::Normal | Self::Zero | Self::OneHot => (0, 1),
+            Self::Normal | Self::Zero | Self::OneHot | Self::Level => (0, 1),
             Self::Uniform => (0, 2),
             Self::Tens => (0, 10),
             Self::Bytes => (0, 255),

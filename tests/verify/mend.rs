@@ -1,0 +1,88 @@
+//! One wrong rewrite does not spoil the others.
+
+use std::path::Path;
+
+use onnx_rm::verify::{FirstDifference, Status, VerifyReport};
+use onnx_rm::{Options, load, rewrite_until_equal};
+use prost::Message;
+
+use super::check;
+use super::common::{Build, conv};
+
+#[derive(Debug)]
+struct Never;
+
+impl From<onnx_rm::SaveError> for Never {
+    fn from(e: onnx_rm::SaveError) -> Self {
+        panic!("{e}")
+    }
+}
+
+impl From<onnx_rm::EngineError> for Never {
+    fn from(e: onnx_rm::EngineError) -> Self {
+        panic!("{e}")
+    }
+}
+
+/// Rewrites five blocks, with a verification that takes those in `wrong` for different, and says which joins stay. `blames`: the report
+/// names the tensor.
+fn kept(wrong: &[usize], blames: bool) -> (Vec<usize>, usize) {
+    let mut b = Build::new(3);
+    let mut x = b.input("x", &[1, 4, 6, 6]);
+    let mut joins = Vec::new();
+    for _ in 0..5 {
+        let y = b.conv(&x, &conv(4, 4, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(4, 4, 3));
+        x = b.add(&y, &x);
+        joins.push(x.clone());
+    }
+    b.output(&x);
+    let model = b.model();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("in.onnx");
+    std::fs::write(&path, model.encode_to_vec()).unwrap();
+    let mut comparisons = 0;
+    let added = |staged: &Path| -> Vec<usize> {
+        let proto = load(staged).unwrap().proto;
+        let nodes = proto.graph.as_ref().unwrap().node.iter().filter(|n| n.op_type() == "Add");
+        let outputs: Vec<String> = nodes.flat_map(|n| n.output.clone()).collect();
+        (0..5).filter(|i| outputs.contains(&joins[*i])).collect()
+    };
+    let mut compare = |staged: &Path| -> Result<VerifyReport, Never> {
+        comparisons += 1;
+        let left = added(staged);
+        let mut report = check(&model, &model);
+        if let Some(first) = wrong.iter().find(|w| !left.contains(w)) {
+            report.status = Status::Mismatch;
+            report.first_difference = blames.then(|| FirstDifference {
+                tensor: joins[*first].clone(),
+                node: String::new(),
+                op: "Add".to_owned(),
+                difference: 1.0,
+                input: "normal".to_owned(),
+            });
+        }
+        Ok(report)
+    };
+    let out = folder.path().join("out.onnx");
+    let original = load(&path).unwrap();
+    let (rewritten, outcome) =
+        rewrite_until_equal(&original, &Options::default(), &out, &mut compare, &mut |_| {}).unwrap();
+    assert!(!out.exists(), "nothing is saved");
+    let unverified: Vec<_> = outcome.kept().filter(|(_, r)| r.code == "unverified").map(|(s, _)| &s.tensor).collect();
+    let nodes = &rewritten.proto.graph.as_ref().unwrap().node;
+    assert_eq!(nodes.iter().filter(|n| n.op_type() == "Add").count(), unverified.len());
+    ((0..5).filter(|i| unverified.contains(&&joins[*i])).collect(), comparisons)
+}
+
+#[test]
+fn the_sites_to_blame_stay_and_the_others_go() {
+    for wrong in [&[][..], &[2], &[0], &[4], &[1, 3]] {
+        assert_eq!(kept(wrong, true), (wrong.to_vec(), 1 + wrong.len()));
+        // Without a name, by bisection.
+        let (found, comparisons) = kept(wrong, false);
+        assert_eq!(found, wrong);
+        assert!(comparisons <= 1 + 5 * wrong.len(), "{comparisons}");
+    }
+}
