@@ -163,12 +163,12 @@ fn encode_beside(model: &Model, staged: &mut Staged, largest: usize) -> io::Resu
         let there = fs::symlink_metadata(&place).ok();
         if there.as_ref().is_none_or(fs::Metadata::is_file) {
             let (content, side) = encode(model, &location, largest)?;
-            let is_ready = there.is_none() || staged.keep(&location) && holds(&place, &side);
-            if side.is_empty() || is_ready {
+            if side.is_empty() {
+                return Ok(content);
+            }
+            if there.is_none() || staged.keep(&location) && holds(&place, &side) {
                 // Also where a file with this content is there: what is compared is one whole.
-                if !side.is_empty() {
-                    staged.add_side(&location, &side, &model.path)?;
-                }
+                staged.add_side(&location, &side, &model.path)?;
                 return Ok(content);
             }
             staged.held.clear();

@@ -227,7 +227,12 @@ fn an_own_side_file_goes_when_its_model_is_replaced() {
     earlier_output(&folder, 7);
     assert_eq!(folder.list(), ["out.onnx", "out.onnx.data"]);
     assert!(first == [fs::read(&out).unwrap(), fs::read(folder.path("out.onnx.data")).unwrap()]);
+    // A model without side files leaves none behind.
+    let inside = Folder::new();
+    save(&rewritten(&inside.write("m.onnx", &residual_block(7, 16)), 1), &out).unwrap();
+    assert_eq!(folder.list(), ["out.onnx"]);
     // Other weights take another name, and then the first goes.
+    earlier_output(&folder, 7);
     earlier_output(&folder, 8);
     assert_eq!(folder.list(), ["out.onnx", "out.onnx.1.data"]);
     open(&out);

@@ -2,7 +2,7 @@
 
 Usage: interrupt.py BINARY FOLDER HOW [COUNT]. HOW is one of
   calls     killed before and behind every system call
-  random    killed at COUNT random times
+  random    killed at random times, until COUNT runs were
   signals   sent SIGINT, SIGTERM or SIGHUP at system calls
   limits    run under limits of memory and file size
 Prints one line a scene: runs, runs that were ended, models lost, files left. Linux on a 64-bit machine: it uses ptrace.
@@ -126,7 +126,7 @@ class Scene:
         subprocess.run(command(self), cwd=self.place, check=True)
         read = set(self.files(self.origin))
         for name in self.files(self.place):
-            if name.endswith(".onnx"):
+            if name.endswith(".onnx") and ".onnx-rm-" not in name:
                 read.add(name)
                 model = onnx.load(os.path.join(self.place, name), load_external_data=False)
                 for tensor in model.graph.initializer:
@@ -258,15 +258,17 @@ def at_random():
             begin = time.monotonic()
             subprocess.run(command(scene), cwd=scene.place, check=True)
             times.append(time.monotonic() - begin)
-        for n in range(COUNT // 8):
+        n = 0
+        while ended < COUNT // 8 and n < 10 * COUNT:
+            n += 1
             scene.reset()
             child = subprocess.Popen(command(scene), cwd=scene.place)
-            time.sleep(random.Random(n).uniform(0, max(times)))
+            time.sleep(random.Random(n).uniform(0, min(times)))
             child.kill()
             ended += child.wait() != 0
             lost += [(n, m) for m in scene.lost()]
             left += [(n, m) for m in scene.left()]
-        tell(scene, COUNT // 8, ended, lost, left)
+        tell(scene, n, ended, lost, left)
 
 
 def signals():
