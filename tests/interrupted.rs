@@ -1,5 +1,12 @@
 //! Runs that end at any step: no weight is lost, and nothing is left behind.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs
+)]
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 
 #[path = "common/python.rs"]

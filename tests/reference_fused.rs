@@ -28,7 +28,10 @@ fn apart(have: &Value, want: &Value, tolerance: f64) -> Option<String> {
     }
     match (have, want) {
         (Value::F(have), Value::F(want)) => {
-            let bad = have.iter().zip(want).find(|(h, w)| !((*h - *w).abs() <= tolerance * (1.0 + w.abs())));
+            let bad = have
+                .iter()
+                .zip(want)
+                .find(|(h, w)| (*h - *w).is_nan() || (*h - *w).abs() > tolerance * (1.0 + w.abs()));
             bad.map(|(h, w)| format!("{h}, not {w}"))
         }
         // Float32 may round a half to the other side: by one, and rarely.

@@ -203,7 +203,7 @@ fn copy_side_files(model: &Model, staged: &mut Staged) -> io::Result<()> {
     for file in &model.side_files {
         let place = home.join(&file.location);
         if !at_home && !place.exists() {
-            staged.add_side(&file.location, &[file.content.clone()], &file.path)?;
+            staged.add_side(&file.location, std::slice::from_ref(&file.content), &file.path)?;
             continue;
         }
         if place == staged.target || !at_home && read(&place)? != file.content {

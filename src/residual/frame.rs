@@ -76,7 +76,7 @@ impl Context<'_> {
         }
     }
 
-    /// The channels of `value`, when they are known and not more than [`MOST_CHANNELS`].
+    /// The channels of `value`, when they are known and not more than `MOST_CHANNELS`.
     #[must_use]
     pub fn channels(self, value: ValueId) -> Option<usize> {
         let channels = usize::try_from(self.facts.shape(value)?.get(self.axis(value)?)?.known()?).ok()?;

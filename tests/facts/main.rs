@@ -33,7 +33,7 @@ fn world(seed: u64) -> World {
         let shape = w.shape(rank);
         let value = w.random(dtype, &shape);
         // Half of the graphs have no input: all of it is constant.
-        if seed % 2 == 0 && w.chance(70) { w.input(dtype, value) } else { drop(w.constant(dtype, value)) }
+        if seed.is_multiple_of(2) && w.chance(70) { w.input(dtype, value) } else { drop(w.constant(dtype, value)) }
     }
     let ops: Vec<_> = cases::CASES.iter().flat_map(|(ops, case)| ops.iter().map(move |op| (*op, *case))).collect();
     for _ in 0..NODES {

@@ -1,5 +1,12 @@
 //! Inputs that reach what they test: every bend is seen on both sides, and inputs are found that reach deep bounds.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs
+)]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -85,7 +85,7 @@ fn committed() -> Vec<Case> {
     let options = Options { long_skips: true, ..Options::default() };
     let one = |path: &PathBuf| {
         let model = load(path, &LoadOptions::default()).unwrap_or_else(|e| panic!("{e}"));
-        case(path.file_name().unwrap().to_str().unwrap().to_owned(), model.proto, options.clone())
+        case(path.file_name().unwrap().to_str().unwrap().to_owned(), model.proto, options)
     };
     paths.iter().map(one).collect()
 }
@@ -98,7 +98,7 @@ fn random() -> Vec<Case> {
     let strategy = spec::spec();
     let one = |i| {
         let spec = strategy.new_tree(&mut runner).unwrap().current();
-        case(format!("random_{i}.onnx"), write::model(&spec), spec.options.clone())
+        case(format!("random_{i}.onnx"), write::model(&spec), spec.options)
     };
     (0..cases).map(one).collect()
 }

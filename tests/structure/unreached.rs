@@ -103,8 +103,8 @@ fn functions_and_subgraphs_are_watched_where_they_run() {
     let mixed = floats(&[-1.0, 2.0, 3.0, 4.0]);
     let (a, b, c) = (choosing(0.5, 4.0), choosing(0.25, 4.0), choosing(0.5, 5.0));
     assert_eq!(counts(&a, &b, std::slice::from_ref(&up)), (1, 1));
-    assert_eq!(counts(&a, &b, &[down.clone()]), (1, 1));
-    assert_eq!(counts(&a, &b, &[mixed.clone()]), (1, 0));
+    assert_eq!(counts(&a, &b, std::slice::from_ref(&down)), (1, 1));
+    assert_eq!(counts(&a, &b, std::slice::from_ref(&mixed)), (1, 0));
     assert_eq!(counts(&a, &c, &[mixed]), (1, 1));
     assert_eq!(counts(&a, &c, &[down]), (1, 0));
 }

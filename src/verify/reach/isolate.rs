@@ -156,9 +156,9 @@ impl Pair<'_, '_> {
 
 /// The float type of the first input or weight that has one.
 fn element_type(model: &ModelProto) -> DataType {
-    let weights =
+    let mut weights =
         model.graph.iter().flat_map(|g| &g.initializer).filter_map(|t| DataType::try_from(t.data_type()).ok());
     let is_float =
         |t: &DataType| matches!(t, DataType::Float16 | DataType::Bfloat16 | DataType::Float | DataType::Double);
-    weights.filter(is_float).next().unwrap_or(DataType::Float)
+    weights.find(is_float).unwrap_or(DataType::Float)
 }

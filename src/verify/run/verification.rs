@@ -272,9 +272,8 @@ fn silence(depends: bool, varies: bool, measures: &[Measure]) -> Option<String> 
 /// The verdict, and where the models part. `inside` are the tensors inside of both models that were compared too.
 fn conclude(readies: &[Ready<'_>], courses: &[Course], inside: &[OutputReport], report: &mut VerifyReport) {
     let failed = |outputs: &[OutputReport]| {
-        let all = outputs.iter().flat_map(|o| o.measures.iter().map(move |m| (o, m)));
-        let first = all.filter_map(|(o, m)| Some((o.name.clone(), m.clone(), m.failure.clone()?))).next();
-        first
+        let mut all = outputs.iter().flat_map(|o| o.measures.iter().map(move |m| (o, m)));
+        all.find_map(|(o, m)| Some((o.name.clone(), m.clone(), m.failure.clone()?)))
     };
     let outside = failed(&report.outputs);
     let is_outside = outside.is_some();
