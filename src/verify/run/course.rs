@@ -75,10 +75,11 @@ pub(super) fn run(ready: &mut Ready<'_>, trials: Vec<Trial>, observer: Observer<
         return Err(skipped.into_iter().next().unwrap_or_else(|| "there is nothing to feed".to_owned()));
     }
     let rules: Vec<Rule> = ready.rules();
+    let mut profiles = profiles(&done, &rules);
     for index in 0..done.len() {
-        settle(ready, &mut done, index, &rules, effort);
+        settle(ready, &mut done, index, (&rules, &mut profiles), effort);
     }
-    Ok(judged(done, skipped, &rules))
+    Ok(judged(done, skipped, (&rules, &profiles)))
 }
 
 impl Ready<'_> {
@@ -125,13 +126,18 @@ fn failed(ready: &Ready<'_>, reason: &str) -> Vec<Sample> {
 
 type Done = (Trial, Vec<Sample>, u64);
 
+/// What all trials tell of each output.
+fn profiles(done: &[Done], rules: &[Rule]) -> Vec<Profile> {
+    (0..rules.len()).map(|output| Profile::new(done.iter().filter_map(|(_, s, _)| s.get(output)))).collect()
+}
+
 /// The gravest doubt of a trial.
-fn doubt(done: &[Done], index: usize, rules: &[Rule]) -> Option<Doubt> {
+fn doubt(done: &[Done], index: usize, (rules, profiles): (&[Rule], &[Profile])) -> Option<Doubt> {
     let (trial, samples, _) = done.get(index)?;
-    let doubts = samples.iter().enumerate().filter_map(|(output, sample)| {
-        let profile = Profile::new(done.iter().filter_map(|(_, s, _)| s.get(output)));
-        judge::measure(&trial.name, sample, &profile, *rules.get(output)?).1
-    });
+    let doubts = samples
+        .iter()
+        .zip(rules.iter().zip(profiles))
+        .filter_map(|(sample, (rule, profile))| judge::measure(&trial.name, sample, profile, *rule).1);
     doubts.min_by_key(|d| match d {
         Doubt::Screened => 0,
         Doubt::Exact => 1,
@@ -140,15 +146,24 @@ fn doubt(done: &[Done], index: usize, rules: &[Rule]) -> Option<Doubt> {
 }
 
 /// Looks again at what is in doubt in a trial, as long as looking again can change anything.
-fn settle(ready: &mut Ready<'_>, done: &mut [Done], index: usize, rules: &[Rule], effort: Effort) {
-    if doubt(done, index, rules) == Some(Doubt::Screened) {
+fn settle(
+    ready: &mut Ready<'_>,
+    done: &mut [Done],
+    index: usize,
+    (rules, all): (&[Rule], &mut Vec<Profile>),
+    effort: Effort,
+) {
+    let mut doubted = doubt(done, index, (rules, all));
+    if doubted == Some(Doubt::Screened) {
         let draws = effort.draws(0);
         let trial = done[index].0.clone();
         if let Ok((samples, draws)) = exactly(ready, &trial, draws) {
             (done[index].1, done[index].2) = (samples, draws);
+            *all = profiles(done, rules);
+            doubted = doubt(done, index, (rules, all));
         }
     }
-    while let Some(Doubt::Exact | Doubt::Own) = doubt(done, index, rules) {
+    while let Some(Doubt::Exact | Doubt::Own) = doubted {
         let (trial, samples, draws) = &mut done[index];
         if *draws >= effort.enough || samples.iter().any(|s| s.failure.is_some()) {
             break;
@@ -156,29 +171,32 @@ fn settle(ready: &mut Ready<'_>, done: &mut [Done], index: usize, rules: &[Rule]
         let more = (*draws * 2).clamp(*draws + 1, effort.enough);
         ready.bench.draw_more(trial, *draws..more, samples);
         *draws = more;
+        *all = profiles(done, rules);
+        doubted = doubt(done, index, (rules, all));
     }
-    if doubt(done, index, rules) == Some(Doubt::Own) && matches!(ready.bench.arithmetic, Arithmetic::Runtime(_)) {
+    if doubted == Some(Doubt::Own) && matches!(ready.bench.arithmetic, Arithmetic::Runtime(_)) {
         let mut imitated = done[index].1.clone();
         if ready.bench.imitate(&done[index].0, &mut imitated).is_err() {
             return;
         }
         imitated.iter_mut().for_each(|s| s.imitated = true);
         let before = std::mem::replace(&mut done[index].1, imitated);
-        if doubt(done, index, rules).is_some() {
+        *all = profiles(done, rules);
+        if doubt(done, index, (rules, all)).is_some() {
             done[index].1 = before;
+            *all = profiles(done, rules);
         }
     }
 }
 
-fn judged(done: Vec<Done>, skipped: Vec<String>, rules: &[Rule]) -> Course {
+fn judged(done: Vec<Done>, skipped: Vec<String>, (rules, profiles): (&[Rule], &[Profile])) -> Course {
     let mut course =
         Course { measures: Vec::new(), trials: Vec::new(), skipped, varies: Vec::new(), discrete: Vec::new() };
-    for (output, rule) in rules.iter().enumerate() {
+    for (output, (rule, profile)) in rules.iter().zip(profiles).enumerate() {
         let samples = || done.iter().filter_map(|(_, s, _)| s.get(output));
-        let profile = Profile::new(samples());
         let measures = done.iter().filter_map(|(trial, samples, _)| {
             let sample = samples.get(output)?;
-            Some(judge::measure(&trial.name, sample, &profile, *rule).0)
+            Some(judge::measure(&trial.name, sample, profile, *rule).0)
         });
         course.measures.push(measures.collect());
         // What a runtime gave says nothing of what float64 gives.
