@@ -214,9 +214,14 @@ fn unreached(job: &Job<'_>, stage: Option<&Stage<'_>>, trials: &[Trial], report:
     }
 }
 
+/// Multiply-accumulates of the original up to which every kind of input is fed.
+const MAX_ALL_KINDS: u64 = 1 << 33;
+
 /// What is fed in the first sizes.
 fn trials(job: &Job<'_>, ready: &Ready<'_>) -> Vec<Trial> {
-    let mut trials: Vec<Trial> = Kind::ALL.into_iter().map(Trial::of).collect();
+    // The most telling kinds only, where one run takes seconds.
+    let kinds = if ready.work.macs > MAX_ALL_KINDS { 6 } else { Kind::ALL.len() };
+    let mut trials: Vec<Trial> = Kind::ALL.into_iter().take(kinds).map(Trial::of).collect();
     if let Some(feed) = &job.given {
         trials.push(Trial { name: "given".to_owned(), source: Source::Given(feed.clone()) });
     }
