@@ -2,7 +2,7 @@
 
 use onnx_rm::onnx::AttributeProto;
 
-use super::common::{Build, float};
+use super::common::{Build, float, int, string};
 use super::*;
 
 type Make = fn(&mut Build, &str) -> String;
@@ -67,6 +67,7 @@ const CASES: &[Case] = &[
     (|b, x| with(b, "Less", x, &[2.0]), &[2.0, 1.0], &[2.0, 3.0], &["Less: true"]),
     (|b, x| with(b, "LessOrEqual", x, &[2.0]), &[2.0, 3.0], &[2.0, 1.0], &["LessOrEqual: false"]),
     (|b, x| with(b, "Equal", x, &[2.0]), &[2.0, 3.0], &[1.0, 3.0], &["Equal: true"]),
+    (quantise, &[-200.0, 0.0, 200.0], &[-200.0, 0.0], &["QuantizeLinear: above its maximum"]),
     (choose, &[1.0, 3.0], &[3.0, 4.0], &["Greater: false", "Where: false"]),
 ];
 
@@ -99,6 +100,12 @@ fn clip_by_computed_bounds(b: &mut Build, x: &str) -> String {
     let (low, three) = (b.scalar(0.0), b.scalar(3.0));
     let high = b.add(&three, &three);
     b.node("Clip", &[x, &low, &high], vec![])
+}
+
+fn quantise(b: &mut Build, x: &str) -> String {
+    let scale = b.scalar(1.0);
+    b.opset = 21;
+    b.node("QuantizeLinear", &[x, &scale], vec![int("output_dtype", 3)])
 }
 
 fn choose(b: &mut Build, x: &str) -> String {
@@ -187,6 +194,18 @@ fn the_operands_of_max_are_followed_one_by_one() {
     };
     assert_eq!(missed(make, &[0.0, 3.0]), Vec::<String>::new());
     assert_eq!(missed(make, &[3.0, 4.0]), ["Max: the last operand is larger"; 2]);
+}
+
+#[test]
+fn the_activation_of_a_fused_operator_is_a_bend() {
+    let mut m = model(&[1, 1, 1, 2], |b, x| {
+        let one = b.floats(&[1, 1, 1, 1], vec![1.0]);
+        b.node("FusedConv", &[x, &one], vec![string("activation", "Relu")])
+    });
+    m.graph.as_mut().unwrap().node[0].domain = Some("com.microsoft".into());
+    let look = |numbers: &[f64]| sides(&reach(&[&m], &[], &[feed(floats(&[1, 1, 1, 2], numbers))], 0, LOOK));
+    assert_eq!(look(&[-1.0, 1.0]), Vec::<String>::new());
+    assert_eq!(look(&[1.0, 2.0]), ["Relu: below"]);
 }
 
 #[test]

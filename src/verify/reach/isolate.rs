@@ -154,7 +154,7 @@ impl Pair<'_, '_> {
     }
 }
 
-/// The float type of the first input or weight that has one.
+/// The float type of the first weight that has one.
 fn element_type(model: &ModelProto) -> DataType {
     let mut weights =
         model.graph.iter().flat_map(|g| &g.initializer).filter_map(|t| DataType::try_from(t.data_type()).ok());

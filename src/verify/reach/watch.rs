@@ -53,7 +53,8 @@ impl<'m> Watch<'m> {
     /// Finds the bends of `model`.
     #[must_use]
     pub fn new(model: &'m ModelProto) -> Self {
-        let bends = bends::bends(model);
+        // As the evaluator writes it out: the activation of a fused operator is a node of its own.
+        let bends = bends::bends(&reference::expanded(model));
         let mut at: HashMap<String, Vec<usize>> = HashMap::new();
         let mut first = Vec::with_capacity(bends.len());
         let mut slots = 0;
