@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use crate::engine::{self, EngineError, Refused};
+use crate::engine::{self, EngineError};
 use crate::io::{self, LoadError, LoadOptions, Model, SaveError, Saved};
+use crate::mend::{self, Unstable};
 use crate::plan::options::Options;
-use crate::report::{Outcome, RejectReport, Verification};
-use crate::residual::RejectCode;
-use crate::verify::{Status, VerifyReport};
+use crate::report::{Outcome, Verification};
+use crate::verify::VerifyReport;
 
 /// Reads the model at `path`, with its external data. Weights are not copied again: they are slices of the
 /// bytes read, so what becomes of the files later changes nothing.
@@ -78,16 +78,6 @@ pub fn save(model: &Model, path: impl AsRef<Path>) -> Result<Saved, SaveError> {
     io::save(model, path.as_ref())
 }
 
-/// What becomes of a model that agrees with the original in float64, where rounding decides what the original computes in
-/// its own type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unstable {
-    /// It is not written: in that type its answers are other ones.
-    Keep,
-    /// It is written all the same.
-    Accept,
-}
-
 /// [`save`], but only when the files compute what they should: `compare` looks at the model that is written already, but
 /// has not got its name yet. When it finds a difference, or no evidence, nothing is written and an existing file at
 /// `path` is untouched. The same goes for a model that is [unstable](VerifyReport::is_unstable), unless `unstable` accepts
@@ -107,89 +97,27 @@ pub fn save_when_equal<E: From<SaveError>>(
         None => Verification::Off,
         Some(compare) => {
             let report = compare(&staged.path())?;
-            let accepted = unstable == Unstable::Accept && report.agrees_in_float64();
-            if report.is_unstable() && unstable == Unstable::Keep {
-                return Ok((Verification::Unstable(report), Saved::default()));
-            }
-            if !report.is_equal() && !accepted {
-                return Ok((Verification::Failed(report), Saved::default()));
-            }
-            Verification::Passed(report)
+            return Ok(mend::commit(staged, report, unstable)?);
         }
     };
     Ok((verification, staged.commit()?))
 }
 
-/// Most comparisons that look for the sites whose rewrite is wrong.
-const MAX_COMPARISONS: usize = 24;
-
-/// Rewrites `model` for `path` and compares, as [`save_when_equal`] does, but saves nothing: where the two differ, the sites that are to
-/// blame are found, by the first difference or else by bisection, and left as they are (`unverified`), until what is left
-/// is equal or nobody can be blamed. Returns the rewritten model and what became of each site.
+/// Saves what [`rewrite`] made of `original`, as [`save_when_equal`] does, but one wrong rewrite does not spoil the others: where
+/// `compare` finds a difference, the sites that are to blame are found, by the first tensor that differs or else by bisection,
+/// and left as they are (`unverified`), until what is left is equal. Where nobody can be blamed, nothing is written.
 ///
 /// # Errors
 /// Those of [`rewrite`], [`save`] and `compare`.
-pub fn rewrite_until_equal<E: From<SaveError> + From<EngineError>>(
-    model: &Model,
+pub fn save_mended<E: From<SaveError> + From<EngineError>>(
+    original: &Model,
+    rewritten: (Model, Outcome),
     options: &Options,
     path: impl AsRef<Path>,
     compare: &mut dyn FnMut(&Path) -> Result<VerifyReport, E>,
-    progress: &mut dyn FnMut(engine::Progress),
-) -> Result<(Model, Outcome), E> {
-    let mut attempt = |refused: &Refused| -> Result<_, E> {
-        let mut rewritten = model.clone();
-        let outcome = engine::rewrite_without(&mut rewritten, options, refused, progress)?;
-        let report = match rewritten.edited {
-            true => Some(compare(&io::stage(&rewritten, path.as_ref())?.path())?),
-            false => None,
-        };
-        Ok((rewritten, outcome, report))
-    };
-    let mut refused = Refused::new();
-    let (mut rewritten, mut outcome, mut report) = attempt(&refused)?;
-    let mut left = MAX_COMPARISONS;
-    while let Some(found) = report.take().filter(is_wrong) {
-        let sites: Vec<(String, String)> = outcome.removed().map(|(s, _)| (s.kind.clone(), s.tensor.clone())).collect();
-        let blamed = found.first_difference.as_ref().and_then(|d| sites.iter().position(|(_, t)| *t == d.tensor));
-        let culprit = match blamed {
-            Some(index) => index,
-            None => {
-                // The first sites alone are equal, the first `bad` are not.
-                let (mut good, mut bad) = (0, sites.len());
-                while bad - good > 1 && left > 0 {
-                    left -= 1;
-                    let middle = usize::midpoint(good, bad);
-                    let mut fewer = refused.clone();
-                    fewer.extend(sites[middle..].iter().map(|site| (site.clone(), RejectReport::default())));
-                    match attempt(&fewer)?.2 {
-                        Some(report) if is_wrong(&report) => bad = middle,
-                        _ => good = middle,
-                    }
-                }
-                good
-            }
-        };
-        let Some(site) = sites.get(culprit).filter(|_| left > 0) else { break };
-        left -= 1;
-        refused.insert(site.clone(), unverified(site, &found));
-        (rewritten, outcome, report) = attempt(&refused)?;
-    }
-    Ok((rewritten, outcome))
-}
-
-/// True when the report shows that something differs; without evidence nobody is to blame.
-fn is_wrong(report: &VerifyReport) -> bool {
-    report.status == Status::Mismatch || report.first_difference.is_some()
-}
-
-fn unverified((_, tensor): &(String, String), found: &VerifyReport) -> RejectReport {
-    RejectReport {
-        code: RejectCode::Unverified.as_str().to_owned(),
-        reason: format!("verification refuses its rewrite: {}", found.message),
-        tensor: tensor.clone(),
-        hint: "this is an error of onnx-rm: please report it".to_owned(),
-        ..RejectReport::default()
-    }
+    unstable: Unstable,
+) -> Result<(Outcome, Verification, Saved), E> {
+    mend::save(original, rewritten, options, path.as_ref(), compare, unstable)
 }
 
 /// Compares what two saved models compute, with the first in float64 as the yardstick. That they differ is no error:

@@ -52,6 +52,7 @@ pub mod facts;
 pub mod graph;
 pub mod io;
 pub mod linear;
+mod mend;
 pub mod onnx;
 pub mod plan;
 mod printable;
@@ -61,9 +62,10 @@ pub mod verify;
 
 #[cfg(feature = "verify")]
 pub use api::verify;
-pub use api::{Unstable, inspect, load, rewrite, rewrite_until_equal, save, save_when_equal};
+pub use api::{inspect, load, rewrite, save, save_mended, save_when_equal};
 pub use engine::EngineError;
 pub use io::{LoadError, LoadOptions, Model, SaveError, Saved};
+pub use mend::Unstable;
 pub use plan::options::{ActivationForm, Downsample, Families, FusePointwise, Options, Selector, Target};
 pub use report::{Change, Outcome, Price, RejectReport, Report, SiteReport, SiteStatus, Verification};
 pub use residual::RejectCode;

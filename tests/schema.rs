@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use onnx_rm::engine::rewrite;
-use onnx_rm::graph::{BROUGHT, DROPPED, NEWEST};
 use onnx_rm::io::{LoadOptions, load, save};
 use onnx_rm::onnx::{ModelProto, TensorProto, Version};
 use onnx_rm::plan::options::Options;
@@ -33,17 +32,6 @@ fn it_is_the_schema_of_the_onnx_package() {
     assert!(ours.contains("file onnx proto2"));
     assert!(ours.iter().filter(|l| l.starts_with("field ")).count() >= 134);
     assert_eq!(Version::IrVersion as i32, 14);
-}
-
-#[test]
-fn operators_came_and_went_as_in_the_onnx_package() {
-    let theirs = python::run("operator_versions.py", &[]);
-    let mut ours = BTreeSet::from([format!("newest {NEWEST}")]);
-    for (name, brought) in BROUGHT {
-        let dropped = DROPPED.iter().find(|(n, _)| *n == name).map(|(_, version)| format!(" {version}"));
-        ours.insert(format!("{name} {brought}{}", dropped.unwrap_or_default()));
-    }
-    assert_eq!(ours, lines(&theirs).into_iter().map(str::to_owned).collect());
 }
 
 /// What `onnx_corpus.py` lists: kind and path of each file.

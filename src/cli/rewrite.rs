@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::api::{Unstable, rewrite_until_equal, save, save_when_equal};
+use crate::api::{save, save_mended, save_when_equal};
 use crate::engine;
 use crate::io::Model;
+use crate::mend::Unstable;
 use crate::printable::Printable;
 use crate::report::{Report, SCHEMA_VERSION, Verification};
+use crate::verify::VerifyReport;
 
 use super::{Bar, Failure, Feeding, Planning, Reading, Talking, Verdict, print, say};
 
@@ -74,7 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     };
     let mut verdict = if arguments.require && !found { Verdict::Finding } else { Verdict::Done };
     if !arguments.dry_run && matches!(verdict, Verdict::Done) {
-        verdict = write(arguments, (&original, &model), &mut report, &bar)?;
+        verdict = write(arguments, (&original, model), &mut report, &bar)?;
     }
     drop(bar);
     if arguments.talking.json {
@@ -99,27 +101,22 @@ fn finding(report: &Report) -> String {
 
 fn write(
     arguments: &Arguments,
-    (original, model): (&Model, &Model),
+    (original, model): (&Model, Model),
     report: &mut Report,
     bar: &Bar,
 ) -> Result<Verdict, Failure> {
-    let compare = |staged: &Path| super::verify::compare(&arguments.input, staged, &arguments.feeding, bar);
-    let compare = (!arguments.no_verify).then_some(compare);
+    let mut compare = |staged: &Path| super::verify::compare(&arguments.input, staged, &arguments.feeding, bar);
     let unstable = if arguments.accept_unstable { Unstable::Accept } else { Unstable::Keep };
-    let (mut verification, mut saved) = save_when_equal(model, &arguments.output, compare, unstable)?;
-    if matches!(verification, Verification::Failed(_)) {
-        // One wrong rewrite does not spoil the others.
-        let mut again = |staged: &Path| super::verify::compare(&arguments.input, staged, &arguments.feeding, bar);
-        let progress = &mut |p| bar.show(&p);
-        let (mended, outcome) =
-            rewrite_until_equal(original, &report.options, &arguments.output, &mut again, progress)?;
-        if outcome.removed().next().is_some() {
-            let (second, files) = save_when_equal(&mended, &arguments.output, Some(again), unstable)?;
-            if !matches!(second, Verification::Failed(_)) {
-                (verification, saved, report.outcome) = (second, files, outcome);
-            }
-        }
-    }
+    let output = &arguments.output;
+    let (verification, mut saved) = if arguments.no_verify {
+        save_when_equal(&model, output, None::<fn(&Path) -> Result<VerifyReport, Failure>>, unstable)?
+    } else {
+        let rewritten = (model, report.outcome.clone());
+        let (outcome, verification, saved) =
+            save_mended(original, rewritten, &report.options, output, &mut compare, unstable)?;
+        report.outcome = outcome;
+        (verification, saved)
+    };
     match report.verification.insert(verification) {
         Verification::Failed(_) => return Ok(Verdict::Finding),
         Verification::Unstable(found) => {
@@ -128,7 +125,7 @@ fn write(
             if arguments.require {
                 return Ok(Verdict::Finding);
             }
-            saved = save(&arguments.reading.load(&arguments.input)?, &arguments.output)?;
+            saved = save(original, output)?;
         }
         Verification::Passed(_) | Verification::Off | Verification::Unchanged => {}
     }

@@ -12,9 +12,9 @@ mod error;
 mod ids;
 mod imports;
 mod operators;
+pub(crate) mod schemas;
 mod subgraph;
 mod validate;
-mod versions;
 mod view;
 
 pub use apply::{ApplyError, PROVENANCE_KEY, apply, in_topological_order};
@@ -28,8 +28,8 @@ pub use imports::check_imports;
 pub use operators::check_operators;
 pub use subgraph::{captured_names, sums_inside};
 pub use validate::validate;
-pub use versions::{BROUGHT, DROPPED, NEWEST};
 pub use view::GraphView;
+pub(crate) use view::plain_domain;
 
 #[cfg(test)]
 pub(crate) mod testing {

@@ -374,7 +374,7 @@ impl<'a> GraphView<'a> {
 }
 
 /// The ONNX domain has two names.
-pub(super) fn plain_domain(domain: &str) -> &str {
+pub(crate) fn plain_domain(domain: &str) -> &str {
     if domain == "ai.onnx" { "" } else { domain }
 }
 

@@ -12,6 +12,7 @@ mod report;
 #[cfg(feature = "verify")]
 mod run;
 pub mod structure;
+mod work;
 
 pub use report::{
     Arithmetic, BendReport, Coverage, FirstDifference, InputReport, Measure, OutputReport, SCHEMA_VERSION, SizeReport,

@@ -1,6 +1,6 @@
-"""Prints what the operator schemas of the `onnx` package say of types and defaults, as src/verify/structure/operators.txt has it.
+"""Prints what the operator schemas of the `onnx` package say of types and defaults, as src/graph/operators.txt has it.
 
-`set N = TYPE...` names a set of types. Each other line is one version of one operator:
+`newest N` is the newest operator set, `set N = TYPE...` names a set of types. Each other line is one version of one operator:
 `NAME VERSION | INPUTS > OUTPUTS | SYMBOL=SET... | ATTRIBUTE:KIND=DEFAULT...`. A type is a symbol or a type of ONNX; `?` behind it
 means that it may be left out, `*` that it repeats with one type, `**` with any types. `!` behind the version: no longer an operator.
 """
@@ -36,6 +36,7 @@ def main():
     schemas.sort(key=lambda s: (s.name, s.since_version))
     types = lambda c: " ".join(sorted(map(plain, c.allowed_type_strs)))
     sets = sorted({types(c) for s in schemas for c in s.type_constraints})
+    print("newest", onnx.defs.onnx_opset_version())
     for number, members in enumerate(sets):
         print(f"set {number} = {members}")
     for s in schemas:

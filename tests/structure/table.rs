@@ -6,7 +6,7 @@ use super::common::python;
 
 #[test]
 fn it_is_what_the_schemas_of_the_onnx_package_say() {
-    let ours: BTreeSet<&str> = include_str!("../../src/verify/structure/operators.txt").lines().collect();
+    let ours: BTreeSet<&str> = include_str!("../../src/graph/operators.txt").lines().collect();
     let theirs = python::run("operators.py", &[]);
     let theirs: BTreeSet<&str> = theirs.lines().map(str::trim_end).collect();
     let none: Vec<&&str> = Vec::new();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::onnx::tensor_proto::DataType;
 use crate::onnx::{GraphProto, ModelProto, NodeProto, type_proto};
 use crate::verify::reference::{self, Tap, Value};
+use crate::verify::work::macs;
 
 use super::Missed;
 use super::bends::{self, Bend};
@@ -173,23 +174,6 @@ fn largest(graph: &GraphProto) -> f64 {
 
 /// About how many multiply-accumulates `node` takes; other operators touch every entry a few times.
 fn work(node: &NodeProto, inputs: Inputs<'_>) -> usize {
-    let shape = |i: usize| inputs.get(i).and_then(Option::as_deref).map(Value::shape);
-    let size = |i: usize| shape(i).map_or(0, |s| s.iter().product::<usize>());
-    let ints = |name: &str| node.attribute.iter().find(|a| a.name() == name).map(|a| a.ints.as_slice());
-    let steps =
-        || ints("strides").unwrap_or_default().iter().map(|s| s.unsigned_abs() as usize).product::<usize>().max(1);
-    // Each entry of the first operand meets every weight of its own channel.
-    let met = |axis: usize| size(1) / shape(1).and_then(|s| s.get(axis).copied()).unwrap_or(1).max(1);
-    match node.op_type() {
-        "Conv" => {
-            let channels = shape(0).and_then(|s| s.get(1).copied()).unwrap_or(1).max(1);
-            (size(0) / channels / steps()).saturating_mul(size(1))
-        }
-        "ConvTranspose" => size(0).saturating_mul(met(0)),
-        "MatMul" | "Gemm" => {
-            let inner = shape(0).and_then(|s| s.last().copied()).unwrap_or(1).max(1);
-            size(0).saturating_mul(size(1) / inner)
-        }
-        _ => inputs.len().saturating_mul(size(0)).saturating_mul(4),
-    }
+    let entries = inputs.first().and_then(Option::as_deref).map_or(0, |v| v.shape().iter().product());
+    macs(node, inputs).max(inputs.len().saturating_mul(entries).saturating_mul(4))
 }

@@ -132,7 +132,7 @@ fn sized(mut w: Window, auto_pad: &str, rounding: Rounding) -> Outcome<Window> {
     let padded = w.input + w.begin + w.end;
     let Some(room) = padded.checked_sub(extent) else {
         // Rounded up there is one output left, which hangs over. Rounded down there is none, and runtimes disagree about it.
-        if rounding == Rounding::Ceil && extent - padded < w.stride {
+        if rounding == Rounding::Ceil && w.input > 0 && extent - padded < w.stride {
             w.output = 1;
             return Ok(w);
         }

@@ -107,8 +107,7 @@ fn whole<'a>(job: &Job<'a>, sizing: Sizing, given: bool) -> Result<Stage<'a>, Ve
     let stated: HashMap<_, _> = given.chain(job.options.shapes.iter().cloned()).collect();
     let inputs = shapes::choose(&ports, graph, &stated, sizing)?;
     let slots = ports.iter().zip(&inputs).map(|(p, i)| slot(p, i)).collect::<Result<Vec<_>, _>>()?;
-    let stage = Stage::whole(&job.original, &job.rewritten, slots, inputs);
-    Ok(Stage { seed: job.options.seed, ..stage })
+    Ok(Stage::whole(&job.original, &job.rewritten, slots, inputs, job.options.seed))
 }
 
 fn slot(port: &Port, input: &InputReport) -> Result<Slot, VerifyError> {

@@ -2,6 +2,7 @@
 //! of rounding, in float64 where only a runtime was asked, with rounding imitated where a runtime's own functions may be off.
 
 use super::attempt::Ready;
+use super::effort::Effort;
 use super::judge::{self, Doubt, Profile, Rule};
 use super::range;
 use super::sample::Sample;
@@ -9,37 +10,6 @@ use super::stage::Trial;
 use super::trial::{Arithmetic, Trouble};
 use super::verification::{Observer, Progress};
 use crate::verify::report::Measure;
-
-/// How much is spent on a model of some size.
-#[derive(Clone, Copy)]
-struct Effort {
-    /// Draws of rounding in the first trials; the last entry goes for all that follow.
-    draws: &'static [u64],
-    /// Trials that are evaluated in float64; the others are run in the models' own arithmetic, and evaluated in float64 only when they
-    /// differ there.
-    exact: usize,
-    /// Draws after which a difference stands.
-    enough: u64,
-}
-
-impl Effort {
-    fn of(macs: u64) -> Self {
-        // Networks the size of ResNet-18 on a large image, and of ResNet-152, are dear.
-        if macs <= 1 << 26 {
-            Self { draws: &[3], exact: usize::MAX, enough: 16 }
-        } else if macs <= 1 << 29 {
-            Self { draws: &[2, 2, 1], exact: 6, enough: 8 }
-        } else if macs <= 1 << 33 {
-            Self { draws: &[2, 1], exact: 2, enough: 6 }
-        } else {
-            Self { draws: &[2], exact: 1, enough: 4 }
-        }
-    }
-
-    fn draws(self, trial: usize) -> u64 {
-        self.draws.get(trial).or(self.draws.last()).copied().unwrap_or(1)
-    }
-}
 
 /// What all trials in some sizes gave.
 pub(super) struct Course {

@@ -11,6 +11,7 @@ use crate::verify::report::{BendReport, InputReport};
 use crate::verify::structure::{self, Difference, Watcher};
 
 use super::attempt::Ready;
+use super::effort::{Effort, Search};
 use super::inputs::{Feed, Slot};
 use super::pair::Side;
 use super::stage::{Source, Stage, Trial};
@@ -19,12 +20,6 @@ use super::watch::Work;
 
 /// What a search may cost. Larger networks are evaluated a few times only.
 const BUDGET: Budget = Budget { evaluations: 48, least: 2, work: 1 << 28, extra: 4 };
-
-/// Multiply-accumulates up to which both models are searched, and regions are taken out; beyond, the original is.
-const MAX_SEARCHED: u64 = 1 << 26;
-
-/// Multiply-accumulates beyond which nothing is searched.
-const MAX_LOOKED_AT: u64 = 1 << 31;
 
 /// What in the element types of `rewritten` no runtime would take, or would give another type for, and is right in `original`.
 pub(super) fn type_difference(original: &ModelProto, rewritten: &ModelProto) -> Option<String> {
@@ -35,10 +30,6 @@ pub(super) fn type_difference(original: &ModelProto, rewritten: &ModelProto) -> 
             "tensor '{}' of node '{}' ({}) should be {}, and is {}",
             c.tensor, c.node, c.op, c.expected, c.found
         ));
-    }
-    let older = structure::newer_operators(original);
-    if let Some(n) = structure::newer_operators(rewritten).into_iter().find(|n| !older.contains(n)) {
-        return Some(format!("node '{}' ({}) needs opset {}, the model has {}", n.node, n.op, n.since, n.opset));
     }
     let outputs = original.graph.iter().flat_map(|g| &g.output).map(|o| o.name());
     outputs.into_iter().find_map(|name| match (a.of(name), b.of(name)) {
@@ -59,10 +50,11 @@ pub(super) struct Found<'a> {
 /// Searches inputs that reach what `trials` do not.
 pub(super) fn search<'a>(ready: &Ready<'_>, trials: &[Trial], seed: u64) -> Option<Found<'a>> {
     let stage = &ready.bench.stage;
-    if ready.work.macs > MAX_LOOKED_AT {
-        return None;
-    }
-    let is_small = ready.work.macs <= MAX_SEARCHED;
+    let is_small = match Effort::of(ready.work.macs).search {
+        Search::Both => true,
+        Search::Original => false,
+        Search::Nowhere => return None,
+    };
     let models: Vec<&ModelProto> = match is_small {
         true => vec![&stage.original.model, &stage.rewritten.model],
         false => vec![&stage.original.model],
@@ -96,7 +88,8 @@ fn part<'a>(region: reach::Region, ready: &Ready<'_>) -> Ready<'a> {
     let dtype = ready.bench.rounding.0.width(&region.begin).data_type();
     let slot = Slot { name: region.begin.clone(), dtype, shape: shape.clone() };
     let report = InputReport { name: region.begin.clone(), shape, assumed: false };
-    let stage = Stage::whole(&side(region.original), &side(region.rewritten), vec![slot], vec![report]);
+    let stage =
+        Stage::whole(&side(region.original), &side(region.rewritten), vec![slot], vec![report], ready.bench.stage.seed);
     let trials = region.feeds.into_iter().map(|feed| Trial { name: "found".to_owned(), source: Source::Found(feed) });
     Ready {
         bench: Bench::new(stage, Arithmetic::None),

@@ -3,6 +3,7 @@
 mod attempt;
 mod bisect;
 mod course;
+mod effort;
 mod error;
 mod evidence;
 mod inputs;
@@ -24,7 +25,6 @@ mod support;
 mod trial;
 mod verification;
 mod watch;
-mod widths;
 
 use super::random;
 

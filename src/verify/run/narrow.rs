@@ -6,14 +6,16 @@ use crate::onnx::tensor_proto::DataType;
 use crate::onnx::{GraphProto, ValueInfoProto};
 use crate::verify::reference::{self, Value};
 
+use crate::verify::structure::types;
+
 use super::attempt::Job;
 use super::inputs::{Feed, Kind, Slot};
 use super::pair::dependents;
+use super::precision::Precision;
 use super::regions::{self, Barrier};
 use super::shapes::{self, Sizing};
 use super::signature::Port;
 use super::stage::{Begins, Stage, Trial};
-use super::widths::Widths;
 
 /// Cuts the models of `stage` at the nodes for which `barrier` holds. A region is fed what the original computes in float64 where it
 /// begins, rounded; where that cannot be computed, random values of the trial's kind. `None` when no node differs.
@@ -39,8 +41,9 @@ pub(super) fn narrow<'a>(
     let base = stage.feed(&Trial::of(Kind::Normal))?;
     let (computed, random) = computable(stage, job, &stage.original.feed(&base), &begins);
     let infos = infos(stage.original.graph());
-    let widths = Widths::new(&stage.original.model);
-    let float = |name: &str| widths.of(name).data_type();
+    let types = types(&stage.original.model);
+    let float =
+        |name: &str| types.of(name).filter(|t| Precision::of(*t).is_some()).unwrap_or(job.precision.data_type());
     for (name, value) in &computed {
         let usual = match value {
             Value::F(_) => float(name),

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use crate::onnx::{ModelProto, NodeProto};
 use crate::verify::reference::{Tap, Value};
+use crate::verify::structure::{Types, types};
 
 use super::pair::dependents;
 use super::precision::Precision;
 use super::random::Random;
-use super::widths::Widths;
 
 /// Half-ulps by which a value is moved at most. What is moved so far bounds what rounding once or a few times can do, with room for
 /// the unlucky draw, and is still small enough that nothing but rounding looks like it.
@@ -98,7 +98,9 @@ const ARITHMETIC: &[&str] = &[
 
 /// What of a model rounding touches.
 pub(super) struct Rounded {
-    widths: Widths,
+    types: Types,
+    /// The type of floats of which nothing is known.
+    usual: Precision,
     /// Tensors that are calculated from the graph inputs.
     data: HashSet<String>,
     /// Initializers that such a calculation reads as weights.
@@ -117,12 +119,12 @@ impl Rounded {
         };
         let read = graph.node.iter().filter(is_weight).flat_map(|n| &n.input);
         let weights: HashSet<String> = read.filter(|i| !data.contains(*i)).cloned().collect();
-        Self { widths: Widths::new(model), data, weights }
+        Self { types: types(model), usual: Precision::of_model(model), data, weights }
     }
 
     /// The float type of a tensor.
     pub(super) fn width(&self, tensor: &str) -> Precision {
-        self.widths.of(tensor)
+        self.types.of(tensor).and_then(Precision::of).unwrap_or(self.usual)
     }
 
     fn is_calculated(&self, node: &NodeProto, output: &str) -> bool {

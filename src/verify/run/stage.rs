@@ -84,6 +84,7 @@ impl<'a> Stage<'a> {
         rewritten: &Side<'a>,
         slots: Vec<Slot>,
         reports: Vec<InputReport>,
+        seed: u64,
     ) -> Self {
         Self {
             original: original.clone(),
@@ -93,7 +94,7 @@ impl<'a> Stage<'a> {
             slots,
             begins: None,
             reports,
-            seed: 0,
+            seed,
         }
     }
 

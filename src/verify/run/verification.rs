@@ -9,6 +9,7 @@ use crate::onnx::ModelProto;
 
 use super::attempt::{self, Job, Ready, Way};
 use super::course::{self, Course};
+use super::effort::Effort;
 use super::error::VerifyError;
 use super::inputs::Kind;
 use super::pair::{Side, dependents};
@@ -214,13 +215,9 @@ fn unreached(job: &Job<'_>, stage: Option<&Stage<'_>>, trials: &[Trial], report:
     }
 }
 
-/// Multiply-accumulates of the original up to which every kind of input is fed.
-const MAX_ALL_KINDS: u64 = 1 << 33;
-
 /// What is fed in the first sizes.
 fn trials(job: &Job<'_>, ready: &Ready<'_>) -> Vec<Trial> {
-    // The most telling kinds only, where one run takes seconds.
-    let kinds = if ready.work.macs > MAX_ALL_KINDS { 6 } else { Kind::ALL.len() };
+    let kinds = Effort::of(ready.work.macs).kinds;
     let mut trials: Vec<Trial> = Kind::ALL.into_iter().take(kinds).map(Trial::of).collect();
     if let Some(feed) = &job.given {
         trials.push(Trial { name: "given".to_owned(), source: Source::Given(feed.clone()) });

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::onnx::attribute_proto::AttributeType;
 use crate::onnx::{AttributeProto, GraphProto, NodeProto, OperatorSetIdProto, SparseTensorProto, TensorProto};
 
-use super::table::{self, Plain, Schema};
+use crate::graph::plain_domain;
+use crate::graph::schemas::{self, Plain, Schema};
 
 /// The value of an attribute.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +44,7 @@ pub(super) fn is_new_default(node: &NodeProto, name: &str, value: &Setting<'_>, 
 
 /// The version of the operator of `node`; `None` for one that is not ONNX's.
 fn schema(node: &NodeProto, opsets: &[OperatorSetIdProto]) -> Option<&'static Schema> {
-    if is_standard(node) { table::find(node.op_type(), opset(opsets, node.domain())) } else { None }
+    if is_standard(node) { schemas::find(node.op_type(), opset(opsets, node.domain())) } else { None }
 }
 
 /// What attribute `name` of `node` is, with the default that its operator has in `opsets`.
@@ -147,11 +148,6 @@ pub(super) fn is_idle(node: &NodeProto, name: &str, opsets: &[OperatorSetIdProto
 /// True for an operator of the ONNX domain.
 pub(super) fn is_standard(node: &NodeProto) -> bool {
     plain_domain(node.domain()).is_empty()
-}
-
-/// `ai.onnx` is the domain without a name.
-pub(super) fn plain_domain(domain: &str) -> &str {
-    if domain == "ai.onnx" { "" } else { domain }
 }
 
 /// The version of `domain` that is imported; 0 when none is.

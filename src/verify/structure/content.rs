@@ -6,7 +6,7 @@ use crate::onnx::TensorProto;
 use crate::onnx::tensor_proto::DataType;
 use crate::verify::reference::Value;
 
-use super::table::type_name;
+use crate::graph::schemas::type_name;
 
 /// How two constants differ.
 #[derive(Debug, Clone, PartialEq, Eq)]

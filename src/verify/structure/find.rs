@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use crate::graph::{GraphError, GraphView, NodeId, captured_names};
 use crate::onnx::{FunctionProto, ModelProto, NodeProto};
 
-use super::attributes::plain_domain;
 use super::bodies::Imports;
 use super::constants::{Compared, Constants};
 use super::difference::{Difference, Found, Patch, What};
+use crate::graph::plain_domain;
 
 /// What differs between nodes of the two models that are *twins*: they compute a tensor of the same name by the same operator,
 /// and read the same tensors, or constants. Attributes are compared with their defaults, constants by content, functions and

@@ -9,9 +9,10 @@ use crate::onnx::{
     TensorProto,
 };
 
-use super::attributes::{is_standard, opset, plain_domain};
-use super::table::{self, Repeats, Schema, element_type, type_name};
+use super::attributes::{is_standard, opset};
 use super::types::{Contradiction, Types, declared, is_no_tensor, label};
+use crate::graph::plain_domain;
+use crate::graph::schemas::{self, Repeats, Schema, element_type, type_name};
 
 /// Deepest nesting of functions and subgraphs that is looked into.
 const DEEPEST: usize = 32;
@@ -150,7 +151,7 @@ impl<'m> Inference<'m> {
         if let Some(function) = function.copied() {
             return self.call(function, node, scope, frame);
         }
-        let schema = table::find(node.op_type(), opset(frame.opsets, node.domain())).filter(|s| !s.removed);
+        let schema = schemas::find(node.op_type(), opset(frame.opsets, node.domain())).filter(|s| !s.removed);
         let Some(schema) = schema.filter(|_| is_standard(node)) else { return Vec::new() };
         let bound = self.inputs(schema, node, scope);
         if let "If" | "Loop" | "Scan" = node.op_type() {

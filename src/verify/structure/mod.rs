@@ -13,11 +13,10 @@ mod difference;
 mod find;
 mod infer;
 mod settle;
-mod table;
 mod types;
 mod watcher;
 
 pub use difference::{Content, Difference, What};
 pub use find::differences;
-pub use types::{Contradiction, Newer, Types, newer_operators, types};
+pub use types::{Contradiction, Types, types};
 pub use watcher::Watcher;

@@ -1,14 +1,12 @@
 //! The element type of every tensor, by the rules of the specification, and what contradicts them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::onnx::tensor_proto::DataType;
-use crate::onnx::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto, type_proto};
+use crate::onnx::{ModelProto, NodeProto, ValueInfoProto, type_proto};
 
-use super::attributes::{is_standard, opset};
 use super::infer::Inference;
-use super::table;
 
 /// Element types of the tensors of a model's main graph.
 #[derive(Debug, Clone, Default)]
@@ -31,19 +29,6 @@ pub struct Contradiction {
     pub expected: String,
     /// The type that it has, or is declared to have.
     pub found: String,
-}
-
-/// An operator that the operator set of a model does not have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Newer {
-    /// The node, or its first output when it has no name.
-    pub node: String,
-    /// Its operator.
-    pub op: String,
-    /// The first operator set that has it.
-    pub since: i64,
-    /// The operator set that is imported where the node stands.
-    pub opset: i64,
 }
 
 /// Infers the element type of every tensor of `model` from its inputs, its constants and the rules of its operators; `value_info`
@@ -84,13 +69,6 @@ impl fmt::Display for Contradiction {
     }
 }
 
-impl fmt::Display for Newer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { node, op, since, opset } = self;
-        write!(f, "node '{node}' ({op}) needs operator set {since}, but the model imports {opset}")
-    }
-}
-
 /// The type that `info` declares.
 pub(super) fn declared(info: &ValueInfoProto) -> Option<DataType> {
     match info.r#type.as_ref()?.value.as_ref()? {
@@ -111,31 +89,4 @@ pub(super) fn is_no_tensor(info: &ValueInfoProto) -> bool {
 pub(super) fn label(node: &NodeProto) -> String {
     let output = node.output.iter().find(|o| !o.is_empty()).map_or("", String::as_str);
     if node.name().is_empty() { output.to_owned() } else { node.name().to_owned() }
-}
-
-/// The nodes of `model`, in subgraphs and functions too, whose operator ONNX has only since a later operator set than the one
-/// that is imported where they stand. Operators that no version of the specification has are not among them.
-#[must_use]
-pub fn newer_operators(model: &ModelProto) -> Vec<Newer> {
-    let local: HashSet<(&str, &str)> = model.functions.iter().map(|f| (f.domain(), f.name())).collect();
-    let main = model.graph.iter().map(|g| (g.node.as_slice(), model.opset_import.as_slice()));
-    let functions = model.functions.iter().map(|f| (f.node.as_slice(), f.opset_import.as_slice()));
-    let mut open: Vec<(&[NodeProto], &[OperatorSetIdProto])> = main.chain(functions).collect();
-    let mut found = Vec::new();
-    while let Some((nodes, opsets)) = open.pop() {
-        for node in nodes {
-            let graphs = node.attribute.iter().flat_map(|a| a.g.iter().chain(&a.graphs));
-            open.extend(graphs.map(|g: &GraphProto| (g.node.as_slice(), opsets)));
-            let here = opset(opsets, node.domain());
-            // Runtimes have this one as their own before the specification has it.
-            let early = node.op_type() == "LayerNormalization";
-            if !is_standard(node) || early || local.contains(&(node.domain(), node.op_type())) {
-                continue;
-            }
-            if let Some(first) = table::versions(node.op_type()).first().filter(|s| s.since > here) {
-                found.push(Newer { node: label(node), op: node.op_type().to_owned(), since: first.since, opset: here });
-            }
-        }
-    }
-    found
 }

@@ -1,4 +1,4 @@
-//! What the ONNX specification says of an operator: its types and the defaults of its attributes.
+//! What the ONNX specification says of an operator: its versions, its types and the defaults of its attributes.
 //!
 //! `operators.txt` is plain data, printed from the schemas of the `onnx` package by `tests/python/operators.py`, which says
 //! how it is to be read. A test compares the two.
@@ -10,13 +10,13 @@ use crate::onnx::tensor_proto::DataType;
 
 /// One version of one operator.
 #[derive(Debug, Default)]
-pub(super) struct Schema {
+pub(crate) struct Schema {
     /// The first operator set that has this version.
-    pub(super) since: i64,
+    pub(crate) since: i64,
     /// No operator any more.
-    pub(super) removed: bool,
-    pub(super) inputs: Vec<Parameter>,
-    pub(super) outputs: Vec<Parameter>,
+    pub(crate) removed: bool,
+    pub(crate) inputs: Vec<Parameter>,
+    pub(crate) outputs: Vec<Parameter>,
     /// For each symbol the types that it may stand for.
     symbols: Vec<(&'static str, Vec<&'static str>)>,
     defaults: Vec<(&'static str, Plain)>,
@@ -24,14 +24,14 @@ pub(super) struct Schema {
 
 /// An input or output: its type, a symbol or a type by name.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Parameter {
-    pub(super) kind: &'static str,
-    pub(super) repeats: Repeats,
+pub(crate) struct Parameter {
+    pub(crate) kind: &'static str,
+    pub(crate) repeats: Repeats,
 }
 
 /// Whether the last parameter of an operator may be given many times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeats {
+pub(crate) enum Repeats {
     Not,
     WithOneType,
     WithAnyTypes,
@@ -39,7 +39,7 @@ pub(super) enum Repeats {
 
 /// The value of an attribute that is no tensor and no graph. Floats are bits, so that values can be told apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Plain {
+pub(crate) enum Plain {
     Int(i64),
     Float(u32),
     Text(Vec<u8>),
@@ -50,46 +50,52 @@ pub(super) enum Plain {
 
 impl Schema {
     /// The default of an attribute, where the schema has one.
-    pub(super) fn default_of(&self, attribute: &str) -> Option<&Plain> {
+    pub(crate) fn default_of(&self, attribute: &str) -> Option<&Plain> {
         self.defaults.iter().find(|(name, _)| *name == attribute).map(|(_, value)| value)
     }
 
     /// The attributes that have a default.
-    pub(super) fn attributes(&self) -> impl Iterator<Item = &'static str> + '_ {
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.defaults.iter().map(|(name, _)| *name)
     }
 
     /// The types that `kind`, a symbol or a type itself, allows.
-    pub(super) fn allowed(&self, kind: &'static str) -> Vec<&'static str> {
+    pub(crate) fn allowed(&self, kind: &'static str) -> Vec<&'static str> {
         let found = self.symbols.iter().find(|(symbol, _)| *symbol == kind);
         found.map_or_else(|| vec![kind], |(_, types)| types.clone())
     }
 
     /// Parameter number `i`; the last one repeats where the schema says so.
-    pub(super) fn parameter(list: &[Parameter], i: usize) -> Option<Parameter> {
+    pub(crate) fn parameter(list: &[Parameter], i: usize) -> Option<Parameter> {
         list.get(i).or_else(|| list.last().filter(|p| p.repeats != Repeats::Not)).copied()
     }
 }
 
 static TABLE: LazyLock<HashMap<&'static str, Vec<Schema>>> = LazyLock::new(|| read(include_str!("operators.txt")));
 
+/// The newest version of ONNX's own operator set that is known here.
+pub(crate) fn newest() -> i64 {
+    let line = include_str!("operators.txt").lines().find_map(|l| l.strip_prefix("newest "));
+    line.and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
 /// Every version of the ONNX operator `name`, the oldest first; none for what the specification does not have.
-pub(super) fn versions(name: &str) -> &'static [Schema] {
+pub(crate) fn versions(name: &str) -> &'static [Schema] {
     TABLE.get(name).map_or(&[], Vec::as_slice)
 }
 
 /// The version of the ONNX operator `name` that holds in operator set `opset`.
-pub(super) fn find(name: &str, opset: i64) -> Option<&'static Schema> {
+pub(crate) fn find(name: &str, opset: i64) -> Option<&'static Schema> {
     versions(name).iter().rev().find(|s| s.since <= opset)
 }
 
 /// The name that `operators.txt` has for an element type.
-pub(super) fn type_name(dtype: DataType) -> String {
+pub(crate) fn type_name(dtype: DataType) -> String {
     dtype.as_str_name().to_lowercase()
 }
 
 /// The element type of that name; `None` for what is no tensor.
-pub(super) fn element_type(name: &str) -> Option<DataType> {
+pub(crate) fn element_type(name: &str) -> Option<DataType> {
     DataType::from_str_name(&name.to_uppercase())
 }
 
@@ -99,6 +105,9 @@ fn read(text: &'static str) -> HashMap<&'static str, Vec<Schema>> {
     for line in text.lines() {
         if let Some((_, members)) = line.strip_prefix("set ").and_then(|l| l.split_once(" = ")) {
             sets.push(members.split(' ').collect());
+            continue;
+        }
+        if line.starts_with("newest ") {
             continue;
         }
         let mut parts = line.split(" |");
@@ -151,7 +160,8 @@ mod tests {
 
     #[test]
     fn every_line_is_read() {
-        let lines = include_str!("operators.txt").lines().filter(|l| !l.starts_with("set "));
+        let lines =
+            include_str!("operators.txt").lines().filter(|l| !l.starts_with("set ") && !l.starts_with("newest "));
         assert_eq!(lines.count(), TABLE.values().map(Vec::len).sum::<usize>());
         for (name, versions) in TABLE.iter() {
             assert!(versions.iter().all(|s| s.since > 0 && (s.removed || !s.outputs.is_empty())), "{name}");
@@ -161,6 +171,11 @@ mod tests {
         let defaults: usize = TABLE.values().flatten().map(|s| s.defaults.len()).sum();
         let written = include_str!("operators.txt").split_whitespace().filter(|w| w.contains(":") && w.contains('='));
         assert_eq!(defaults, written.count());
+    }
+
+    #[test]
+    fn no_version_is_newer_than_the_newest() {
+        assert!(newest() >= 28 && TABLE.values().flatten().all(|s| s.since <= newest()));
     }
 
     #[test]
