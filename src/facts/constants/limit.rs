@@ -8,7 +8,7 @@ use crate::graph::GraphView;
 const MOST: usize = 1 << 22;
 
 /// Most elements of all computed constants together, besides what the file pays for.
-const MOST_TOGETHER: usize = 1 << 26;
+const MOST_TOGETHER: usize = 1 << 24;
 
 /// Elements for each byte of the file's weights: several steps of a chain behind each weight.
 const EACH: usize = 4;

@@ -14,20 +14,39 @@ use super::special::round;
 pub(super) const OPERATORS: Table =
     &[("DequantizeLinear", dequantize), ("QuantizeLinear", quantize), ("DynamicQuantizeLinear", dynamic_quantize)];
 
-/// `(x - zero_point) * scale`. There is one scale for all, one for each entry along an axis, or one for each block along it.
+/// The scale and zero point of each element of an input: one for all, one for each entry along an axis, or one for each block along it.
+struct Scales {
+    scale: ArrayD<f64>,
+    zero: Option<ArrayD<f64>>,
+    place: Place,
+}
+
+impl Scales {
+    /// Of inputs 1 and 2, for an input of this shape.
+    fn new(call: &Call, shape: &[usize]) -> Outcome<Self> {
+        let scale = call.floats(1)?.clone();
+        let zero = call.optional(2).map(Value::to_floats);
+        if zero.as_ref().is_some_and(|z| z.shape() != scale.shape()) {
+            return fault!("the zero point has not the shape of the scale");
+        }
+        let block = usize::try_from(call.int("block_size", 0)).unwrap_or(0);
+        let place = Place::new(call, shape, scale.shape(), block)?;
+        Ok(Self { scale, zero, place })
+    }
+
+    fn of(&self, element: &[usize]) -> (f64, f64) {
+        let at = self.place.of(element);
+        (self.scale[at.as_slice()], self.zero.as_ref().map_or(0.0, |z| z[at.as_slice()]))
+    }
+}
+
+/// `(x - zero_point) * scale`.
 fn dequantize(call: &mut Call) -> Outcome<Vec<Value>> {
     let x = call.value(0)?.to_floats();
-    let scale = call.floats(1)?.clone();
-    let zero = call.optional(2).map(Value::to_floats);
-    if zero.as_ref().is_some_and(|z| z.shape() != scale.shape()) {
-        return fault!("the zero point has not the shape of the scale");
-    }
-    let block = usize::try_from(call.int("block_size", 0)).unwrap_or(0);
-    let place = Place::new(call, x.shape(), scale.shape(), block)?;
+    let scales = Scales::new(call, x.shape())?;
     let value = |i: ndarray::IxDyn| {
-        let at = place.of(i.slice());
-        let zero = zero.as_ref().map_or(0.0, |z| z[at.as_slice()]);
-        (x[&i] - zero) * scale[at.as_slice()]
+        let (scale, zero) = scales.of(i.slice());
+        (x[&i] - zero) * scale
     };
     Ok(vec![Value::F(ArrayD::from_shape_fn(x.shape(), value))])
 }
@@ -46,17 +65,11 @@ fn quantize(call: &mut Call) -> Outcome<Vec<Value>> {
         DataType::Undefined => return fault!("the type of its zero point is not known"),
         other => return fault!("numbers stored as {} are not handled", other.as_str_name().to_lowercase()),
     };
-    let (x, scale) = (call.value(0)?.to_floats(), call.floats(1)?);
-    let zero = call.optional(2).map(Value::to_floats);
-    if zero.as_ref().is_some_and(|z| z.shape() != scale.shape()) {
-        return fault!("the zero point has not the shape of the scale");
-    }
-    let block = usize::try_from(call.int("block_size", 0)).unwrap_or(0);
-    let place = Place::new(call, x.shape(), scale.shape(), block)?;
+    let x = call.value(0)?.to_floats();
+    let scales = Scales::new(call, x.shape())?;
     let value = |i: ndarray::IxDyn| {
-        let at = place.of(i.slice());
-        let zero = zero.as_ref().map_or(0.0, |z| z[at.as_slice()]);
-        (round(x[&i] / scale[at.as_slice()]) + zero).clamp(low, high) as i64
+        let (scale, zero) = scales.of(i.slice());
+        (round(x[&i] / scale) + zero).clamp(low, high) as i64
     };
     Ok(vec![Value::I(ArrayD::from_shape_fn(x.shape(), value))])
 }
