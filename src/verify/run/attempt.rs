@@ -15,7 +15,7 @@ use super::shapes::{self, OTHER_SIZES, Sizing};
 use super::signature::{self, Port};
 use super::stage::{self, Runners, Stage, Trial};
 use super::support::{self, Support};
-use super::trial::{Arithmetic, Bench, Trouble};
+use super::trial::{Arithmetic, Bench};
 use super::verification::{Observer, VerifyOptions};
 use super::watch::Work;
 
@@ -133,15 +133,14 @@ fn ready<'a>(job: &Job<'a>, stage: Stage<'a>, sizing: Sizing, own: bool) -> Resu
     };
     let bench = Bench::new(stage, Arithmetic::None);
     // Cheap, and a size that does not fit is found before anything is optimised.
-    let (bench, work) = match bench.run(&Trial::of(Kind::Normal), 0) {
-        Ok(tried) => (bench, tried.work),
-        Err(Trouble::Rewritten(_)) => (bench, Work::default()),
-        Err(Trouble::Original(reason) | Trouble::Runtime(reason)) => {
-            let Some((regions, work)) = around_failure(job, &bench.stage, sizing) else {
+    let (bench, work) = match bench.work(&Trial::of(Kind::Normal)) {
+        Ok(work) => (bench, work),
+        Err(reason) => {
+            let Some(regions) = around_failure(job, &bench.stage, sizing) else {
                 return Err(format!("float64: {reason}"));
             };
             regions_because.get_or_insert(format!("float64: {reason}"));
-            (regions, work)
+            regions
         }
     };
     let outputs = bench.stage.original.outputs.len();
@@ -193,11 +192,8 @@ fn around_failure<'a>(job: &Job<'a>, stage: &Stage<'a>, sizing: Sizing) -> Optio
     let is_barrier = |n: &NodeProto| n.output.iter().any(|o| same.contains(o) && data.contains(o.as_str()));
     let regions = narrow::narrow(stage, &is_barrier, job, sizing).ok()??;
     let bench = Bench::new(regions, Arithmetic::None);
-    match bench.run(&Trial::of(Kind::Normal), 0) {
-        Ok(tried) => Some((bench, tried.work)),
-        Err(Trouble::Rewritten(_)) => Some((bench, Work::default())),
-        Err(_) => None,
-    }
+    let work = bench.work(&Trial::of(Kind::Normal)).ok()?;
+    Some((bench, work))
 }
 
 fn runners(job: &Job<'_>, stage: &Stage<'_>, macs: u64) -> Result<Runners, String> {

@@ -77,13 +77,13 @@ fn attempt(ready: &mut Ready<'_>, trial: &Trial, effort: Effort, index: usize) -
 /// One trial in float64.
 fn exactly(ready: &mut Ready<'_>, trial: &Trial, draws: u64) -> Result<(Vec<Sample>, u64), String> {
     match ready.bench.run(trial, draws) {
-        Ok(tried) => return Ok((tried.samples, draws)),
+        Ok(samples) => return Ok((samples, draws)),
         Err(Trouble::Original(reason)) => return Err(reason),
         Err(Trouble::Rewritten(reason)) => return Ok((failed(ready, &reason), draws)),
         Err(Trouble::Runtime(reason)) => ready.imitate(format!("tract cannot run the models: {reason}")),
     }
     match ready.bench.run(trial, draws) {
-        Ok(tried) => Ok((tried.samples, draws)),
+        Ok(samples) => Ok((samples, draws)),
         Err(Trouble::Original(reason) | Trouble::Runtime(reason)) => Err(reason),
         Err(Trouble::Rewritten(reason)) => Ok((failed(ready, &reason), draws)),
     }

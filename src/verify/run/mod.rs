@@ -23,6 +23,7 @@ mod signature;
 mod stage;
 mod support;
 mod trial;
+mod verdict;
 mod verification;
 mod watch;
 

@@ -29,14 +29,6 @@ pub(super) struct Bench<'a> {
     pub(super) arithmetic: Arithmetic,
 }
 
-/// What a trial gave.
-pub(super) struct Tried {
-    /// One a compared tensor.
-    pub(super) samples: Vec<Sample>,
-    /// How much the original computes.
-    pub(super) work: Work,
-}
-
 /// Why a trial gave nothing.
 pub(super) enum Trouble {
     /// The original itself cannot be evaluated on these inputs, or in these sizes.
@@ -54,11 +46,21 @@ impl<'a> Bench<'a> {
         Self { stage, rounding, arithmetic }
     }
 
+    /// How much the original computes on inputs.
+    ///
+    /// # Errors
+    /// Why it cannot be evaluated on these, or in these sizes.
+    pub(super) fn work(&self, trial: &Trial) -> Result<Work, String> {
+        let watch = Watch::new(&self.rounding.0);
+        stage::evaluate(&self.stage.original, &self.stage.feed(trial)?, &watch)?;
+        Ok(watch.work())
+    }
+
     /// Tries inputs, with `draws` of rounding.
     ///
     /// # Errors
     /// Which side failed, and why.
-    pub(super) fn run(&self, trial: &Trial, draws: u64) -> Result<Tried, Trouble> {
+    pub(super) fn run(&self, trial: &Trial, draws: u64) -> Result<Vec<Sample>, Trouble> {
         let feed = self.stage.feed(trial).map_err(Trouble::Original)?;
         let (exact, own) = match &self.arithmetic {
             Arithmetic::Runtime(runners) => {
@@ -70,14 +72,14 @@ impl<'a> Bench<'a> {
             }
             Arithmetic::None => (self.exact(&feed), Ok(None)),
         };
-        let Exact { original, rewritten, work, overflow } = exact?;
+        let Exact { original, rewritten, overflow } = exact?;
         let own = own?;
         let mut samples = sample(&original, &rewritten, own.as_ref());
         if let (Some(overflow), Some(first)) = (overflow, samples.first_mut()) {
             first.failure.get_or_insert(overflow);
         }
         self.draw(&feed, &original, 0..draws, &mut samples);
-        Ok(Tried { samples, work })
+        Ok(samples)
     }
 
     /// Tries inputs in the runtime only: two runs against each other. `None` without a runtime.
@@ -137,14 +139,13 @@ impl<'a> Bench<'a> {
                 o.tensor, o.node, o.width
             )
         });
-        Ok(Exact { original, rewritten, work: before.work(), overflow })
+        Ok(Exact { original, rewritten, overflow })
     }
 }
 
 struct Exact {
     original: Vec<Value>,
     rewritten: Vec<Value>,
-    work: Work,
     /// A value of the rewritten model that its type cannot hold, in words.
     overflow: Option<String>,
 }

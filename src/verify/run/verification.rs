@@ -1,6 +1,5 @@
 //! The verification itself: read, compare signatures, try inputs in several sizes, say what came out.
 
-use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::graph::{in_topological_order, validate};
@@ -12,14 +11,12 @@ use super::course::{self, Course};
 use super::effort::Effort;
 use super::error::VerifyError;
 use super::inputs::Kind;
-use super::pair::{Side, dependents};
+use super::pair::Side;
 use super::precision::Precision;
 use super::stage::{Source, Stage, Trial, overrides};
 use super::support::Support;
-use super::{bisect, evidence, npz, regions, signature};
-use crate::verify::report::{
-    Arithmetic, Coverage, Measure, OutputReport, SCHEMA_VERSION, SizeReport, Status, VerifyReport,
-};
+use super::{evidence, npz, signature, verdict};
+use crate::verify::report::{Arithmetic, Coverage, OutputReport, SCHEMA_VERSION, SizeReport, Status, VerifyReport};
 use crate::verify::structure;
 
 /// What to verify on.
@@ -183,10 +180,10 @@ fn all_sizes(job: &Job<'_>, mut first: Ready<'_>, report: &mut VerifyReport) -> 
     report.inputs = first.bench.stage.reports.clone();
     report.sizes = readies.iter().zip(&courses).map(|(ready, course)| sizes(ready, course)).collect();
     report.kinds = report.sizes.first().map(|s| s.kinds.clone()).unwrap_or_default();
-    report.outputs = outputs(first, &courses);
+    report.outputs = verdict::outputs(&readies, &courses);
     let mut inside = report.outputs.split_off(first.outputs.min(report.outputs.len()));
     inside.extend(parts.into_iter().filter_map(|part| compare_part(part, job)));
-    conclude(&readies, &courses, &inside, report);
+    verdict::conclude(&readies, &courses, &inside, report);
     if report.status == Status::Equal {
         let (stage, trials) = (&readies[0].bench.stage, courses[0].trials.clone());
         unreached(job, Some(stage), &trials, report);
@@ -235,139 +232,4 @@ fn sizes(ready: &Ready<'_>, course: &Course) -> SizeReport {
         kinds: course.trials.iter().map(|t| t.name.clone()).collect(),
         skipped: course.skipped.clone(),
     }
-}
-
-/// Each output with its measures in all sizes.
-fn outputs(ready: &Ready<'_>, courses: &[Course]) -> Vec<OutputReport> {
-    let stage = &ready.bench.stage;
-    let moving = dependents(stage.original.graph(), stage.slots.iter().map(|s| s.name.as_str()));
-    let report = |(index, name): (usize, &String)| {
-        let mut measures = Vec::new();
-        for (size, course) in courses.iter().enumerate() {
-            let found = course.measures.get(index).into_iter().flatten();
-            measures.extend(found.map(|m| Measure { size, ..m.clone() }));
-        }
-        let varies = courses.iter().any(|c| c.varies.get(index) == Some(&true));
-        let no_evidence = silence(moving.contains(name.as_str()), varies, &measures);
-        OutputReport { name: name.clone(), no_evidence, measures }
-    };
-    stage.original.outputs.iter().enumerate().map(report).collect()
-}
-
-/// Why an output says nothing. `depends`: some input reaches it, so it must show that it varies.
-fn silence(depends: bool, varies: bool, measures: &[Measure]) -> Option<String> {
-    let speaks = measures.iter().any(|m| m.no_evidence.is_none());
-    if !depends || speaks && varies {
-        return None;
-    }
-    if speaks {
-        return Some("it is the same for every input".to_owned());
-    }
-    if let Some(most) = measures.iter().filter(|m| m.unstable).map(|m| m.rounding).reduce(f64::max) {
-        return Some(format!("rounding alone may move it by {most:.0e} of its largest value"));
-    }
-    let reason = |m: &Measure| format!("{} ({})", m.no_evidence.as_deref().unwrap_or(""), m.input);
-    let first = measures.iter().filter(|m| m.size == 0).map(reason).collect::<Vec<_>>();
-    Some(format!("it is {}", first.join(", ")))
-}
-
-/// The verdict, and where the models part. `inside` are the tensors inside of both models that were compared too.
-fn conclude(readies: &[Ready<'_>], courses: &[Course], inside: &[OutputReport], report: &mut VerifyReport) {
-    let failed = |outputs: &[OutputReport]| {
-        let mut all = outputs.iter().flat_map(|o| o.measures.iter().map(move |m| (o, m)));
-        all.find_map(|(o, m)| Some((o.name.clone(), m.clone(), m.failure.clone()?)))
-    };
-    let outside = failed(&report.outputs);
-    let is_outside = outside.is_some();
-    if let Some((name, measure, failure)) = outside.or_else(|| failed(inside)) {
-        let shape = match measure.size {
-            0 => String::new(),
-            size => format!(" in size {}", shapes_of(&report.sizes[size])),
-        };
-        report.message = format!("'{name}' on {} input{shape}: {failure}", measure.input);
-        report.status = Status::Mismatch;
-        let unstable = report.outputs.iter().flat_map(|o| &o.measures).any(|m| m.unstable);
-        if !is_outside && unstable {
-            report.message += "; it stands inside of both models, before rounding decides the rest";
-        } else if !is_outside {
-            report.status = Status::NoEvidence;
-            report.message += "; it stands inside of both models, and no input carried that to an output";
-        }
-        let trial = courses.get(measure.size).and_then(|c| c.trials.iter().find(|t| t.name == measure.input));
-        report.first_difference = readies
-            .get(measure.size)
-            .zip(trial)
-            .and_then(|(ready, trial)| bisect::first_difference(&ready.bench, trial));
-        return;
-    }
-    notes(report);
-    let stage = &readies[0].bench.stage;
-    let untouched = untouched(&stage.original.model, &stage.rewritten.model);
-    let speaks = report.outputs.iter().any(|o| o.no_evidence.is_none());
-    let mut unstable = None;
-    for (index, output) in report.outputs.iter().enumerate() {
-        let Some(reason) = &output.no_evidence else { continue };
-        let words = format!("'{}': {reason}", output.name);
-        if output.measures.iter().any(|m| m.unstable) {
-            unstable.get_or_insert(words);
-        } else if speaks && (untouched.contains(&output.name) || courses[0].discrete.get(index) == Some(&true)) {
-            report.notes.push(words);
-        } else {
-            (report.status, report.message) = (Status::NoEvidence, words);
-            return;
-        }
-    }
-    let Some(words) = unstable else { return };
-    // Rounding hides what happens at the output; tensors before it may show more.
-    let part = courses[0].trials.iter().take(2).find_map(|t| bisect::first_difference(&readies[0].bench, t));
-    report.arithmetic.unstable = true;
-    (report.status, report.message) = match &part {
-        Some(d) => (Status::Mismatch, format!("{words}; but '{}' differs before rounding decides", d.tensor)),
-        None => (Status::Unstable, words),
-    };
-    report.first_difference = part;
-}
-
-fn shapes_of(size: &SizeReport) -> String {
-    size.inputs.iter().map(|i| format!("{:?}", i.shape)).collect::<Vec<_>>().join(", ")
-}
-
-/// What was noticed of single measures, each once.
-fn notes(report: &mut VerifyReport) {
-    if let Some(bends) = report.bends.as_ref().filter(|b| !b.missed.is_empty()) {
-        report.notes.push(evidence::words(&bends.missed, bends.total));
-    }
-    let mut seen = HashSet::new();
-    let mut notes = Vec::new();
-    for (output, m) in report.outputs.iter().flat_map(|o| o.measures.iter().map(move |m| (o, m))) {
-        let ties = (m.ties > 0).then(|| format!("{} answers tie within rounding", m.ties));
-        for note in m.note.iter().cloned().chain(ties) {
-            if seen.insert((output.name.clone(), note.clone())) {
-                notes.push(format!("'{}' on {} input: {note}", output.name, m.input));
-            }
-        }
-    }
-    report.notes.extend(notes);
-}
-
-/// The outputs of `original` that both models compute by the same nodes from the same constants.
-fn untouched(original: &ModelProto, rewritten: &ModelProto) -> HashSet<String> {
-    let Ok(same) = regions::unchanged(original, rewritten) else { return HashSet::new() };
-    let Some(graph) = &original.graph else { return HashSet::new() };
-    let makers: HashMap<&str, _> =
-        graph.node.iter().flat_map(|n| n.output.iter().map(move |o| (o.as_str(), n))).collect();
-    let is_untouched = |output: &str| {
-        let (mut open, mut seen) = (vec![output.to_owned()], HashSet::new());
-        while let Some(name) = open.pop() {
-            let Some(node) = makers.get(name.as_str()) else { continue };
-            if !same.contains(&name) {
-                return false;
-            }
-            if seen.insert(name) {
-                open.extend(regions::reads(node));
-            }
-        }
-        true
-    };
-    graph.output.iter().map(|o| o.name().to_owned()).filter(|o| is_untouched(o)).collect()
 }
