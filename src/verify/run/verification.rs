@@ -111,9 +111,9 @@ fn compare(
         (report.status, report.message) = (Status::Mismatch, difference);
         return Ok(report);
     }
-    let ports = signature::inputs(original.graph());
-    let given = options.inputs.as_ref().map(|path| npz::read(path, &ports)).transpose()?;
     let support = Support::new(&original.model, &rewritten.model);
+    let ports = support.inputs(original.graph());
+    let given = options.inputs.as_ref().map(|path| npz::read(path, &ports)).transpose()?;
     let job = Job { original, rewritten, options, given, precision, observer, support };
     match attempt::first(&job)? {
         Way::Same(reason) => {
