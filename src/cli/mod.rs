@@ -195,6 +195,8 @@ pub fn run() -> ExitCode {
             "note: an interrupted run may leave a temporary folder, for signals cannot be waited for: {error}\n"
         ));
     }
+    #[cfg(feature = "verify")]
+    silence_caught_panics();
     let result = match cli.command {
         Command::Rewrite(arguments) => rewrite::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
@@ -215,6 +217,17 @@ pub fn run() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// A panic inside of the runtime is caught and told in one line, so its own words stay off the screen.
+#[cfg(feature = "verify")]
+fn silence_caught_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !crate::verify::catches_panics() {
+            usual(panic);
+        }
+    }));
 }
 
 /// Writes words for people to stderr.

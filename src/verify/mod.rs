@@ -19,4 +19,4 @@ pub use report::{
     Status, VerifyReport, WorstChannel,
 };
 #[cfg(feature = "verify")]
-pub use run::{Observer, Progress, VerifyError, VerifyOptions, verify, verify_models, verify_watched};
+pub use run::{Observer, Progress, VerifyError, VerifyOptions, catches_panics, verify, verify_models, verify_watched};

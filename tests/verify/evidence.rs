@@ -174,6 +174,27 @@ fn an_original_that_amplifies_rounding_is_compared_in_float64() {
     assert_eq!(report.first_difference.unwrap().op, "Mul");
 }
 
+#[test]
+fn what_is_stable_only_where_it_grows_without_bound_is_unstable() {
+    // Forty steps of the tent map: chaos between 0 and 1, twice the value in each step beyond.
+    let mut b = Build::new(6);
+    let mut y = b.input("x", &[1, 1, 8, 8]);
+    for _ in 0..40 {
+        let (two, one, less) = (b.floats(&[], vec![2.0]), b.floats(&[], vec![1.0]), b.floats(&[], vec![0.9999]));
+        let y2 = b.node("Mul", &[&y, &two], vec![]);
+        let from = b.node("Sub", &[&y2, &one], vec![]);
+        let away = b.node("Abs", &[&from], vec![]);
+        let scaled = b.node("Mul", &[&away, &less], vec![]);
+        y = b.node("Sub", &[&one, &scaled], vec![]);
+    }
+    b.output(&y);
+    let model = b.model();
+    let report = check(&model, &model);
+    let measure = |kind: &str| report.outputs[0].measures.iter().find(|m| m.input == kind).unwrap();
+    assert!(!measure("normal").unstable && measure("uniform").unstable);
+    assert!(report.is_unstable() && report.message.contains("on uniform input"), "{report}");
+}
+
 /// `model` with all floats in another type.
 fn retyped(mut model: ModelProto, dtype: DataType) -> ModelProto {
     let graph = model.graph.as_mut().unwrap();

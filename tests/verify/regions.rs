@@ -208,7 +208,9 @@ fn named() -> ModelProto {
     graph.node.push(node("ArgMax", &[&pooled], "best", vec![int("axis", 1), int("keepdims", 0)]));
     graph.node.push(node("Gather", &["labels", "best"], "name", vec![]));
     graph.node.push(node("Equal", &["labels", "asked"], "is", vec![]));
-    for (name, dtype, list) in [("name", DataType::String, 1), ("is", DataType::Bool, 1), ("asked", DataType::String, 0)] {
+    for (name, dtype, list) in
+        [("name", DataType::String, 1), ("is", DataType::Bool, 1), ("asked", DataType::String, 0)]
+    {
         let mut info = graph.output[0].clone();
         info.name = Some(name.into());
         let Some(type_proto::Value::TensorType(t)) = info.r#type.as_mut().unwrap().value.as_mut() else { panic!() };

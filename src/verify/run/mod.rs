@@ -31,4 +31,5 @@ mod watch;
 use super::random;
 
 pub use error::VerifyError;
+pub use stage::catches_panics;
 pub use verification::{Observer, Progress, VerifyOptions, verify, verify_models, verify_watched};

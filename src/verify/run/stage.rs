@@ -205,15 +205,29 @@ impl Runners {
     }
 }
 
+/// Name of the threads in which a runtime works: a panic of theirs is an error like any other.
+const RUNTIME: &str = "runtime";
+
 /// Stack of a thread: tract and nested subgraphs recurse deeper than the default of a thread allows.
-pub(super) const STACK: usize = 32 << 20;
+const STACK: usize = 32 << 20;
+
+/// A thread for a runtime.
+pub(super) fn thread() -> thread::Builder {
+    thread::Builder::new().name(RUNTIME.to_owned()).stack_size(STACK)
+}
+
+/// True in a thread whose panic is caught, and becomes an error that says what is known of it: a program need not print it.
+#[must_use]
+pub fn catches_panics() -> bool {
+    thread::current().name() == Some(RUNTIME)
+}
 
 /// Runs `f` in a thread with a large stack. A panic in it is an error like any other.
 ///
 /// # Errors
 /// Those of `f`, a panic, and a thread that cannot be started.
 pub(super) fn guarded<T: Send>(f: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
-    thread::scope(|scope| match thread::Builder::new().stack_size(STACK).spawn_scoped(scope, f) {
+    thread::scope(|scope| match thread().spawn_scoped(scope, f) {
         Ok(thread) => thread.join().unwrap_or_else(|_| Err("it panicked".to_owned())),
         Err(e) => Err(format!("no thread could be started: {e}")),
     })

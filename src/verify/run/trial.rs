@@ -168,7 +168,7 @@ fn beside(
     own: impl FnOnce() -> Result<Own, Trouble> + Send,
 ) -> Result<Beside, Trouble> {
     thread::scope(|scope| {
-        let started = thread::Builder::new().stack_size(stage::STACK).spawn_scoped(scope, own);
+        let started = stage::thread().spawn_scoped(scope, own);
         let exact = exact();
         let own = match started {
             Ok(thread) => thread.join().unwrap_or_else(|_| Err(Trouble::Runtime("it panicked".to_owned()))),

@@ -30,9 +30,24 @@ pub(super) fn outputs(readies: &[Ready<'_>], courses: &[Course]) -> Vec<OutputRe
     stage.original.outputs.iter().map(report).collect()
 }
 
+/// The kinds of input that are most like what models are made for: where rounding decides everything on one of them, the model is
+/// unstable, whatever the others show.
+const ORDINARY: [&str; 3] = ["normal", "uniform", "given"];
+
+/// Share of an output's largest value above which rounding decides everything. A quantised tensor moves by a step, which is less.
+const EVERYTHING: f64 = 0.1;
+
 /// Why an output says nothing. `depends`: some input reaches it, so it must show that it varies.
 fn silence(depends: bool, varies: bool, measures: &[Measure]) -> Option<String> {
     let speaks = measures.iter().any(|m| m.no_evidence.is_none());
+    // Inputs on which everything grows without bound are stable, and say nothing of those that a model is made for.
+    let decides = |m: &&Measure| m.unstable && m.rounding > EVERYTHING && ORDINARY.contains(&m.input.as_str());
+    if let Some(m) = measures.iter().find(decides).filter(|_| speaks) {
+        return Some(format!(
+            "rounding alone may move it by {:.0e} of its largest value on {} input",
+            m.rounding, m.input
+        ));
+    }
     if !depends || speaks && varies {
         return None;
     }
