@@ -84,6 +84,9 @@ fn prove_axis(
     }
     let other = shortcut.iter().fold(size, |n, w| w.output(axis, n));
     if at != other {
+        // A window that is larger than its map leaves less than nothing.
+        let count = |n: i64| if n < 1 { "none".to_owned() } else { n.to_string() };
+        let (at, other) = (count(at), count(other));
         let reason = format!("along spatial axis {axis} the branch has {at} entries and the shortcut {other}");
         return Err(refuse(cx, join, reason));
     }
