@@ -9,15 +9,15 @@ use crate::facts::Facts;
 use crate::graph::{self, EditList, GraphView, Names, NodeId};
 use crate::io::Model;
 use crate::onnx::ModelProto;
-use crate::plan::options::{Family, Options};
+use crate::options::{Family, Options};
+use crate::plan::change::{Change, Exactness, Price};
 use crate::plan::{cost, folds, layouts, surplus};
-use crate::report::{
-    Change, Exactness, NotInspected, Outcome, Price, RejectReport, SiteReport, SiteStatus, StopReason,
-};
+use crate::read::{Context, Reject, RejectCode};
+use crate::report::{NotInspected, Outcome, RejectReport, SiteReport, SiteStatus, StopReason};
+use crate::residual::build;
 use crate::residual::check::{self, Proof, Recipe};
 use crate::residual::find::{self, PathStep, Site};
 use crate::residual::pass::Step;
-use crate::residual::{Context, Reject, RejectCode, build};
 
 use survivors::Known;
 

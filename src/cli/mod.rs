@@ -19,7 +19,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::engine::{EngineError, Progress};
 use crate::io::{LoadError, LoadOptions, Model, SaveError};
-use crate::plan::options::{ActivationForm, Downsample, Families, FusePointwise, Options, Selector, Target};
+use crate::options::{ActivationForm, Downsample, Families, FusePointwise, Options, Selector, Target};
 use crate::printable::{Lines, Printable};
 
 /// Removes residual connections from trained ONNX networks without changing what they compute.

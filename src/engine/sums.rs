@@ -5,9 +5,10 @@
 use crate::facts::Facts;
 use crate::graph::{self, EditList, GraphView, Names, NodeId};
 use crate::onnx::{ModelProto, NodeProto};
-use crate::plan::options::Family;
+use crate::options::Family;
+use crate::read::{Context, Reject, RejectCode};
 use crate::report::SiteStatus;
-use crate::residual::{Context, Reject, RejectCode, find};
+use crate::residual::find;
 
 use super::{EngineError, Planned, Refused, Round, plan_join, refusal, refused_site, report};
 

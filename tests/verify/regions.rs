@@ -1,7 +1,7 @@
 //! Models that cannot be run whole.
 
 use onnx_rm::onnx::{ModelProto, NodeProto};
-use onnx_rm::plan::options::Options;
+use onnx_rm::options::Options;
 use onnx_rm::verify::{Coverage, Status, VerifyError, VerifyOptions, VerifyReport, verify_models};
 
 use super::common::{self, Build, conv, int, ints};

@@ -15,8 +15,8 @@ use crate::algebra::{Kernel, sum};
 use crate::facts::{Interval, is_elementwise};
 use crate::graph::{NodeId, ValueId};
 use crate::linear::dense;
-use crate::residual::Context;
-use crate::residual::pass::conv::branch_conv;
+use crate::read::Context;
+use crate::read::conv::branch_conv;
 
 use super::bounds::{self, ZERO};
 use super::narrow::Narrowed;

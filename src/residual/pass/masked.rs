@@ -3,12 +3,13 @@
 //! function are one: a channel that any of them passes on is passed on.
 
 use crate::algebra::Slot;
+use crate::emit::Emit;
 use crate::facts::Interval;
 use crate::graph::{NodeId, Use, ValueId};
-use crate::residual::emit::Emit;
-use crate::residual::reject::Reject;
+use crate::read::affine::per_channel;
+use crate::read::{Context, Reject};
 
-use super::{Arrival, Context, Form, Found, Pass, Reading, Step, affine::per_channel, found, unstacked};
+use super::{Arrival, Form, Found, Pass, Reading, Step, found, unstacked};
 
 struct Masked {
     node: NodeId,
