@@ -10,7 +10,9 @@ use crate::read::{Context, Reject, RejectCode};
 use crate::report::SiteStatus;
 use crate::residual::find;
 
-use super::{EngineError, Planned, Refused, Round, plan_join, refusal, refused_site, report};
+use super::error::EngineError;
+use super::join::{Planned, plan_join};
+use super::round::{Refused, Round, refusal, refused_site, report};
 
 /// Looks for a pair that can go, `Sum` by `Sum`. Those of which none can are kept, with the reason of the pair that came
 /// furthest.

@@ -10,7 +10,7 @@ use crate::linear::dense;
 use crate::onnx::tensor_proto::DataType;
 use crate::read::Context;
 
-use super::channels::{keeps_apart, sliced};
+use super::axis::{keeps_apart, sliced};
 
 /// A convolution or linear layer with channels that can go. Only [`super::channels::find`] makes one.
 pub struct Narrowed {

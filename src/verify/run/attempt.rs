@@ -7,32 +7,19 @@ use crate::onnx::NodeProto;
 use crate::verify::report::InputReport;
 
 use super::error::VerifyError;
-use super::inputs::{Feed, Kind, Slot};
+use super::inputs::{Kind, Slot};
+use super::job::Job;
 use super::narrow;
-use super::pair::Side;
 use super::precision::Precision;
 use super::shapes::{self, OTHER_SIZES, Sizing};
 use super::signature::{self, Port};
 use super::stage::{self, Runners, Stage, Trial};
-use super::support::{self, Support};
+use super::support;
 use super::trial::{Arithmetic, Bench};
-use super::verification::{Observer, VerifyOptions};
 use super::watch::Work;
 
 /// Multiply-accumulates that one run through tract in float16 may take: it emulates the type at a hundred times the price.
 const MAX_FLOAT16: u64 = 1 << 24;
-
-/// What is to be verified.
-pub(super) struct Job<'a> {
-    pub(super) original: Side<'a>,
-    pub(super) rewritten: Side<'a>,
-    pub(super) options: &'a VerifyOptions,
-    /// Values that the user gave.
-    pub(super) given: Option<Feed>,
-    pub(super) precision: Precision,
-    pub(super) observer: Observer<'a>,
-    pub(super) support: Support,
-}
 
 /// Models ready to be tried in one assignment of sizes.
 pub(super) struct Ready<'a> {

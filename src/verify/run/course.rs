@@ -4,11 +4,11 @@
 use super::attempt::Ready;
 use super::effort::Effort;
 use super::judge::{self, Doubt, Profile, Rule};
+use super::options::{Observer, Progress};
 use super::range;
 use super::sample::Sample;
 use super::stage::Trial;
 use super::trial::{Arithmetic, Trouble};
-use super::verification::{Observer, Progress};
 use crate::verify::report::Measure;
 
 /// What all trials in some sizes gave.
