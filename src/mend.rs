@@ -143,11 +143,13 @@ fn is_wrong(report: &VerifyReport) -> bool {
 }
 
 fn unverified((_, tensor): &Site, found: &VerifyReport) -> RejectReport {
+    let folder = found.reproducer.as_ref().map(|folder| format!("the files in '{folder}'"));
+    let what = folder.unwrap_or_else(|| "the files that --dump DIR writes".to_owned());
     RejectReport {
         code: RejectCode::Unverified.as_str().to_owned(),
         reason: format!("verification refuses its rewrite: {}", found.message),
         tensor: tensor.clone(),
-        hint: "this is an error of onnx-rm: please report it".to_owned(),
+        hint: format!("this is an error of onnx-rm: please report it with {what}"),
         ..RejectReport::default()
     }
 }

@@ -90,6 +90,9 @@ struct Feeding {
     /// Seed of the random inputs
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// When the models differ, write the part in which they do, and what to feed it, into a new folder in DIR
+    #[arg(long, value_name = "DIR")]
+    dump: Option<PathBuf>,
 }
 
 fn shape(text: &str) -> Result<(String, Vec<usize>), String> {

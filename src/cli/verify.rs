@@ -12,9 +12,10 @@ pub(super) const EXAMPLES: &str = "Examples:
   onnx-rm verify model.onnx chain.onnx
   onnx-rm verify model.onnx chain.onnx --inputs samples.npz
   onnx-rm verify model.onnx chain.onnx --input-shape input:1x3x224x224
+  onnx-rm verify model.onnx chain.onnx --dump reproducer
 
-The original is evaluated in float64. Both models are run in their own type; the second may be no further from float64
-than the first, times a small factor. An output that is constant, zero or not finite is no evidence.";
+Both models are evaluated in float64, where they may differ by what rounding of the original itself explains, and both
+are run in their own type. An output that is constant, zero or not finite is no evidence.";
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
@@ -51,6 +52,7 @@ pub(super) fn compare(
         inputs: feeding.inputs.clone(),
         shapes: feeding.input_shape.clone(),
         seed: feeding.seed,
+        dump: feeding.dump.clone(),
     };
     crate::verify::verify_watched(original, rewritten, &options, &|p| bar.count("verify", p.stage, p.done, p.total))
         .map_err(|e| Failure { message: e.to_string(), hint: e.hint().map(str::to_owned) })
@@ -58,6 +60,6 @@ pub(super) fn compare(
 
 #[cfg(not(feature = "verify"))]
 pub(super) fn compare(original: &Path, _: &Path, feeding: &Feeding, _: &Bar) -> Result<VerifyReport, Failure> {
-    let _ = (&feeding.inputs, &feeding.input_shape, feeding.seed);
+    let _ = (&feeding.inputs, &feeding.input_shape, &feeding.dump, feeding.seed);
     Err(Failure::new(original, "this build cannot verify: it was built without the feature 'verify'"))
 }

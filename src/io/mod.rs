@@ -25,6 +25,29 @@ fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Writes `files` into a new folder in `parent`, which is made where it is missing; the folder has the first free number for its name.
+///
+/// # Errors
+/// When something cannot be made; what was written by then stays.
+#[cfg(feature = "verify")]
+pub(crate) fn write_folder(parent: &Path, files: &[(&str, Vec<u8>)]) -> std::io::Result<std::path::PathBuf> {
+    use std::io::ErrorKind;
+    std::fs::create_dir_all(parent)?;
+    let mut number = 1usize;
+    let folder = loop {
+        let folder = parent.join(number.to_string());
+        match std::fs::create_dir(&folder) {
+            Ok(()) => break folder,
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => number += 1,
+            Err(e) => return Err(e),
+        }
+    };
+    for (name, content) in files {
+        std::fs::write(folder.join(name), content)?;
+    }
+    Ok(folder)
+}
+
 /// The content of the regular file at `path`.
 ///
 /// # Errors

@@ -208,6 +208,8 @@ pub struct VerifyReport {
     pub seed: u64,
     /// Where the models part, when they do.
     pub first_difference: Option<FirstDifference>,
+    /// The folder into which a small reproducer of it was written, when one was asked for.
+    pub reproducer: Option<String>,
 }
 
 impl VerifyReport {
@@ -302,6 +304,9 @@ impl fmt::Display for VerifyReport {
                 d.difference,
                 d.input
             )?;
+        }
+        if let Some(folder) = &self.reproducer {
+            write!(f, "\n  the part of both models that differs: '{}'", Printable(folder))?;
         }
         Ok(())
     }

@@ -67,6 +67,36 @@ fn verify_says_equal_different_or_impossible() {
 }
 
 #[test]
+fn a_reproducer_has_the_part_that_differs_and_shows_it_again() {
+    let folder = Folder::new(&[("a.onnx", &net()), ("b.onnx", &wrong())]);
+    let (code, _, stderr) = folder.run(&["verify", "a.onnx", "b.onnx", "--dump", "new/found"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("the part of both models that differs: 'new/found/1'"), "{stderr}");
+    let (a, b) = ("new/found/1/original.onnx", "new/found/1/rewritten.onnx");
+    let model = onnx_rm::load(folder.path(a)).unwrap().proto;
+    let graph = model.graph.unwrap();
+    assert_eq!(graph.node.iter().map(|n| n.op_type()).collect::<Vec<_>>(), ["Conv"], "only what differs");
+    assert_eq!((graph.input.len(), graph.output.len(), graph.initializer.len()), (1, 1, 2));
+    let given = ["--inputs", "new/found/1/inputs.npz"];
+    let (code, stdout, _) = folder.run(&[&["verify", a, b, "--json"][..], &given].concat());
+    assert_eq!(code, Some(1));
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    let measures = report["outputs"][0]["measures"].as_array().unwrap();
+    let given = measures.iter().find(|m| m["input"] == "given").unwrap();
+    assert!(given["failure"].is_string(), "the inputs that come with it show it: {given}");
+    assert_eq!(folder.run(&["verify", a, a]).0, Some(0));
+
+    // A second one has a folder of its own; where nothing differs, nothing is written.
+    let (_, stdout, _) = folder.run(&["verify", "a.onnx", "b.onnx", "--dump", "new/found", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&stdout).unwrap()["reproducer"], "new/found/2");
+    folder.run(&["verify", "a.onnx", "a.onnx", "--dump", "none"]);
+    assert!(!folder.path("none").exists());
+    // A folder that cannot be made changes nothing of the verdict.
+    let (code, _, stderr) = folder.run(&["verify", "a.onnx", "b.onnx", "--dump", "a.onnx"]);
+    assert!(code == Some(1) && stderr.contains("no reproducer was written: a.onnx"), "{stderr}");
+}
+
+#[test]
 fn the_json_has_every_measure() {
     let folder = Folder::new(&[("a.onnx", &net()), ("b.onnx", &wrong())]);
     let (code, stdout, stderr) = folder.run(&["verify", "a.onnx", "b.onnx", "--json", "--seed", "7"]);

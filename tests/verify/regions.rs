@@ -1,11 +1,12 @@
 //! Models that cannot be run whole.
 
-use onnx_rm::onnx::{ModelProto, NodeProto};
+use onnx_rm::onnx::tensor_proto::DataType;
+use onnx_rm::onnx::{ModelProto, NodeProto, TensorProto, TensorShapeProto, type_proto};
 use onnx_rm::options::Options;
 use onnx_rm::verify::{Coverage, Status, VerifyError, VerifyOptions, VerifyReport, verify_models};
 
 use super::common::{self, Build, conv, int, ints};
-use super::{check, edit, nodes, weight};
+use super::{check, edit, nodes, set_dims, weight};
 
 /// A residual block between a stem and a head, each of which may be an operator that nobody can run.
 pub(super) fn block(stem: Option<&str>, head: Option<&str>) -> ModelProto {
@@ -181,4 +182,101 @@ fn a_model_that_tract_refuses_is_compared_in_float64_and_rounded() {
     let reason = report.arithmetic.rounded_because.as_ref().unwrap();
     assert!(reason.starts_with("tract cannot run the model"), "{reason}");
     assert_eq!(changed(1e-3).status, Status::Mismatch);
+}
+
+/// [`block`], with a table of strings that the answer picks from, and the number of a string among the inputs.
+fn named() -> ModelProto {
+    let mut model = block(None, None);
+    let graph = model.graph.as_mut().unwrap();
+    let strings = |name: &str, n: i64| TensorProto {
+        name: Some(name.into()),
+        dims: vec![n],
+        data_type: Some(DataType::String as i32),
+        string_data: (0..n).map(|i| vec![b'a' + i as u8].into()).collect(),
+        ..TensorProto::default()
+    };
+    graph.initializer.push(strings("labels", 6));
+    let pooled = graph.output[0].name().to_owned();
+    let node = |op: &str, inputs: &[&str], output: &str, attribute| NodeProto {
+        op_type: Some(op.into()),
+        name: Some(output.into()),
+        input: inputs.iter().map(|i| (*i).to_owned()).collect(),
+        output: vec![output.to_owned()],
+        attribute,
+        ..NodeProto::default()
+    };
+    graph.node.push(node("ArgMax", &[&pooled], "best", vec![int("axis", 1), int("keepdims", 0)]));
+    graph.node.push(node("Gather", &["labels", "best"], "name", vec![]));
+    graph.node.push(node("Equal", &["labels", "asked"], "is", vec![]));
+    for (name, dtype, list) in
+        [("name", DataType::String, 1), ("is", DataType::Bool, 1), ("asked", DataType::String, 0)]
+    {
+        let mut info = graph.output[0].clone();
+        info.name = Some(name.into());
+        let Some(type_proto::Value::TensorType(t)) = info.r#type.as_mut().unwrap().value.as_mut() else { panic!() };
+        (t.elem_type, t.shape) = (Some(dtype as i32), (list == 0).then(TensorShapeProto::default));
+        if list == 1 {
+            graph.output.push(info);
+        } else {
+            set_dims(&mut info, &[Some(1)]);
+            graph.input.push(info);
+        }
+    }
+    model
+}
+
+#[test]
+fn strings_are_left_out_and_the_rest_is_compared() {
+    let good = named();
+    let report = check(&good, &good);
+    assert!(report.is_equal(), "{report}");
+    assert!(report.to_string().contains("is of type STRING"), "{report}");
+    let (after, outcome) = common::rewrite(&good, &Options::default());
+    assert_eq!(outcome.after.joins, 0);
+    let report = check(&good, &after);
+    assert!(report.is_equal() && matches!(report.coverage, Coverage::Regions { .. }), "{report}");
+    assert_eq!(report.inputs.iter().map(|i| i.name.as_str()).collect::<Vec<_>>(), ["x"], "nothing is fed to 'asked'");
+
+    let mut bad = after.clone();
+    let merge = nodes(&mut bad).iter().rposition(|n| n.op_type() == "Conv").unwrap();
+    edit(weight(&mut bad, merge, 1), |w| w.iter_mut().filter(|v| **v == 1.0).take(1).for_each(|v| *v = 0.99));
+    assert_eq!(check(&good, &bad).status, Status::Mismatch);
+    // Another string changes what the model says, and no input can show it.
+    let mut bad = after;
+    let labels = bad.graph.as_mut().unwrap().initializer.iter_mut().find(|t| t.name() == "labels").unwrap();
+    labels.string_data[3] = b"z".to_vec().into();
+    let report = verify_models(&good, &bad, &VerifyOptions::default());
+    assert!(report.as_ref().map_or(true, |r| !r.is_equal()), "{report:?}");
+}
+
+#[test]
+fn small_floats_and_integers_of_four_bits_are_fed() {
+    for dtype in [DataType::Float8e4m3fn, DataType::Float8e5m2, DataType::Int4] {
+        let mut b = Build::new(3);
+        let x = b.input("x", &[1, 4, 6, 6]);
+        let cast = b.node("Cast", &[&x], vec![int("to", DataType::Float as i64)]);
+        let y = b.conv(&cast, &conv(4, 4, 3));
+        let (step, zero) = (b.floats(&[], vec![0.125]), "zero");
+        let q = b.node("QuantizeLinear", &[&y, &step, zero], vec![]);
+        let z = b.node("DequantizeLinear", &[&q, &step, zero], vec![]);
+        b.output(&z);
+        let mut model = b.model();
+        let graph = model.graph.as_mut().unwrap();
+        graph.initializer.push(TensorProto {
+            name: Some(zero.into()),
+            data_type: Some(dtype as i32),
+            raw_data: Some(vec![0].into()),
+            ..TensorProto::default()
+        });
+        let Some(type_proto::Value::TensorType(t)) = graph.input[0].r#type.as_mut().unwrap().value.as_mut() else {
+            panic!()
+        };
+        t.elem_type = Some(dtype as i32);
+        model.opset_import[0].version = Some(21);
+        let report = check(&model, &model);
+        assert!(report.is_equal() && report.coverage == Coverage::Whole, "{dtype:?} {report}");
+        let mut bad = model.clone();
+        edit(weight(&mut bad, 1, 1), |w| w[[0, 0, 1, 1]] += 3.0);
+        assert_eq!(check(&model, &bad).status, Status::Mismatch, "{dtype:?}");
+    }
 }

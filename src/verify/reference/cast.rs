@@ -69,6 +69,11 @@ fn wrapped(v: i64, dtype: DataType) -> i64 {
     }
 }
 
+/// The nearest number of the float type `dtype`, ties to even; `None` for what is no float, or not one that is handled.
+pub(super) fn nearest(dtype: DataType, saturate: bool) -> Option<impl Fn(f64) -> f64> {
+    format(dtype, saturate).map(|format| move |v| format.nearest(v))
+}
+
 /// A float type that is narrower than float64.
 #[derive(Clone, Copy)]
 struct Format {

@@ -61,6 +61,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::onnx::ModelProto;
+use crate::onnx::tensor_proto::DataType;
 
 /// Evaluates the main graph of `model` and keeps every tensor that is a graph input, a node's output or a graph
 /// output. `inputs` gives each graph input that is no initializer; an initializer that is also a graph input may be
@@ -100,6 +101,12 @@ pub fn run_tapped(
 #[must_use]
 pub fn expanded(model: &ModelProto) -> Cow<'_, ModelProto> {
     expand::expanded(model)
+}
+
+/// True for the element types that a [`Value`] can hold.
+#[must_use]
+pub fn holds(dtype: DataType) -> bool {
+    tensor::kind(dtype).is_some() || small::is_float(dtype) || small::is_integer(dtype)
 }
 
 /// Says, without running, whether every operator of `model` is known, at any depth.

@@ -6,6 +6,7 @@ use crate::onnx::tensor_proto::DataType;
 
 use super::Value;
 use super::call::{Call, Table};
+use super::cast::nearest;
 use super::dims;
 use super::error::{Outcome, fault};
 use super::special::round;
@@ -54,7 +55,8 @@ fn dequantize(call: &mut Call) -> Outcome<Vec<Value>> {
 /// down where the type follows from a constant zero point.
 fn quantize(call: &mut Call) -> Outcome<Vec<Value>> {
     let dtype = i32::try_from(call.int("output_dtype", 0)).ok().and_then(|t| DataType::try_from(t).ok());
-    let (low, high) = match dtype.unwrap_or(DataType::Undefined) {
+    let dtype = dtype.unwrap_or(DataType::Undefined);
+    let (low, high) = match dtype {
         DataType::Int8 => (-128.0, 127.0),
         DataType::Uint8 => (0.0, 255.0),
         DataType::Int16 => (-32768.0, 32767.0),
@@ -62,7 +64,7 @@ fn quantize(call: &mut Call) -> Outcome<Vec<Value>> {
         DataType::Int4 => (-8.0, 7.0),
         DataType::Uint4 => (0.0, 15.0),
         DataType::Undefined => return fault!("the type of its zero point is not known"),
-        other => return fault!("numbers stored as {} are not handled", other.as_str_name().to_lowercase()),
+        other => return quantize_to_float(call, other),
     };
     let x = call.value(0)?.to_floats();
     let scales = Scales::new(call, x.shape())?;
@@ -71,6 +73,17 @@ fn quantize(call: &mut Call) -> Outcome<Vec<Value>> {
         (round(x[&i] / scale) + zero).clamp(low, high) as i64
     };
     Ok(vec![Value::I(ArrayD::from_shape_fn(x.shape(), value))])
+}
+
+/// `x / scale`, rounded to a float of eight bits; the zero point is 0.
+fn quantize_to_float(call: &mut Call, dtype: DataType) -> Outcome<Vec<Value>> {
+    let Some(nearest) = nearest(dtype, call.flag("saturate", true)) else {
+        return fault!("numbers stored as {} are not handled", dtype.as_str_name().to_lowercase());
+    };
+    let x = call.value(0)?.to_floats();
+    let scales = Scales::new(call, x.shape())?;
+    let value = |i: ndarray::IxDyn| nearest(x[&i] / scales.of(i.slice()).0);
+    Ok(vec![Value::F(ArrayD::from_shape_fn(x.shape(), value))])
 }
 
 /// Eight bits for the range of the input, which is made to hold 0.

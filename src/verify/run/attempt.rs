@@ -12,7 +12,7 @@ use super::job::Job;
 use super::narrow;
 use super::precision::Precision;
 use super::shapes::{self, OTHER_SIZES, Sizing};
-use super::signature::{self, Port};
+use super::signature::Port;
 use super::stage::{self, Runners, Stage, Trial};
 use super::support;
 use super::trial::{Arithmetic, Bench};
@@ -49,19 +49,21 @@ pub(super) enum Way<'a> {
 /// # Errors
 /// [`VerifyError`] when there is no way; of several sizes, what the first one met.
 pub(super) fn first<'a>(job: &Job<'a>) -> Result<Way<'a>, VerifyError> {
-    let mut first = None;
+    let (mut first, mut same) = (None, None);
     for sizing in Sizing::usual() {
         let stage = whole(job, sizing, true)?;
         let is_free = stage.reports.iter().any(|i| i.assumed);
         match ready(job, stage, sizing, true) {
-            Ok(way) => return Ok(way),
+            Ok(Way::Ready(ready)) => return Ok(Way::Ready(ready)),
+            // In other sizes the models may run.
+            Ok(way) => same = same.or(Some(way)),
             Err(error) => first = first.or(Some(error)),
         }
         if !is_free {
             break;
         }
     }
-    Err(VerifyError::CannotRun(first.unwrap_or_default()))
+    same.ok_or_else(|| VerifyError::CannotRun(first.unwrap_or_default()))
 }
 
 /// The same in other sizes, where the model leaves these free. Sizes that the original cannot be evaluated in are left out.
@@ -88,7 +90,7 @@ pub(super) fn others<'a>(job: &Job<'a>, seen: &[InputReport]) -> Vec<Ready<'a>> 
 /// Both models from inputs to outputs.
 fn whole<'a>(job: &Job<'a>, sizing: Sizing, given: bool) -> Result<Stage<'a>, VerifyError> {
     let graph = job.original.graph();
-    let ports = signature::inputs(graph);
+    let ports = job.support.inputs(graph);
     let given =
         job.given.iter().filter(|_| given).flatten().map(|(name, value)| (name.clone(), value.shape().to_vec()));
     let stated: HashMap<_, _> = given.chain(job.options.shapes.iter().cloned()).collect();
@@ -123,11 +125,15 @@ fn ready<'a>(job: &Job<'a>, stage: Stage<'a>, sizing: Sizing, own: bool) -> Resu
     let (bench, work) = match bench.work(&Trial::of(Kind::Normal)) {
         Ok(work) => (bench, work),
         Err(reason) => {
-            let Some(regions) = around_failure(job, &bench.stage, sizing) else {
-                return Err(format!("float64: {reason}"));
-            };
-            regions_because.get_or_insert(format!("float64: {reason}"));
-            regions
+            let reason = format!("float64: {reason}");
+            match around_failure(job, &bench.stage, sizing) {
+                None => return Err(reason),
+                Some(None) => return Ok(Way::Same(reason)),
+                Some(Some(regions)) => {
+                    regions_because.get_or_insert(reason);
+                    regions
+                }
+            }
         }
     };
     let outputs = bench.stage.original.outputs.len();
@@ -171,16 +177,17 @@ impl Ready<'_> {
     }
 }
 
-/// The changed nodes alone, for a model of which the evaluator cannot run some other part.
-fn around_failure<'a>(job: &Job<'a>, stage: &Stage<'a>, sizing: Sizing) -> Option<(Bench<'a>, Work)> {
+/// The changed nodes alone, for a model of which the evaluator cannot run some other part. `None` when these cannot be run either,
+/// `Some(None)` when there are none.
+fn around_failure<'a>(job: &Job<'a>, stage: &Stage<'a>, sizing: Sizing) -> Option<Option<(Bench<'a>, Work)>> {
     let same = super::regions::unchanged(&stage.original.model, &stage.rewritten.model).ok()?;
     let graph = stage.original.graph();
     let data = super::pair::dependents(graph, stage.inputs.iter().map(|s| s.name.as_str()));
     let is_barrier = |n: &NodeProto| n.output.iter().any(|o| same.contains(o) && data.contains(o.as_str()));
-    let regions = narrow::narrow(stage, &is_barrier, job, sizing).ok()??;
+    let Some(regions) = narrow::narrow(stage, &is_barrier, job, sizing).ok()? else { return Some(None) };
     let bench = Bench::new(regions, Arithmetic::None);
     let work = bench.work(&Trial::of(Kind::Normal)).ok()?;
-    Some((bench, work))
+    Some(Some((bench, work)))
 }
 
 fn runners(job: &Job<'_>, stage: &Stage<'_>, macs: u64) -> Result<Runners, String> {

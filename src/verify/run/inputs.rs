@@ -90,6 +90,16 @@ impl Kind {
         if slot.dtype == DataType::Bool {
             return Ok(Value::B(self.integers(&slot.shape, (0, 1), &mut random).mapv(|v| v == 1)));
         }
+        if let DataType::Float8e4m3fn
+        | DataType::Float8e4m3fnuz
+        | DataType::Float8e5m2
+        | DataType::Float8e5m2fnuz
+        | DataType::Float4e2m1 = slot.dtype
+        {
+            // Halves up to 2: numbers of all small floats.
+            let values = self.floats(&slot.shape, Precision::Float32, &mut random);
+            return Ok(Value::F(values.mapv(|v| (2.0 * v).round().clamp(-4.0, 4.0) / 2.0)));
+        }
         match self.range(slot, graph) {
             Some(range) => Ok(Value::I(self.integers(&slot.shape, range, &mut random))),
             None => Err(VerifyError::Input {
@@ -143,6 +153,8 @@ impl Kind {
     /// integer.
     fn range(self, slot: &Slot, graph: &GraphProto) -> Option<(i64, i64)> {
         let (least, most) = match slot.dtype {
+            DataType::Uint4 => (0, 15),
+            DataType::Int4 => (-8, 7),
             DataType::Uint8 => (0, 255),
             DataType::Int8 => (-128, 127),
             DataType::Int16 => (-32_768, 32_767),
@@ -154,7 +166,7 @@ impl Kind {
         if let Some(rows) = rows(&slot.name, graph) {
             return Some((0, (rows - 1).min(most)));
         }
-        if matches!(slot.dtype, DataType::Uint8 | DataType::Int8) {
+        if most <= 255 {
             return Some((least, most));
         }
         let (low, high) = match self {
@@ -224,6 +236,8 @@ mod tests {
             assert!(values(kind, DataType::Float16).iter().all(|v| half::f16::from_f64(*v).to_f64() == *v));
             assert!(values(kind, DataType::Uint8).iter().all(|v| (0.0..=255.0).contains(v)));
             assert!(values(kind, DataType::Int8).iter().all(|v| (-128.0..=127.0).contains(v)));
+            assert!(values(kind, DataType::Int4).iter().all(|v| (-8.0..=7.0).contains(v)));
+            assert!(values(kind, DataType::Float4e2m1).iter().all(|v| (2.0 * v).fract() == 0.0 && v.abs() <= 2.0));
             assert!(values(kind, DataType::Uint32).iter().all(|v| (0.0..=65_535.0).contains(v)));
             assert!(values(kind, DataType::Bool).iter().all(|v| (0.0..=1.0).contains(v)));
         }

@@ -3,6 +3,7 @@
 mod attempt;
 mod bisect;
 mod course;
+mod dump;
 mod effort;
 mod error;
 mod evidence;

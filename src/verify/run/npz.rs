@@ -1,11 +1,11 @@
-//! Inputs that the user gives: one array a graph input in an .npz archive.
+//! Archives of inputs: one array a graph input in an .npz file.
 
 use std::io::Cursor;
 use std::path::Path;
 
 use bytes::Bytes;
 use ndarray::{ArrayD, IxDyn, OwnedRepr};
-use ndarray_npy::{NpzReader, ReadNpzError, ReadableElement};
+use ndarray_npy::{NpzReader, NpzWriter, ReadNpzError, ReadableElement};
 
 use super::error::VerifyError;
 use super::inputs::Feed;
@@ -59,6 +59,28 @@ fn array(archive: &mut NpzReader<Cursor<Bytes>>, name: &str) -> Result<Value, Re
         u32 => |a: ArrayD<u32>| Value::I(a.mapv(i64::from))
     );
     read::<f64>(archive, name).map(Value::F)
+}
+
+/// An archive of `feed`: floats as float32 where that loses nothing, else as float64.
+///
+/// # Errors
+/// In words.
+pub(super) fn write(feed: &Feed) -> Result<Vec<u8>, String> {
+    let mut names: Vec<&String> = feed.keys().collect();
+    names.sort_unstable();
+    let mut archive = NpzWriter::new(Cursor::new(Vec::new()));
+    for name in names {
+        let added = match &feed[name] {
+            Value::F(a) if a.iter().all(|v| v.is_nan() || f64::from(*v as f32) == *v) => {
+                archive.add_array(name, &a.mapv(|v| v as f32))
+            }
+            Value::F(a) => archive.add_array(name, &**a),
+            Value::I(a) => archive.add_array(name, &**a),
+            Value::B(a) => archive.add_array(name, &**a),
+        };
+        added.map_err(|e| e.to_string())?;
+    }
+    archive.finish().map(Cursor::into_inner).map_err(|e| e.to_string())
 }
 
 /// `value` in the type of `port`. Floats are rounded; integers are taken for floats when the model wants these.

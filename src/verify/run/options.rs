@@ -11,6 +11,8 @@ pub struct VerifyOptions {
     pub shapes: Vec<(String, Vec<usize>)>,
     /// Seed of the random inputs.
     pub seed: u64,
+    /// Where a small reproducer is written when the models differ: in a new folder in this one.
+    pub dump: Option<PathBuf>,
 }
 
 /// How far a verification is.

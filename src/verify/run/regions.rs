@@ -75,6 +75,30 @@ pub(super) fn cut<'a>(
     Ok(Some(Regions { original: a, rewritten: b, inputs }))
 }
 
+/// The part of both models in which `tensor` comes to differ: back to what the same nodes compute in both and `is_data` holds for.
+///
+/// # Errors
+/// In words.
+pub(super) fn around(
+    original: &ModelProto,
+    rewritten: &ModelProto,
+    tensor: &str,
+    is_data: &dyn Fn(&str) -> bool,
+) -> Result<Regions<'static>, String> {
+    let (a, b) = (Half::new(original)?, Half::new(rewritten)?);
+    let (changed_a, changed_b) = (a.changed(&b), b.changed(&a));
+    let mut inputs = BTreeSet::new();
+    let mut part = |half: &Half<'_>, changed: &HashSet<NodeId>| {
+        let stop = |node: NodeId| {
+            let outputs = &half.view.node(node).output;
+            !changed.contains(&node) && outputs.iter().any(|o| is_data(o)) && outputs.iter().all(|o| o != tensor)
+        };
+        half.part(vec![tensor.to_owned()], &stop, &mut inputs)
+    };
+    let (original, rewritten) = (part(&a, &changed_a), part(&b, &changed_b));
+    Ok(Regions { original, rewritten, inputs })
+}
+
 impl Regions<'_> {
     /// Gives every input its type and shape, which tract asks for.
     pub(super) fn declare(&mut self, slots: &[Slot]) {
@@ -82,6 +106,9 @@ impl Regions<'_> {
         for side in [&mut self.original, &mut self.rewritten] {
             for input in side.model.to_mut().graph.iter_mut().flat_map(|g| &mut g.input) {
                 input.r#type = slots.get(input.name()).map(|slot| tensor_type(slot));
+            }
+            for output in side.model.to_mut().graph.iter_mut().flat_map(|g| &mut g.output) {
+                output.r#type = slots.get(output.name()).map(|slot| tensor_type(slot));
             }
         }
     }

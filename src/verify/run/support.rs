@@ -4,20 +4,32 @@ use std::collections::HashSet;
 
 use crate::onnx::{GraphProto, ModelProto, NodeProto};
 
-use super::runner;
+use super::signature::Port;
+use super::{runner, signature};
 use crate::verify::reference;
+use crate::verify::structure::types;
 
-/// The operators that the float64 evaluator does not have.
+/// What the float64 evaluator does not have.
 #[derive(Default)]
 pub(super) struct Support {
     reason: Option<String>,
+    /// Domains and names of operators.
     unknown: HashSet<(String, String)>,
+    /// Tensors of types that it cannot hold: strings, complex numbers.
+    unheld: HashSet<String>,
 }
 
 impl Support {
     /// Looks at every node of both models.
     pub(super) fn new(original: &ModelProto, rewritten: &ModelProto) -> Self {
         let mut support = Self::default();
+        for model in [original, rewritten] {
+            for (name, dtype) in types(model).all().filter(|(_, dtype)| !reference::holds(*dtype)) {
+                let reason = || format!("'{name}' is of type {}, which float64 is not", dtype.as_str_name());
+                support.reason.get_or_insert_with(reason);
+                support.unheld.insert(name.to_owned());
+            }
+        }
         let mut seen: HashSet<(String, String)> = HashSet::new();
         for model in [original, rewritten].into_iter().filter(|m| reference::supports(m).is_err()) {
             // What the evaluator thinks of a node is asked for with a model of that node alone.
@@ -48,7 +60,13 @@ impl Support {
     }
 
     pub(super) fn is_unknown(&self, node: &NodeProto) -> bool {
-        self.unknown.contains(&key(node))
+        let mut tensors = node.input.iter().chain(&node.output);
+        self.unknown.contains(&key(node)) || tensors.any(|t| self.unheld.contains(t))
+    }
+
+    /// The inputs of `graph` that values can be made for.
+    pub(super) fn inputs(&self, graph: &GraphProto) -> Vec<Port> {
+        signature::inputs(graph).into_iter().filter(|port| !self.unheld.contains(&port.name)).collect()
     }
 }
 

@@ -8,6 +8,7 @@ use crate::verify::report::{FirstDifference, Measure, OutputReport, SizeReport, 
 use super::attempt::Ready;
 use super::course::Course;
 use super::pair::dependents;
+use super::stage::{Stage, Trial};
 use super::{bisect, evidence, regions};
 
 /// Each compared tensor with its measures in all sizes: the outputs first, then what stands inside of both models.
@@ -46,8 +47,14 @@ fn silence(depends: bool, varies: bool, measures: &[Measure]) -> Option<String> 
     Some(format!("it is {}", first.join(", ")))
 }
 
-/// The verdict, and where the models part. `inside` are the tensors inside of both models that were compared too.
-pub(super) fn conclude(readies: &[Ready<'_>], courses: &[Course], inside: &[OutputReport], report: &mut VerifyReport) {
+/// The verdict, and where the models part. `inside` are the tensors inside of both models that were compared too. Returns the models and
+/// the inputs that show it, unless only a part that was fed by itself does.
+pub(super) fn conclude<'r, 'a>(
+    readies: &'r [Ready<'a>],
+    courses: &'r [Course],
+    inside: &[OutputReport],
+    report: &mut VerifyReport,
+) -> Option<(&'r Stage<'a>, &'r Trial)> {
     let failed = |outputs: &[OutputReport]| {
         let mut all = outputs.iter().flat_map(|o| o.measures.iter().map(move |m| (o, m)));
         all.find_map(|(o, m)| Some((o.name.clone(), m.clone(), m.failure.clone()?)))
@@ -69,11 +76,12 @@ pub(super) fn conclude(readies: &[Ready<'_>], courses: &[Course], inside: &[Outp
             report.message += "; it stands inside of both models, and no input carried that to an output";
         }
         let trial = courses.get(measure.size).and_then(|c| c.trials.iter().find(|t| t.name == measure.input));
-        let ready = readies.get(measure.size);
-        let found = ready.zip(trial).and_then(|(ready, trial)| bisect::first_difference(&ready.bench, trial));
+        let shown = readies.get(measure.size).zip(trial);
+        let found = shown.and_then(|(ready, trial)| bisect::first_difference(&ready.bench, trial));
+        let shown = shown.filter(|_| found.is_some() || is_outside);
         // A part that was fed by itself ends at the tensor that differs.
         report.first_difference = found.or_else(|| (!is_outside).then(|| ends_at(&readies[0], name, &measure)));
-        return;
+        return shown.map(|(ready, trial)| (&ready.bench.stage, trial));
     }
     notes(report);
     let stage = &readies[0].bench.stage;
@@ -89,18 +97,21 @@ pub(super) fn conclude(readies: &[Ready<'_>], courses: &[Course], inside: &[Outp
             report.notes.push(words);
         } else {
             (report.status, report.message) = (Status::NoEvidence, words);
-            return;
+            return None;
         }
     }
-    let Some(words) = unstable else { return };
+    let words = unstable?;
     // Rounding hides what happens at the output; tensors before it may show more.
-    let part = courses[0].trials.iter().take(2).find_map(|t| bisect::first_difference(&readies[0].bench, t));
+    let looked = courses[0].trials.iter().take(2);
+    let found = looked.filter_map(|t| Some((t, bisect::first_difference(&readies[0].bench, t)?))).next();
+    let (shown, part) = found.map_or((None, None), |(trial, part)| (Some((stage, trial)), Some(part)));
     report.arithmetic.unstable = true;
     (report.status, report.message) = match &part {
         Some(d) => (Status::Mismatch, format!("{words}; but '{}' differs before rounding decides", d.tensor)),
         None => (Status::Unstable, words),
     };
     report.first_difference = part;
+    shown
 }
 
 fn ends_at(ready: &Ready<'_>, tensor: String, measure: &Measure) -> FirstDifference {

@@ -17,7 +17,7 @@ use super::pair::Side;
 use super::precision::Precision;
 use super::stage::{Source, Stage, Trial, overrides};
 use super::support::Support;
-use super::{evidence, npz, signature, verdict};
+use super::{dump, evidence, npz, signature, verdict};
 use crate::verify::report::{Arithmetic, Coverage, OutputReport, SCHEMA_VERSION, SizeReport, Status, VerifyReport};
 use crate::verify::structure;
 
@@ -86,9 +86,9 @@ fn compare(
         (report.status, report.message) = (Status::Mismatch, difference);
         return Ok(report);
     }
-    let ports = signature::inputs(original.graph());
-    let given = options.inputs.as_ref().map(|path| npz::read(path, &ports)).transpose()?;
     let support = Support::new(&original.model, &rewritten.model);
+    let ports = support.inputs(original.graph());
+    let given = options.inputs.as_ref().map(|path| npz::read(path, &ports)).transpose()?;
     let job = Job { original, rewritten, options, given, precision, observer, support };
     match attempt::first(&job)? {
         Way::Same(reason) => {
@@ -122,6 +122,7 @@ fn blank(precision: Precision, options: &VerifyOptions) -> VerifyReport {
         unreached: Vec::new(),
         seed: options.seed,
         first_difference: None,
+        reproducer: None,
     }
 }
 
@@ -159,8 +160,18 @@ fn all_sizes(job: &Job<'_>, mut first: Ready<'_>, report: &mut VerifyReport) -> 
     report.kinds = report.sizes.first().map(|s| s.kinds.clone()).unwrap_or_default();
     report.outputs = verdict::outputs(&readies, &courses);
     let mut inside = report.outputs.split_off(first.outputs.min(report.outputs.len()));
-    inside.extend(parts.into_iter().filter_map(|part| compare_part(part, job)));
-    verdict::conclude(&readies, &courses, &inside, report);
+    let parts: Vec<Part<'_>> = parts.into_iter().filter_map(|part| compare_part(part, job)).collect();
+    inside.extend(parts.iter().map(|part| part.output.clone()));
+    let shown = verdict::conclude(&readies, &courses, &inside, report);
+    if let (Some(folder), Some(first)) = (&job.options.dump, &report.first_difference) {
+        let shown = shown.or_else(|| parts.iter().find(|p| p.output.name == first.tensor).and_then(Part::shown));
+        if let Some((stage, trial)) = shown {
+            match dump::write(folder, stage, trial, &first.tensor) {
+                Ok(folder) => report.reproducer = Some(folder.display().to_string()),
+                Err(reason) => report.notes.push(format!("no reproducer was written: {reason}")),
+            }
+        }
+    }
     if report.status == Status::Equal {
         let (stage, trials) = (&readies[0].bench.stage, courses[0].trials.clone());
         unreached(job, Some(stage), &trials, report);
@@ -168,12 +179,28 @@ fn all_sizes(job: &Job<'_>, mut first: Ready<'_>, report: &mut VerifyReport) -> 
     Ok(())
 }
 
+/// A part of both models that was fed inputs of its own.
+struct Part<'a> {
+    output: OutputReport,
+    /// What shows that it differs, when it does.
+    differs: Option<(Stage<'a>, Trial)>,
+}
+
+impl<'a> Part<'a> {
+    fn shown(&self) -> Option<(&Stage<'a>, &Trial)> {
+        self.differs.as_ref().map(|(stage, trial)| (stage, trial))
+    }
+}
+
 /// Compares a part of both models on inputs of its own.
-fn compare_part(mut part: Ready<'_>, job: &Job<'_>) -> Option<OutputReport> {
+fn compare_part<'a>(mut part: Ready<'a>, job: &Job<'a>) -> Option<Part<'a>> {
     let trials = std::mem::take(&mut part.own_trials);
     let course = course::run(&mut part, trials, job.observer).ok()?;
     let name = part.bench.stage.original.outputs.first().cloned().unwrap_or_default();
-    Some(OutputReport { name, no_evidence: None, measures: course.measures.into_iter().next()? })
+    let output = OutputReport { name, no_evidence: None, measures: course.measures.into_iter().next()? };
+    let failed = output.measures.iter().find(|m| m.failure.is_some());
+    let trial = failed.and_then(|m| course.trials.iter().find(|t| t.name == m.input)).cloned();
+    Some(Part { output, differs: trial.map(|trial| (part.bench.stage, trial)) })
 }
 
 /// Says which differences between the models no input reached: then nothing is known of them.

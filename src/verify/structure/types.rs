@@ -36,6 +36,11 @@ impl Types {
         self.known.get(name).copied()
     }
 
+    /// Every tensor whose type is known.
+    pub fn all(&self) -> impl Iterator<Item = (&str, DataType)> {
+        self.known.iter().map(|(name, dtype)| (name.as_str(), *dtype))
+    }
+
     /// What contradicts itself, in the order of the nodes: inputs of a node whose types must be equal and are not, or that its
     /// operator does not have, and declared types (of graph outputs and `value_info`) that are not those computed. A
     /// runtime refuses a model with any of these.
