@@ -92,7 +92,7 @@ fn compare(
     let job = Job { original, rewritten, options, given, precision, observer, support };
     match attempt::first(&job)? {
         Way::Same(reason) => {
-            report.coverage = Coverage::Regions { tensors: Vec::new(), reason };
+            report.coverage = Coverage::Regions { tensors: Vec::new(), reason: reason.to_string() };
             unreached(&job, None, &[], &mut report);
         }
         Way::Ready(ready) => all_sizes(&job, *ready, &mut report)?,
@@ -149,11 +149,11 @@ fn all_sizes(job: &Job<'_>, mut first: Ready<'_>, report: &mut VerifyReport) -> 
     let first = &readies[0];
     if let Some(reason) = &first.regions_because {
         let tensors = first.bench.stage.original.outputs.clone();
-        report.coverage = Coverage::Regions { tensors, reason: reason.clone() };
+        report.coverage = Coverage::Regions { tensors, reason: reason.to_string() };
     }
     if let Some(reason) = &first.rounded_because {
         report.arithmetic.engine = "float64, rounded".to_owned();
-        report.arithmetic.rounded_because = Some(reason.clone());
+        report.arithmetic.rounded_because = Some(reason.to_string());
     }
     report.inputs = first.bench.stage.reports.clone();
     report.sizes = readies.iter().zip(&courses).map(|(ready, course)| sizes(ready, course)).collect();
