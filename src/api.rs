@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::engine::{self, EngineError};
 use crate::io::{self, LoadError, LoadOptions, Model, SaveError, Saved};
 use crate::mend::{self, Unstable};
-use crate::plan::options::Options;
+use crate::options::Options;
 use crate::report::{Outcome, Verification};
 use crate::verify::VerifyReport;
 

@@ -1,24 +1,29 @@
 //! View, facts, find, prove, plan, apply: round after round, to a fixed point.
 
+mod error;
+mod join;
+mod round;
 mod sums;
 mod survivors;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::facts::Facts;
-use crate::graph::{self, EditList, GraphView, Names, NodeId};
+use crate::graph::{self, GraphView, Names, NodeId};
 use crate::io::Model;
 use crate::onnx::ModelProto;
-use crate::plan::options::{Family, Options};
-use crate::plan::{cost, folds, layouts, surplus};
-use crate::report::{
-    Change, Exactness, NotInspected, Outcome, Price, RejectReport, SiteReport, SiteStatus, StopReason,
-};
-use crate::residual::check::{self, Proof, Recipe};
-use crate::residual::find::{self, PathStep, Site};
-use crate::residual::pass::Step;
-use crate::residual::{Context, Reject, RejectCode, build};
+use crate::options::{Family, Options};
+use crate::plan::change::Price;
+use crate::plan::{cost, folds, surplus};
+use crate::read::{Context, RejectCode};
+use crate::report::{NotInspected, Outcome, RejectReport, SiteReport, SiteStatus, StopReason};
+use crate::residual::find;
 
+pub use error::EngineError;
+pub use round::Refused;
+
+use join::{Planned, plan_join};
+use round::{Round, refusal, refused_site, report};
 use survivors::Known;
 
 /// Most rounds; each removes the joins that the round before uncovered, so a model needs as many rounds as
@@ -36,17 +41,6 @@ pub struct Progress {
     pub total: usize,
     /// The join in hand.
     pub message: String,
-}
-
-/// Why a model could not be rewritten at all.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The graph itself is broken.
-    #[error(transparent)]
-    Graph(#[from] graph::GraphError),
-    /// An edit would have broken it, which is a fault of this crate. The model is as it was.
-    #[error("{0}; nothing was rewritten. This is a fault of onnx-rm: please report it")]
-    Apply(#[from] graph::ApplyError),
 }
 
 /// Removes every join that `options` allow.
@@ -120,9 +114,6 @@ struct Applied {
     known: Known,
     removed: Vec<SiteReport>,
 }
-
-/// What is left alone, by kind and tensor, and why.
-pub type Refused = BTreeMap<(String, String), RejectReport>;
 
 fn rewrite_under(
     net: Net<'_>,
@@ -221,36 +212,6 @@ fn joins(cx: Context<'_>) -> Vec<NodeId> {
     cx.view.nodes().filter(|n| find::join_inputs(cx, *n).is_some()).collect()
 }
 
-#[derive(Default)]
-struct Round {
-    edits: Vec<EditList>,
-    removed: Vec<SiteReport>,
-    kept: Vec<SiteReport>,
-    /// The model without a pair of the inputs of a longer `Sum`.
-    parted: Option<ModelProto>,
-    /// What is known of the tensors before any edit.
-    known: Known,
-    /// What contradicts what was known before the last round's.
-    fault: Option<String>,
-}
-
-impl Round {
-    /// Takes what was `refused` out of what is to go. `true` when something was.
-    fn drop_refused(&mut self, refused: &Refused) -> bool {
-        let reject = |site: &SiteReport| refused.get(&(site.kind.clone(), site.tensor.clone()));
-        let stays: Vec<bool> = self.removed.iter().map(|site| reject(site).is_some()).collect();
-        for site in self.removed.iter().filter(|site| reject(site).is_some()) {
-            let status = reject(site).cloned().map_or(site.status.clone(), SiteStatus::Kept);
-            self.kept.push(SiteReport { status, ..site.clone() });
-        }
-        let mut stay = stays.iter();
-        self.removed.retain(|_| !stay.next().is_some_and(|s| *s));
-        let mut stay = stays.iter();
-        self.edits.retain(|_| !stay.next().is_some_and(|s| *s));
-        stays.contains(&true)
-    }
-}
-
 fn plan_round(
     model: &ModelProto,
     options: &Options,
@@ -318,13 +279,6 @@ fn remove_joins(
     }
 }
 
-/// The report of a residual join that is never tried again.
-fn refused_site(cx: Context<'_>, refused: &Refused, join: NodeId) -> Option<SiteReport> {
-    let tensor = cx.view.output(join).map(|v| cx.view.name(v).to_owned())?;
-    let reject = refused.get(&(Family::Residual.name().to_owned(), tensor))?;
-    Some(report(cx, Family::Residual, join, SiteStatus::Kept(reject.clone())))
-}
-
 fn drop_surplus(cx: Context<'_>, names: &mut Names, round: &mut Round) {
     let surplus = surplus::plan(cx, names);
     round.edits = surplus.edits;
@@ -353,94 +307,6 @@ fn fold(cx: Context<'_>, names: &mut Names) -> Round {
     round
 }
 
-struct Planned {
-    edits: EditList,
-    report: SiteReport,
-    proof: Proof,
-}
-
-fn plan_join(cx: Context<'_>, join: NodeId, claimed: &BTreeSet<NodeId>, names: &mut Names) -> Result<Planned, Reject> {
-    let mut nearest: Option<Reject> = None;
-    let mut proofs = Vec::new();
-    for site in find::find(cx, join)? {
-        match admit(cx, site).and_then(|site| check::prove(cx, site)) {
-            Ok(proof) => proofs.push(proof),
-            Err(reject) => nearest = Some(reject),
-        }
-    }
-    let mut best: Option<(usize, build::Choice<'_>, cost::Cost)> = None;
-    for (index, proof) in proofs.iter().enumerate() {
-        match layouts::choose(cx, proof) {
-            Ok((choice, cost)) if best.as_ref().is_none_or(|(_, _, b)| cost < *b) => best = Some((index, choice, cost)),
-            Ok(_) => {}
-            Err(reject) => nearest = nearest.or(Some(reject)),
-        }
-    }
-    let Some((index, choice, cost)) = best else {
-        return Err(nearest.unwrap_or_else(|| Reject::at(cx.view, join, RejectCode::TwoBranches, "it has no branch")));
-    };
-    let proof = &proofs[index];
-    if !proof.branch().removed.is_disjoint(claimed) {
-        let reason = "it shares operators with a join that is removed first";
-        return Err(Reject::at(cx.view, join, RejectCode::CannotPass, reason));
-    }
-    let edits = build::build(cx, proof, &choice, names)?;
-    let change = Change {
-        form: form(proof, &choice),
-        exactness: Exactness::Reordered,
-        macs_before: macs_of(cx, proof),
-        macs_after: macs_of(cx, proof).map(|_| cost.macs as u64),
-        params_before: params_of(cx, proof),
-        params_after: cost.params as u64,
-    };
-    let report = report(cx, Family::Residual, join, SiteStatus::Removed(change));
-    Ok(Planned { edits, report, proof: proofs.swap_remove(index) })
-}
-
-/// Refuses a branch that carries channels already, as one does that held another join, unless long skips are asked for.
-fn admit(cx: Context<'_>, site: Site) -> Result<Site, Reject> {
-    if cx.options.long_skips {
-        return Ok(site);
-    }
-    // The last one is the merge, whose result has the name of that join's.
-    let carries = |step: &&PathStep| matches!(&step.reading.step, Step::Conv(conv) if conv.carries(cx.facts));
-    let Some(step) = site.steps.iter().rfind(carries) else { return Ok(site) };
-    let reason = "the branch held another join: carrying across it costs much more than the join itself";
-    Err(Reject::at(cx.view, step.node, RejectCode::LongSkip, reason).hint("--long-skips removes it too"))
-}
-
-fn form(proof: &Proof, choice: &build::Choice<'_>) -> String {
-    let carried = match proof.recipe(choice.host) {
-        Recipe::Identity => "identity",
-        Recipe::Added => "added into the convolution",
-        Recipe::ReserveOutput => "projection, output reserved (V1)",
-        Recipe::ReserveInput => "projection, input reserved (V2)",
-        Recipe::Divided => "projection, divided between convolutions",
-    };
-    format!("{carried}, {}", choice.host.hardest_form().words())
-}
-
-fn site_nodes(proof: &Proof) -> impl Iterator<Item = NodeId> + '_ {
-    proof.branch().removed.iter().chain(&proof.shortcut_nodes).copied()
-}
-
-fn macs_of(cx: Context<'_>, proof: &Proof) -> Option<u64> {
-    site_nodes(proof).try_fold(0_u64, |n, node| Some(n.saturating_add(cost::macs(cx.view, cx.facts, node)?)))
-}
-
-fn params_of(cx: Context<'_>, proof: &Proof) -> u64 {
-    let convs = site_nodes(proof).filter(|n| matches!(cx.view.op(*n), "Conv" | "Gemm" | "MatMul"));
-    convs
-        .filter_map(|n| cx.facts.constant_shape(cx.view.input(n, 1)?))
-        .map(|s| s.iter().fold(1_u64, |n, d| n.saturating_mul(*d as u64)))
-        .fold(0, u64::saturating_add)
-}
-
-fn report(cx: Context<'_>, family: Family, node: NodeId, status: SiteStatus) -> SiteReport {
-    let tensor = cx.view.output(node).map(|v| cx.view.name(v).to_owned()).unwrap_or_default();
-    SiteReport { join: cx.view.node(node).name().to_owned(), tensor, kind: family.name().to_owned(), status }
-}
-
 /// Says that everything stays after all, since rounding decides what the model computes in `dtype`: `message` says how far it
 /// moves which output, `agrees` whether both models compute the same in float64.
 pub fn leave_unstable(outcome: &mut Outcome, dtype: &str, message: &str, agrees: bool) {
@@ -454,14 +320,4 @@ pub fn leave_unstable(outcome: &mut Outcome, dtype: &str, message: &str, agrees:
         hint: hint.to_owned(),
         ..RejectReport::default()
     });
-}
-
-fn refusal(reject: &Reject) -> RejectReport {
-    RejectReport {
-        code: reject.code.as_str().to_owned(),
-        reason: reject.reason.clone(),
-        node: reject.node.clone(),
-        tensor: reject.tensor.clone(),
-        hint: reject.hint.clone(),
-    }
 }

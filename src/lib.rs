@@ -33,20 +33,21 @@
 //! io::stage -> both files are run and compared -> names, the model's last -> Report -> exit code
 //! ```
 //! [`io`] reads and writes files, [`graph`] is the read-only view and the only code that edits, [`facts`] is what is known of
-//! a tensor, [`algebra`] is arithmetic that knows no ONNX, [`residual`] and [`linear`] find and prove, [`plan`] chooses,
-//! [`engine`] repeats all of that, [`mod@verify`] compares, [`report`] tells, [`cli`] is the program.
+//! a tensor, [`algebra`] is arithmetic that knows no ONNX, [`read`] says what one node is, [`residual`] and [`linear`] find and
+//! prove, [`plan`] chooses, [`engine`] repeats all of that, [`mod@verify`] compares, [`report`] tells, [`cli`] is the program.
 //!
 //! # Invariants
 //! * Only [`graph::apply`] and [`graph::clean`] change a graph.
 //! * Layers point one way, as `docs/ARCHITECTURE.md` lists them; nothing but `io` touches files.
 //! * A run that applies nothing writes its input, byte for byte; what is not rewritten is kept byte for byte.
 //! * Initializers are copied before they are edited; names are never used to match.
-//! * Unknown means refuse, and every refusal is a [`residual::Reject`] that names node, tensor and reason.
+//! * Unknown means refuse, and every refusal is a [`read::Reject`] that names node, tensor and reason.
 //! * Nothing is written unless verification passed or was turned off, and the same input gives the same bytes.
 
 pub mod algebra;
 mod api;
 pub mod cli;
+pub mod emit;
 pub mod engine;
 pub mod facts;
 pub mod graph;
@@ -54,8 +55,10 @@ pub mod io;
 pub mod linear;
 mod mend;
 pub mod onnx;
+pub mod options;
 pub mod plan;
 mod printable;
+pub mod read;
 pub mod report;
 pub mod residual;
 pub mod verify;
@@ -66,9 +69,10 @@ pub use api::{inspect, load, rewrite, save, save_mended, save_when_equal};
 pub use engine::EngineError;
 pub use io::{LoadError, LoadOptions, Model, SaveError, Saved};
 pub use mend::Unstable;
-pub use plan::options::{ActivationForm, Downsample, Families, FusePointwise, Options, Selector, Target};
-pub use report::{Change, Outcome, Price, RejectReport, Report, SiteReport, SiteStatus, Verification};
-pub use residual::RejectCode;
+pub use options::{ActivationForm, Downsample, Families, FusePointwise, Options, Selector, Target};
+pub use plan::change::{Change, Exactness, Price};
+pub use read::RejectCode;
+pub use report::{Outcome, RejectReport, Report, SiteReport, SiteStatus, Verification};
 pub use verify::VerifyReport;
 #[cfg(feature = "verify")]
 pub use verify::{VerifyError, VerifyOptions};

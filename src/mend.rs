@@ -5,9 +5,9 @@ use std::path::Path;
 
 use crate::engine::{self, EngineError, Refused};
 use crate::io::{self, Model, SaveError, Saved, Staged};
-use crate::plan::options::Options;
+use crate::options::Options;
+use crate::read::RejectCode;
 use crate::report::{Outcome, RejectReport, Verification};
-use crate::residual::RejectCode;
 use crate::verify::{Status, VerifyReport};
 
 /// What becomes of a model that agrees with the original in float64, where rounding decides what the original computes in

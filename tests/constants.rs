@@ -5,7 +5,7 @@ mod common;
 
 use common::*;
 use onnx_rm::onnx::{ModelProto, TensorProto, tensor_proto::DataType};
-use onnx_rm::plan::options::Options;
+use onnx_rm::options::Options;
 use onnx_rm::report::SiteStatus;
 
 /// `F.pad(x, pads)` as the legacy exporter of PyTorch writes it: pads from the last axis to the first, turned around

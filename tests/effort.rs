@@ -12,7 +12,7 @@ use common::{Build, conv, int, ints};
 use ndarray::{ArrayD, IxDyn};
 use onnx_rm::graph::Names;
 use onnx_rm::onnx::ModelProto;
-use onnx_rm::plan::options::Options;
+use onnx_rm::options::Options;
 use onnx_rm::verify::reference::{EvalError, Value, run, run_to};
 
 /// The system's allocator, which counts.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use onnx_rm::engine;
 use onnx_rm::graph::dump;
 use onnx_rm::io::{LoadOptions, Model, load, save};
-use onnx_rm::plan::options::Options;
+use onnx_rm::options::Options;
 use onnx_rm::report::Outcome;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use onnx_rm::engine::rewrite;
 use onnx_rm::io::{LoadOptions, load, save};
 use onnx_rm::onnx::{ModelProto, TensorProto, Version};
-use onnx_rm::plan::options::Options;
+use onnx_rm::options::Options;
 use prost::Message;
 
 /// What the build script compiled.

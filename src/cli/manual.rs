@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 
-use super::{Cli, Failure, Verdict, out};
+use super::{Failure, Verdict, out};
 
 #[derive(Args, Debug)]
 pub(super) struct Completions {
@@ -19,19 +19,19 @@ pub(super) struct Man {
     folder: Option<PathBuf>,
 }
 
-pub(super) fn completions(arguments: &Completions) -> Result<Verdict, Failure> {
+pub(super) fn completions(arguments: &Completions, mut command: Command) -> Result<Verdict, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "onnx-rm", &mut script);
+    clap_complete::generate(arguments.shell, &mut command, "onnx-rm", &mut script);
     out(|stdout| stdout.write_all(&script))?;
     Ok(Verdict::Done)
 }
 
-pub(super) fn man(arguments: &Man) -> Result<Verdict, Failure> {
+pub(super) fn man(arguments: &Man, command: Command) -> Result<Verdict, Failure> {
     match &arguments.folder {
-        Some(folder) => clap_mangen::generate_to(Cli::command(), folder).map_err(|e| Failure::new(folder, e))?,
+        Some(folder) => clap_mangen::generate_to(command, folder).map_err(|e| Failure::new(folder, e))?,
         None => {
             let mut page = Vec::new();
-            if clap_mangen::Man::new(Cli::command()).render(&mut page).is_ok() {
+            if clap_mangen::Man::new(command).render(&mut page).is_ok() {
                 out(|stdout| stdout.write_all(&page))?;
             }
         }

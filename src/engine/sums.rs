@@ -5,11 +5,14 @@
 use crate::facts::Facts;
 use crate::graph::{self, EditList, GraphView, Names, NodeId};
 use crate::onnx::{ModelProto, NodeProto};
-use crate::plan::options::Family;
+use crate::options::Family;
+use crate::read::{Context, Reject, RejectCode};
 use crate::report::SiteStatus;
-use crate::residual::{Context, Reject, RejectCode, find};
+use crate::residual::find;
 
-use super::{EngineError, Planned, Refused, Round, plan_join, refusal, refused_site, report};
+use super::error::EngineError;
+use super::join::{Planned, plan_join};
+use super::round::{Refused, Round, refusal, refused_site, report};
 
 /// Looks for a pair that can go, `Sum` by `Sum`. Those of which none can are kept, with the reason of the pair that came
 /// furthest.

@@ -71,7 +71,7 @@ mod tests {
     use crate::engine::{Refused, rewrite_under};
     use crate::io::{LoadOptions, load};
     use crate::onnx::ModelProto;
-    use crate::plan::options::Options;
+    use crate::options::Options;
     use crate::report::Outcome;
 
     fn claim(dtype: DataType, shape: &[Dim], lo: f64, hi: f64) -> Claim {

@@ -10,6 +10,7 @@ mod conv_spec;
 mod dropout;
 mod element;
 mod elementwise;
+mod infer;
 mod interval;
 mod padding;
 mod sequence;
@@ -23,9 +24,8 @@ use std::rc::Rc;
 
 use ndarray::ArrayD;
 
-use crate::graph::{Dominators, GraphView, NodeId, ValueId};
+use crate::graph::{Dominators, GraphView, ValueId};
 use crate::onnx::tensor_proto::DataType;
-use crate::onnx::{ValueInfoProto, tensor_shape_proto, type_proto};
 
 use constants::{Limit, elements};
 
@@ -38,8 +38,6 @@ pub use interval::Interval;
 pub use padding::{Fill, Padding};
 pub use sequence::Piece;
 pub use slice::{Cut, slices};
-
-use shape::{axes_of, axis_of};
 
 /// One dimension of a shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,11 +52,6 @@ pub enum Dim {
 }
 
 impl Dim {
-    /// The operators whose output's shape is followed.
-    pub fn operators() -> impl Iterator<Item = &'static str> {
-        shape::operators()
-    }
-
     /// The size, when known.
     #[must_use]
     pub fn known(&self) -> Option<i64> {
@@ -77,16 +70,6 @@ pub struct Constant {
     /// Its element type.
     pub dtype: DataType,
 }
-
-impl Constant {
-    /// The operators through which constants are followed.
-    pub fn operators() -> impl Iterator<Item = &'static str> {
-        constants::operators().chain(["Constant", "Shape"])
-    }
-}
-
-/// Most elements of an initializer that is kept in float64 once it was read.
-const MOST_KEPT: usize = 1 << 12;
 
 /// Facts about every tensor of a view.
 pub struct Facts<'a> {
@@ -113,147 +96,6 @@ struct Table {
 }
 
 impl<'a> Facts<'a> {
-    /// Computes the facts of `view`. An operator that is not known leaves its outputs unknown.
-    #[must_use]
-    pub fn new(view: &'a GraphView<'a>) -> Self {
-        let count = view.values().count();
-        let table = Table {
-            shape: vec![None; count],
-            dtype: vec![None; count],
-            is_data: vec![false; count],
-            folds: vec![false; count],
-            sizes: vec![None; count],
-            interval: vec![Interval::ANY; count],
-            channel_intervals: vec![None; count],
-        };
-        let (limit, dominators) = (Limit::new(view), OnceCell::new());
-        let mut facts = Self { view, table, constants: RefCell::default(), limit, dominators };
-        facts.read_inputs();
-        for node in view.nodes() {
-            facts.read_node(node);
-        }
-        facts
-    }
-
-    fn read_inputs(&mut self) {
-        for value in self.view.values() {
-            let i = value.0 as usize;
-            if let Some(tensor) = self.view.initializer(value) {
-                self.table.shape[i] = sensible(tensor.dims.iter().map(|d| Dim::Known(*d)).collect());
-                self.table.dtype[i] = tensor::dtype(tensor);
-                self.table.folds[i] = !self.view.is_overridable(value);
-            }
-        }
-        for input in &self.view.graph().input {
-            let Some(value) = self.view.value(input.name()) else { continue };
-            let i = value.0 as usize;
-            if !self.view.is_overridable(value) {
-                self.table.is_data[i] = true;
-                (self.table.dtype[i], self.table.shape[i]) = declared(input);
-                self.table.interval[i] = Interval::of_type(self.table.dtype[i]);
-            } else {
-                // A caller may override it with another value, though not of another type.
-                self.table.shape[i] = declared(input).1;
-            }
-        }
-    }
-
-    fn read_node(&mut self, node: NodeId) {
-        let view = self.view;
-        let op = view.op(node);
-        let holds_graph = view.node(node).attribute.iter().any(|a| a.g.is_some() || !a.graphs.is_empty());
-        // Only the type of what `CastLike` compares with matters.
-        let read = if op == "CastLike" { 1 } else { usize::MAX };
-        let reads_data = view.inputs(node).iter().take(read).flatten().any(|v| self.is_data(*v));
-        let is_data = holds_graph || reads_data && !matches!(op, "Shape" | "Size") || op.starts_with("Random");
-        let folds = !holds_graph && self.folds(node);
-        let found = shape::infer(self, node);
-        let sizes = shape::sizes(self, node);
-        for (slot, value) in view.outputs(node).iter().enumerate() {
-            let Some(value) = value else { continue };
-            let i = value.0 as usize;
-            self.table.is_data[i] = is_data;
-            self.table.folds[i] = slot == 0 && folds;
-            self.table.shape[i] = found.get(slot).cloned().flatten().and_then(sensible);
-            self.table.dtype[i] = shape::dtype(self, node, slot);
-            // A table of sizes is no list of sizes.
-            if slot == 0
-                && let Some(sizes) = &sizes
-                && self.rank(*value).is_some_and(|rank| rank <= 1)
-            {
-                self.table.sizes[i] = Some(sizes.clone());
-                self.table.folds[i] |= sizes.iter().all(|d| d.known().is_some());
-            }
-        }
-        interval::infer(self, node);
-    }
-
-    fn folds(&self, node: NodeId) -> bool {
-        let (op, inputs) = (self.view.op(node), self.view.inputs(node));
-        let read = if op == "CastLike" { 1 } else { usize::MAX };
-        let all = || inputs.iter().take(read).flatten().all(|v| self.table.folds[v.0 as usize]);
-        op == "Constant" || constants::folds(op) && !inputs.is_empty() && all()
-    }
-
-    /// The value of a constant: an initializer that nobody can override, a `Constant`, or what is computed from such.
-    #[must_use]
-    pub fn constant(&self, value: ValueId) -> Option<Rc<Constant>> {
-        if !*self.table.folds.get(value.0 as usize)? {
-            return None;
-        }
-        // First what it is computed from, so that no evaluation reaches deeper than one operator.
-        let mut open = vec![value];
-        while let Some(last) = open.last().copied() {
-            if self.constants.borrow().contains_key(&last) {
-                open.pop();
-                continue;
-            }
-            let waits = open.len();
-            open.extend(constants::sources(self, last).filter(|v| self.is_open(*v)));
-            if open.len() == waits {
-                open.pop();
-                let found = self.evaluate(last);
-                // The weights of a whole model in float64 are twice the model: what is read from the file is read again.
-                let large =
-                    self.view.initializer(last).is_some() && found.as_ref().is_some_and(|c| c.data.len() > MOST_KEPT);
-                if !large {
-                    self.constants.borrow_mut().insert(last, found.clone());
-                }
-                if open.is_empty() {
-                    return found;
-                }
-            }
-        }
-        self.constants.borrow().get(&value).cloned().flatten()
-    }
-
-    /// True for a constant that has to be computed first.
-    fn is_open(&self, value: ValueId) -> bool {
-        let known = self.view.initializer(value).is_some() || self.constants.borrow().contains_key(&value);
-        self.table.folds[value.0 as usize] && !known
-    }
-
-    fn evaluate(&self, value: ValueId) -> Option<Rc<Constant>> {
-        let found = constants::evaluate(self, value)?;
-        // What shape inference says of an odd operator must be what evaluating it gave.
-        let alike = self.shape(value).is_none_or(|shape| {
-            let sizes = shape.iter().map(|d| d.known().and_then(|n| usize::try_from(n).ok()));
-            sizes.eq(found.data.shape().iter().map(|n| Some(*n)))
-        });
-        debug_assert!(alike, "{} has shape {:?}", self.view.name(value), found.data.shape());
-        alike.then(|| Rc::new(found))
-    }
-
-    /// True when [`Facts::constant`] gives a value; a weight of the file is not read to find out.
-    #[must_use]
-    pub fn is_constant(&self, value: ValueId) -> bool {
-        self.table.folds[value.0 as usize]
-            && match self.view.initializer(value) {
-                Some(tensor) => tensor::is_readable(tensor),
-                None => self.constant(value).is_some(),
-            }
-    }
-
     /// The shape of a constant, without reading it.
     #[must_use]
     pub fn constant_shape(&self, value: ValueId) -> Option<Vec<usize>> {
@@ -332,31 +174,4 @@ impl<'a> Facts<'a> {
     pub(crate) fn view(&self) -> &'a GraphView<'a> {
         self.view
     }
-}
-
-/// `shape`, unless a size in it is absurd: it would overflow what is computed from it.
-fn sensible(shape: Vec<Dim>) -> Option<Vec<Dim>> {
-    shape.iter().all(|d| d.known().is_none_or(|n| (0..=i64::from(i32::MAX)).contains(&n))).then_some(shape)
-}
-
-/// Type and shape that a graph input declares.
-fn declared(info: &ValueInfoProto) -> (Option<DataType>, Option<Vec<Dim>>) {
-    let Some(type_proto::Value::TensorType(t)) = info.r#type.as_ref().and_then(|t| t.value.as_ref()) else {
-        return (None, None);
-    };
-    let dtype = t.elem_type.and_then(|t| DataType::try_from(t).ok());
-    let shape = t.shape.as_ref().map(|s| {
-        s.dim
-            .iter()
-            .enumerate()
-            .map(|(axis, d)| match &d.value {
-                Some(tensor_shape_proto::dimension::Value::DimValue(n)) if (1..=i64::from(i32::MAX)).contains(n) => {
-                    Dim::Known(*n)
-                }
-                // Whatever else it says: the axis of an input is one size.
-                _ => Dim::Symbol(format!("{}.{axis}", info.name())),
-            })
-            .collect()
-    });
-    (dtype, shape)
 }

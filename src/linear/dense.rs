@@ -5,8 +5,8 @@
 //! normalisation that is written out, which runtimes know as a whole.
 
 use crate::graph::NodeId;
-use crate::residual::pass::layer::Layer;
-use crate::residual::{Context, Reject, RejectCode};
+use crate::read::layer::Layer;
+use crate::read::{Context, Reject, RejectCode};
 
 /// Reads `node`. `None` when it is no product of vectors of data and a matrix that the data does not change.
 ///

@@ -3,13 +3,12 @@
 //! channel. Exact everywhere: nothing is padded, and the mean of `s * x + t` is `s` times the mean of `x`, plus `t`.
 
 use crate::algebra::{Geometry, Kernel};
+use crate::emit::Emit;
 use crate::facts::tensor;
 use crate::graph::{EditList, Names, NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
-use crate::residual::emit::Emit;
-use crate::residual::pass::affine;
-use crate::residual::pass::layer::Layer;
-use crate::residual::{Context, Frame, Reject, RejectCode};
+use crate::read::layer::Layer;
+use crate::read::{Context, Frame, Reject, RejectCode, affine};
 
 use super::{dense, op};
 

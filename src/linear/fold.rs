@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::emit::Emit;
 use crate::facts::tensor;
 use crate::graph::{EditList, Names, NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
-use crate::residual::emit::Emit;
-use crate::residual::{Context, Frame, Reject, RejectCode};
+use crate::read::{Context, Frame, Reject, RejectCode};
 
 use super::map::{Map, Outline};
 use super::op::Op;

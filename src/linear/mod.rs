@@ -8,8 +8,8 @@
 //! [`transposed`] scales the weights of a `ConvTranspose`, [`flatten`] those of a linear layer behind a `Flatten`, and
 //! [`dead`] takes away what provably contributes nothing.
 //!
-//! Nothing here decides what is worth it: that is `plan`'s part. How single operators are read is shared with the
-//! shortcuts of residual joins, `residual::shortcut`, which are chains of the same operators.
+//! Nothing here decides what is worth it: that is `plan`'s part. How single operators are read is shared with
+//! residual joins ([`crate::read`]), whose shortcuts are chains of the same operators.
 
 pub mod dead;
 pub mod dense;

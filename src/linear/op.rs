@@ -3,10 +3,9 @@
 use crate::algebra::{Geometry, Kernel, compose};
 use crate::facts::{Fill, Padding};
 use crate::graph::{NodeId, ValueId};
-use crate::residual::pass::conv;
-use crate::residual::pass::layer::Layer;
-use crate::residual::shortcut::{self, LinearStep};
-use crate::residual::{Context, Reject, RejectCode};
+use crate::read::layer::Layer;
+use crate::read::step::LinearStep;
+use crate::read::{Context, Reject, RejectCode, conv, step};
 
 use super::dense;
 use super::map::Outline;
@@ -98,7 +97,7 @@ pub struct Found {
 #[must_use]
 pub fn read(cx: Context<'_>, value: ValueId) -> Option<Found> {
     let node = cx.view.def(value)?;
-    let linear = shortcut::read(cx, value).filter(|(_, step, _)| !matches!(step, LinearStep::Crop(_)));
+    let linear = step::read(cx, value).filter(|(_, step, _)| !matches!(step, LinearStep::Crop(_)));
     if let Some((node, step, input)) = linear {
         let op = op(cx, step, input, value);
         let unknown =

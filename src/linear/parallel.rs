@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::graph::{NodeId, ValueId};
-use crate::residual::{Context, Reject};
+use crate::read::{Context, Reject};
 
 use super::op;
 use super::region::{Kind, Region, Term};

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{NodeId, ValueId};
-use crate::residual::shortcut::spatial;
-use crate::residual::{Context, Reject, RejectCode};
+use crate::read::{Context, Reject, RejectCode, spatial};
 
 use super::map::{Map, Misfit};
 use super::op::Op;

@@ -5,7 +5,7 @@
 //! only where the first, continued outside, would give zero: no bias, and no tap that still sees the image.
 
 use crate::graph::{NodeId, ValueId};
-use crate::residual::{Context, Reject, RejectCode};
+use crate::read::{Context, Reject, RejectCode};
 
 use super::op::{self, Found};
 use super::region::{Kind, Region, Term};

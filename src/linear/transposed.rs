@@ -10,12 +10,11 @@
 use ndarray::{ArrayD, IxDyn};
 
 use crate::algebra::scale;
+use crate::emit::Emit;
 use crate::facts::tensor;
 use crate::graph::{EditList, Names, NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
-use crate::residual::emit::Emit;
-use crate::residual::pass::affine;
-use crate::residual::{Context, Reject, RejectCode};
+use crate::read::{Context, Reject, RejectCode, affine};
 
 use super::op;
 

@@ -3,7 +3,8 @@
 use crate::facts::{Dim, Facts};
 use crate::graph::{GraphView, NodeId, ValueId};
 use crate::onnx::ModelProto;
-use crate::report::Price;
+
+use super::change::Price;
 
 /// The cost of a candidate, compared in this order: multiply-accumulates, parameters, channels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]

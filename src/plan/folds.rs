@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use crate::graph::{EditList, Names, NodeId};
 use crate::linear::{Fold, flatten, fold, parallel, sequence, transposed};
-use crate::report::{Change, Exactness};
-use crate::residual::{Context, Reject, RejectCode};
+use crate::read::{Context, Reject, RejectCode};
 
+use super::change::{Change, Exactness};
 use super::cost;
-use super::options::{Family, FusePointwise};
+use crate::options::{Family, FusePointwise};
 
 /// A fold that was chosen.
 pub struct Chosen {

@@ -10,12 +10,11 @@ use std::collections::BTreeSet;
 use crate::algebra::slots::{before, contiguous, grouped, mixed, shared};
 use crate::algebra::{Carried, Layout, Reach, Slot, widen::finest_group};
 use crate::facts::Dim;
+use crate::read::{BranchConv, Context, Frame, Reject, RejectCode};
 use crate::residual::branch::{Branch, Kind};
 use crate::residual::build::Choice;
 use crate::residual::check::Proof;
 use crate::residual::host::Host;
-use crate::residual::pass::{BranchConv, Context};
-use crate::residual::{Frame, Reject, RejectCode};
 
 use super::cost::Cost;
 

@@ -1,7 +1,7 @@
-//! What to do among the things that are legal: costs, layouts, and what the user asked for.
+//! What to do among the things that are legal: costs, layouts, and what is decided.
 
+pub mod change;
 pub mod cost;
 pub mod folds;
 pub mod layouts;
-pub mod options;
 pub mod surplus;

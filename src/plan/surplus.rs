@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::graph::{EditList, Names, NodeId};
 use crate::linear::dead::{channels, initializers, narrow};
-use crate::report::{Change, Exactness};
-use crate::residual::Context;
+use crate::read::Context;
 
+use super::change::{Change, Exactness};
 use super::cost;
 
 /// Something that goes.

@@ -4,6 +4,5 @@ mod model;
 mod text;
 
 pub use model::{
-    Change, Exactness, NotInspected, Outcome, Price, RejectReport, Report, SCHEMA_VERSION, SiteReport, SiteStatus,
-    StopReason, Verification,
+    NotInspected, Outcome, RejectReport, Report, SCHEMA_VERSION, SiteReport, SiteStatus, StopReason, Verification,
 };

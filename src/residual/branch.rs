@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 
 use crate::graph::{NodeId, Use, ValueId};
+use crate::read::{BranchConv, Context, Reject, RejectCode, Rows};
 
 use super::find::{PathStep, Site};
-use super::pass::{BranchConv, Context, Pass, Reading, Rows, Step};
-use super::reject::{Reject, RejectCode};
+use super::pass::{Pass, Reading, Step};
 
 /// What one item of the branch does.
 pub enum Kind {

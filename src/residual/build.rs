@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::algebra::{Kernel, Layout, Slot, widen::widen};
+use crate::emit::Emit;
 use crate::facts::{Facts, tensor};
 use crate::graph::{EditList, Names, ValueId};
 use crate::onnx::tensor_proto::DataType;
+use crate::read::{Context, Reject, RejectCode};
 
 use super::branch::{Item, Kind};
 use super::check::Proof;
-use super::emit::Emit;
 use super::host::Host;
-use super::pass::Context;
-use super::reject::{Reject, RejectCode};
 
 /// What the planner chose for a proof.
 pub struct Choice<'p> {

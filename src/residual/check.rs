@@ -1,13 +1,11 @@
 //! The proof that a join can be removed: both sides have the same size, and the shortcut has a place ([`super::host`]).
 
 use crate::graph::{NodeId, ValueId};
+use crate::read::{Context, Frame, Reject, RejectCode};
 
 use super::branch::Branch;
 use super::find::Site;
-use super::frame::Frame;
 use super::host::{Host, Placing};
-use super::pass::Context;
-use super::reject::{Reject, RejectCode};
 
 /// How the join's shortcut is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

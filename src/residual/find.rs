@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{NodeId, ValueId};
+use crate::read::{Context, Frame, Reject, RejectCode, conv};
 
-use super::frame::Frame;
-use super::pass::{self, Context, Reading, Step};
-use super::reject::{Reject, RejectCode};
+use super::pass::{self, Reading, Step};
 use super::shortcut::Shortcut;
 
 /// One operator of the branch, from the fork towards the join.
@@ -288,7 +287,7 @@ impl<'a, 'b> Search<'a, 'b> {
         match last.and_then(|v| view.def(v)) {
             Some(node) => {
                 // A convolution is linear: what keeps it from being read is to blame.
-                if let Some(Err(reject)) = (view.op(node) == "Conv").then(|| pass::conv::branch_conv(self.cx, node)) {
+                if let Some(Err(reject)) = (view.op(node) == "Conv").then(|| conv::branch_conv(self.cx, node)) {
                     return reject;
                 }
                 let op = format!("{}{}", view.op(node), unread(view.op(node)));

@@ -5,11 +5,11 @@ use std::ops::Range;
 use crate::algebra::{Carried, Carry, Geometry};
 use crate::facts::Interval;
 use crate::graph::ValueId;
-use crate::plan::options::Downsample;
+use crate::options::Downsample;
+use crate::read::{BranchConv, Context, Reject, RejectCode};
 
 use super::branch::{Branch, Kind};
-use super::pass::{Arrival, BranchConv, Context, Form, Pass};
-use super::reject::{Reject, RejectCode};
+use super::pass::{Arrival, Form, Pass};
 use super::shortcut::LinearMap;
 
 /// One way to place the shortcut, with what follows from it for each item of the branch.

@@ -7,21 +7,14 @@
 //! proof and the layouts that the planner chose into edits.
 //!
 //! Nothing here knows a block template. What can stand on a branch is in [`pass`], what can stand on a
-//! shortcut in [`shortcut`]; every block is what comes out when they are read one operator at a time.
+//! shortcut is linear ([`crate::read`]); every block is what comes out when they are read one operator at a time.
 
 pub mod branch;
 pub mod build;
 pub mod check;
 mod cropped;
-pub mod emit;
 pub mod find;
-pub mod frame;
 pub mod host;
 pub mod pass;
-pub mod reject;
 pub mod shortcut;
 pub mod size;
-
-pub use frame::Frame;
-pub use pass::Context;
-pub use reject::{Reject, RejectCode};

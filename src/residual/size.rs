@@ -6,11 +6,10 @@
 use crate::algebra::Geometry;
 use crate::facts::Dim;
 use crate::graph::ValueId;
+use crate::read::rows::same_rows;
+use crate::read::{Context, Reject, RejectCode};
 
 use super::branch::Branch;
-use super::pass::Context;
-use super::pass::rows::same_rows;
-use super::reject::{Reject, RejectCode};
 use super::shortcut::Shortcut;
 
 /// Proves for every axis that the windows of the branch, one after the other, and those of the shortcut map the

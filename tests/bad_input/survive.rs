@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use onnx_rm::engine;
 use onnx_rm::graph::validate;
 use onnx_rm::io::{LoadOptions, Model, load};
-use onnx_rm::plan::options::{ActivationForm, Options};
+use onnx_rm::options::{ActivationForm, Options};
 
 use super::*;
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use ndarray::{ArrayD, IxDyn};
 use onnx_rm::engine;
 use onnx_rm::onnx::{ModelProto, tensor_shape_proto, type_proto};
-use onnx_rm::plan::options::Options;
+use onnx_rm::options::Options;
 use onnx_rm::report::Outcome;
 use onnx_rm::verify::reference::{self, Value};
 

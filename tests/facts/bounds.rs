@@ -4,7 +4,7 @@
 use onnx_rm::facts::{Dim, Facts};
 use onnx_rm::graph::GraphView;
 use onnx_rm::onnx::{ModelProto, ValueInfoProto, tensor_shape_proto::dimension, type_proto};
-use onnx_rm::plan::options::Options;
+use onnx_rm::options::Options;
 
 use crate::common::{Build, conv, int, ints, joins, rewrite, string, value_info};
 

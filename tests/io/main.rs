@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use onnx_rm::io::{LoadOptions, Model, load};
 use onnx_rm::onnx::{ModelProto, StringStringEntryProto, TensorProto, tensor_proto::DataLocation};
-use onnx_rm::plan::options::Options;
+use onnx_rm::options::Options;
 use prost::Message;
 
 /// A folder for one test. Its files are listed by name, folders with a slash behind.

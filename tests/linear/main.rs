@@ -13,7 +13,7 @@ mod transposed;
 
 use common::{Build, ROUNDING, conv, distance, float, int, ints, rewrite, string};
 use onnx_rm::onnx::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
-use onnx_rm::plan::options::{Families, FusePointwise, Options, Selector};
+use onnx_rm::options::{Families, FusePointwise, Options, Selector};
 use onnx_rm::report::{Outcome, SiteStatus};
 
 /// What stands between a convolution or constants and the linear layer that reads them.

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use onnx_rm::engine;
 use onnx_rm::io::{LoadOptions, load};
 use onnx_rm::onnx::ModelProto;
-use onnx_rm::plan::options::Options;
+use onnx_rm::options::Options;
 use onnx_rm::verify::{VerifyOptions, verify_models};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};

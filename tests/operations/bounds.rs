@@ -1,7 +1,7 @@
 //! Where the carried values lie decides whether an activation lets them through as it is: every way to come by a bound,
 //! in front of activations that are the identity above or below it.
 
-use onnx_rm::plan::options::{ActivationForm, Options};
+use onnx_rm::options::{ActivationForm, Options};
 
 use crate::blocks::C;
 use crate::common::*;

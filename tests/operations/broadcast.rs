@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use ndarray::{ArrayD, IxDyn};
 use onnx_rm::onnx::{ModelProto, tensor_shape_proto, type_proto};
-use onnx_rm::plan::options::{Downsample, Options};
+use onnx_rm::options::{Downsample, Options};
 use onnx_rm::verify::reference::{self, Value};
 
 use crate::blocks::C;

@@ -2,7 +2,7 @@
 
 use onnx_rm::onnx::attribute_proto::AttributeType;
 use onnx_rm::onnx::{AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
-use onnx_rm::plan::options::{ActivationForm, Downsample, Options, Target};
+use onnx_rm::options::{ActivationForm, Downsample, Options, Target};
 
 use crate::blocks::{all, model_of, named, stays};
 use crate::common::*;

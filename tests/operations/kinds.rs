@@ -3,7 +3,7 @@
 use onnx_rm::onnx::ModelProto;
 use onnx_rm::onnx::tensor_proto::DataType;
 use onnx_rm::onnx::{ValueInfoProto, type_proto};
-use onnx_rm::plan::options::{ActivationForm, Options};
+use onnx_rm::options::{ActivationForm, Options};
 
 use crate::blocks::{C, model_of, named};
 use crate::common::*;

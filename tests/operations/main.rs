@@ -17,7 +17,7 @@ mod wrong;
 use blocks::stays;
 use common::*;
 use onnx_rm::onnx::ModelProto;
-use onnx_rm::plan::options::Options;
+use onnx_rm::options::Options;
 use onnx_rm::report::{RejectReport, SiteStatus};
 
 fn options() -> Options {

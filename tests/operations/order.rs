@@ -1,6 +1,6 @@
 //! Long skips and repeated runs.
 
-use onnx_rm::plan::options::Options;
+use onnx_rm::options::Options;
 
 use crate::blocks::{C, all, model_of, named};
 use crate::common::*;

@@ -1,7 +1,7 @@
 //! What cannot be removed: it stays as it is, and the reason names the operator to blame.
 
 use onnx_rm::onnx::NodeProto;
-use onnx_rm::plan::options::{Downsample, Families, Options, Selector};
+use onnx_rm::options::{Downsample, Families, Options, Selector};
 
 use crate::blocks::channels::gather;
 use crate::blocks::rows::{layer, mlp, tokens};

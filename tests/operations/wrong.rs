@@ -3,7 +3,7 @@
 use onnx_rm::facts::tensor::{read_f64, write};
 use onnx_rm::onnx::GraphProto;
 use onnx_rm::onnx::tensor_proto::DataType;
-use onnx_rm::plan::options::{ActivationForm, Options};
+use onnx_rm::options::{ActivationForm, Options};
 
 use crate::blocks::{model_of, named};
 use crate::common::*;

@@ -1,7 +1,7 @@
 //! What a random model consists of. Every number is taken modulo what fits where it is used, so that any combination
 //! is a model, and shrinking one part leaves the others as they are.
 
-use onnx_rm::plan::options::{ActivationForm, Downsample, Options, Target};
+use onnx_rm::options::{ActivationForm, Downsample, Options, Target};
 use proptest::prelude::*;
 use proptest::sample::select;
 

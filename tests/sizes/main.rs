@@ -18,7 +18,7 @@ use common::python;
 use onnx_rm::io::{LoadOptions, load};
 use onnx_rm::onnx::tensor_shape_proto::dimension::Value::{DimParam, DimValue};
 use onnx_rm::onnx::{ModelProto, type_proto};
-use onnx_rm::plan::options::Options;
+use onnx_rm::options::Options;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use prost::Message;

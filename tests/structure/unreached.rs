@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::{ArrayD, IxDyn};
 use onnx_rm::onnx::ModelProto;
 use onnx_rm::onnx::tensor_proto::DataType;
-use onnx_rm::plan::options::Options;
+use onnx_rm::options::Options;
 use onnx_rm::verify::reference::{self, Value};
 use onnx_rm::verify::structure::Watcher;
 use prost::Message;

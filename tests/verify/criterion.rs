@@ -2,7 +2,7 @@
 
 use onnx_rm::onnx::ModelProto;
 use onnx_rm::onnx::tensor_proto::DataType;
-use onnx_rm::plan::options::Options;
+use onnx_rm::options::Options;
 use onnx_rm::verify::{Coverage, Measure, Status, VerifyError, VerifyOptions, VerifyReport, verify_models};
 
 use super::common::{self, Build, conv, float};

@@ -2,7 +2,7 @@
 
 use onnx_rm::onnx::tensor_proto::DataType;
 use onnx_rm::onnx::{ModelProto, NodeProto, TensorProto, TensorShapeProto, type_proto};
-use onnx_rm::plan::options::Options;
+use onnx_rm::options::Options;
 use onnx_rm::verify::{Coverage, Status, VerifyError, VerifyOptions, VerifyReport, verify_models};
 
 use super::common::{self, Build, conv, int, ints};

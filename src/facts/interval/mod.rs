@@ -8,13 +8,14 @@
 //! carried values. A NaN at the fork is one at the join, with or without a rewrite; and on the way a carried NaN makes one of
 //! all that a convolution computes beside it, whether an activation is the identity or not.
 
+mod infer;
 mod transfer;
 
-use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 
 use super::element::{self, EXACT, Float};
-use super::{BatchNorm, Facts};
+
+pub(super) use infer::infer;
 
 /// Every value `v` satisfies `lo <= v <= hi`, infinite ones too; 0 and -0 are one value. Entries that a NaN went into are
 /// not meant.
@@ -40,11 +41,6 @@ impl Interval {
     #[must_use]
     pub fn new(lo: f64, hi: f64) -> Self {
         if lo <= hi { Self { lo, hi } } else { Self::ANY }
-    }
-
-    /// The operators that bound what they compute.
-    pub fn operators() -> impl Iterator<Item = &'static str> {
-        transfer::operators().chain(["BatchNormalization"])
     }
 
     /// All that a tensor of this type can hold.
@@ -159,84 +155,6 @@ impl Interval {
         let fits = exact && to.is_some() && to != Some(DataType::Bool) && all.lo <= lo && hi <= all.hi;
         if fits { Self::new(lo, hi) } else { all }
     }
-}
-
-/// Computes the bounds of the outputs of `node`.
-pub(super) fn infer(facts: &mut Facts<'_>, node: NodeId) {
-    let view = facts.view();
-    let channels = per_channel(facts, node);
-    let whole = match &channels {
-        Some(all) => all.iter().copied().reduce(Interval::hull).unwrap_or(Interval::ANY),
-        None => transfer::of_operator(view.op(node)).map_or(Interval::ANY, |transfer| transfer(facts, node)),
-    };
-    for (slot, value) in view.outputs(node).iter().enumerate() {
-        let Some(value) = value else { continue };
-        // Every output of a `Split` is a part of its input.
-        let found = if slot == 0 || view.op(node) == "Split" { whole } else { Interval::ANY };
-        facts.table.interval[value.0 as usize] = found.within(facts.dtype(*value));
-        if slot == 0 {
-            facts.table.channel_intervals[value.0 as usize].clone_from(&channels);
-        }
-    }
-}
-
-/// Bounds of a tensor, a constant's included.
-fn value_bounds(facts: &Facts<'_>, value: ValueId) -> Interval {
-    let small = facts.constant_shape(value).and_then(|s| super::elements(&s)).is_some_and(|n| n <= 1 << 16);
-    match small.then(|| facts.constant(value)).flatten() {
-        Some(c) if !c.data.is_empty() && c.data.iter().all(|v| v.is_finite()) => {
-            let lo = c.data.iter().copied().fold(f64::INFINITY, f64::min);
-            let hi = c.data.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            // Runtimes sum in another order, and have an `Exp` of their own.
-            let is_given = facts.view().def(value).is_none_or(|node| facts.view().op(node) == "Constant");
-            match element::float(c.dtype).filter(|_| !is_given) {
-                Some(format) => Interval::new(lo, hi).rounded(format, 0.0),
-                None => Interval::new(lo, hi).within(Some(c.dtype)),
-            }
-        }
-        _ => facts.interval(value),
-    }
-}
-
-/// Bounds of each channel of a `BatchNormalization`, and of what keeps channels apart behind one.
-fn per_channel(facts: &Facts<'_>, node: NodeId) -> Option<Vec<Interval>> {
-    let view = facts.view();
-    let input = view.input(node, 0)?;
-    let each = |f: &dyn Fn(Interval) -> Interval| Some(facts.channel_intervals(input)?.iter().map(|i| f(*i)).collect());
-    match view.op(node) {
-        "BatchNormalization" => normed(facts, node, input),
-        "Relu" => each(&|x| x.clip(0.0, f64::INFINITY)),
-        "Clip" => each(&|x| transfer::clip(facts, node, x)),
-        "MaxPool" => each(&|x| transfer::max_pool(facts, node, x)),
-        "Identity" => each(&|x| x),
-        _ => None,
-    }
-}
-
-/// `scale * x + shift` in several steps, of which each rounds and none may overflow.
-fn normed(facts: &Facts<'_>, node: NodeId, input: ValueId) -> Option<Vec<Interval>> {
-    let channels = facts.channels(input)?;
-    let norm = BatchNorm::new(facts.view(), facts, node).filter(|n| n.scale.len() == channels)?;
-    let format = facts.dtype(input).and_then(element::float)?;
-    let bounds =
-        facts.channel_intervals(input).map_or_else(|| vec![facts.interval(input); channels], <[Interval]>::to_vec);
-    let all = (0..channels).map(|c| {
-        let (scale, shift, mean) = (norm.scale[c], norm.shift[c], norm.mean[c]);
-        let at = |end: f64| if scale == 0.0 { shift } else { end * scale + shift };
-        let steps = |end: f64| [end * scale, end.abs() + mean.abs()];
-        let finite = [bounds[c].lo, bounds[c].hi].into_iter().filter(|end| end.is_finite());
-        let largest =
-            finite.flat_map(steps).chain([scale, shift, mean, mean * scale]).fold(0.0, |m: f64, v| m.max(v.abs()));
-        if largest > format.largest() / 4.0 || (scale != 0.0 && scale.abs() < format.smallest()) {
-            return Interval::ANY;
-        }
-        let slack = 4.0 * format.error() * (1.0 + shift.abs() + (mean * scale).abs());
-        let (a, b) = (at(bounds[c].lo), at(bounds[c].hi));
-        let wide = Interval::new(a.min(b) - slack, a.max(b) + slack).rounded(format, 0.0);
-        // Several roundings do not keep the sign of the real result, but they keep that of the widened bounds.
-        if wide.lo.is_nan() || wide.hi.is_nan() { Interval::ANY } else { wide }
-    });
-    Some(all.collect())
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! What each operator does to the bounds of its inputs.
 
-use crate::graph::NodeId;
+use crate::graph::{NodeId, ValueId};
 
-use super::super::{Dim, Facts, Fill, Piece, axes_of, axis_of, clip_bounds, element, is_inactive_dropout};
-use super::{Interval, POSITIVE, SIGNED_UNIT, UNIT, ZERO, value_bounds};
+use super::{Interval, POSITIVE, SIGNED_UNIT, UNIT, ZERO};
+use crate::facts::shape::{axes_of, axis_of};
+use crate::facts::{Dim, Facts, Fill, Piece, clip_bounds, element, elements, is_inactive_dropout};
 
 /// The bounds of a node's first output.
 pub(super) type Transfer = fn(&Facts<'_>, NodeId) -> Interval;
@@ -208,4 +209,22 @@ fn resize(facts: &Facts<'_>, node: NodeId) -> Interval {
     let outside = f64::from(view.attr_f(node, "extrapolation_value").unwrap_or(0.0));
     let outside = Interval::new(outside, outside).cast(dtype(facts, node));
     between.hull(outside)
+}
+
+/// Bounds of a tensor, a constant's included.
+fn value_bounds(facts: &Facts<'_>, value: ValueId) -> Interval {
+    let small = facts.constant_shape(value).and_then(|s| elements(&s)).is_some_and(|n| n <= 1 << 16);
+    match small.then(|| facts.constant(value)).flatten() {
+        Some(c) if !c.data.is_empty() && c.data.iter().all(|v| v.is_finite()) => {
+            let lo = c.data.iter().copied().fold(f64::INFINITY, f64::min);
+            let hi = c.data.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            // Runtimes sum in another order, and have an `Exp` of their own.
+            let is_given = facts.view().def(value).is_none_or(|node| facts.view().op(node) == "Constant");
+            match element::float(c.dtype).filter(|_| !is_given) {
+                Some(format) => Interval::new(lo, hi).rounded(format, 0.0),
+                None => Interval::new(lo, hi).within(Some(c.dtype)),
+            }
+        }
+        _ => facts.interval(value),
+    }
 }

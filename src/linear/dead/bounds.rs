@@ -4,8 +4,7 @@ use crate::algebra::Kernel;
 use crate::facts::{Interval, tensor};
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
-use crate::residual::Context;
-use crate::residual::pass::affine;
+use crate::read::{Context, affine};
 
 /// Exactly zero.
 pub(super) const ZERO: Interval = Interval { lo: 0.0, hi: 0.0 };

@@ -12,12 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use ndarray::Axis;
 
 use crate::algebra::{Kernel, sum};
-use crate::facts::{Interval, is_elementwise};
+use crate::facts::Interval;
 use crate::graph::{NodeId, ValueId};
 use crate::linear::dense;
-use crate::residual::Context;
-use crate::residual::pass::conv::branch_conv;
+use crate::read::Context;
+use crate::read::conv::branch_conv;
 
+use super::axis::{keeps_apart, sliced};
 use super::bounds::{self, ZERO};
 use super::narrow::Narrowed;
 
@@ -118,12 +119,6 @@ fn weights(cx: Context<'_>, node: NodeId) -> Option<Kernel> {
     }
 }
 
-/// True for an operator on one tensor that treats its channels apart, and has no constants a channel.
-pub(super) fn keeps_apart(op: &str) -> bool {
-    is_elementwise(op)
-        || matches!(op, "Clip" | "Identity" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool")
-}
-
 fn reader(cx: Context<'_>, node: NodeId, value: ValueId, width: usize) -> Option<Reader> {
     let view = cx.view;
     let rest = || view.inputs(node).iter().flatten().filter(|v| **v != value);
@@ -158,26 +153,4 @@ fn flat(cx: Context<'_>, node: NodeId, value: ValueId, width: usize) -> Option<u
         dims.iter().try_fold(1_usize, |n, d| n.checked_mul(usize::try_from(d.known()?).ok()?))
     };
     entries(output).filter(|n| Some(*n) == entries(value) && n.is_multiple_of(width))
-}
-
-/// The channel axis of the constant `value` of `node`; the inner `None` when it has one entry for all channels.
-/// `None` when it varies along another axis.
-pub(super) fn sliced(cx: Context<'_>, node: NodeId, value: ValueId, width: usize) -> Option<Option<usize>> {
-    let shape = cx.facts.constant_shape(value)?;
-    if cx.view.op(node) == "BatchNormalization" {
-        return (shape == [width]).then_some(Some(0));
-    }
-    // One of more axes would move the channels to another one.
-    let data = cx.view.inputs(node).iter().flatten().find(|v| cx.facts.is_data(**v))?;
-    if shape.len() > cx.facts.rank(*data)? {
-        return None;
-    }
-    if shape.iter().all(|n| *n == 1) {
-        return Some(None);
-    }
-    let rank = cx.facts.rank(cx.view.output(node)?)?;
-    // The channel axis counted from the last.
-    let axis = (shape.len() + 1).checked_sub(rank)?;
-    let only = shape.iter().enumerate().all(|(i, n)| *n == if i == axis { width } else { 1 });
-    only.then_some(Some(axis))
 }

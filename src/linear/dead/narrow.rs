@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::{ArrayD, Axis};
 
+use crate::emit::Emit;
 use crate::graph::{EditList, Names, NodeId, ValueId};
 use crate::linear::dense;
 use crate::onnx::tensor_proto::DataType;
-use crate::residual::Context;
-use crate::residual::emit::Emit;
+use crate::read::Context;
 
-use super::channels::{keeps_apart, sliced};
+use super::axis::{keeps_apart, sliced};
 
 /// A convolution or linear layer with channels that can go. Only [`super::channels::find`] makes one.
 pub struct Narrowed {

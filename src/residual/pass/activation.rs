@@ -5,16 +5,14 @@
 //! finite value. Every other elementwise function passes by `Where(mask, x, f(x))`.
 
 use crate::algebra::Slot;
+use crate::emit::Emit;
 use crate::facts::{Interval, clip_bounds, is_elementwise};
 use crate::graph::{NodeId, ValueId};
-use crate::plan::options::ActivationForm;
-use crate::residual::emit::Emit;
-use crate::residual::reject::{Reject, RejectCode};
+use crate::options::ActivationForm;
+use crate::read::affine::per_channel;
+use crate::read::{Context, Reject, RejectCode, data_inputs};
 
-use super::{
-    Arrival, Context, Form, Found, Pass, Reading, Step, affine::per_channel, allowed, data_inputs, found,
-    prefers_bounds, unstacked,
-};
+use super::{Arrival, Form, Found, Pass, Reading, Step, allowed, found, prefers_bounds, unstacked};
 
 enum Kind {
     /// `max(x, slope * x)` with a slope for each body channel.

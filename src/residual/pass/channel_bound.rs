@@ -2,13 +2,14 @@
 //! channels get the extreme finite value, which changes none of theirs.
 
 use crate::algebra::Slot;
+use crate::emit::Emit;
 use crate::facts::tensor::largest;
 use crate::graph::{NodeId, ValueId};
-use crate::residual::emit::Emit;
-use crate::residual::reject::Reject;
+use crate::read::affine::per_channel;
+use crate::read::{Context, Reject};
 
 use super::activation::per_slot;
-use super::{Arrival, Context, Form, Found, Pass, Reading, Step, affine::per_channel, found, unstacked};
+use super::{Arrival, Form, Found, Pass, Reading, Step, found, unstacked};
 
 struct ChannelBound {
     node: NodeId,

@@ -12,8 +12,7 @@ use half::{bf16, f16};
 use crate::facts::clip_bounds;
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
-
-use super::{Context, data_inputs};
+use crate::read::{Context, data_inputs};
 
 /// The node whose upper bound makes the function the identity.
 pub(super) struct Gate {

@@ -2,8 +2,10 @@
 //! rewrite writes it too, for runtimes on which `PRelu` is slow.
 
 use crate::graph::{NodeId, Use, ValueId};
+use crate::read::affine::per_channel;
+use crate::read::{Context, data_inputs};
 
-use super::{Context, Found, Reading, activation, affine::per_channel, data_inputs, found};
+use super::{Found, Reading, activation, found};
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     let [Some(a), Some(b)] = *cx.view.inputs(node) else { return None };

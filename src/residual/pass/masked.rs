@@ -3,12 +3,13 @@
 //! function are one: a channel that any of them passes on is passed on.
 
 use crate::algebra::Slot;
+use crate::emit::Emit;
 use crate::facts::Interval;
 use crate::graph::{NodeId, Use, ValueId};
-use crate::residual::emit::Emit;
-use crate::residual::reject::Reject;
+use crate::read::affine::per_channel;
+use crate::read::{Context, Reject};
 
-use super::{Arrival, Context, Form, Found, Pass, Reading, Step, affine::per_channel, found, unstacked};
+use super::{Arrival, Form, Found, Pass, Reading, Step, found, unstacked};
 
 struct Masked {
     node: NodeId,
@@ -22,7 +23,10 @@ struct Masked {
 /// Most masks around one function.
 const MOST: usize = 16;
 
-pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
+/// What reads the node that computes a tensor, whatever it is.
+type Inner = fn(Context<'_>, ValueId) -> Result<Vec<Reading>, Reject>;
+
+pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId, inner: Inner) -> Found {
     if cx.view.op(node) != "Where" {
         return None;
     }
@@ -43,7 +47,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
         }
     };
     // No mask stands there, so this reads no other one.
-    let inner = super::read(cx, computed).ok()?.into_iter().find(|r| r.input == x)?;
+    let inner = inner(cx, computed).ok()?.into_iter().find(|r| r.input == x)?;
     let Step::Pass(function) = inner.step else { return None };
     if !function.is_activation() {
         return None;

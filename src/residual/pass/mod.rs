@@ -5,78 +5,29 @@
 //! Whatever else such a node reads (a gate, the other operands of a `Concat`) stays in the graph as it is.
 
 mod activation;
-pub(crate) mod affine;
 mod channel_bound;
-pub(crate) mod channels;
-pub(crate) mod conv;
-pub(crate) mod crop;
+mod channels;
 mod gate;
-pub(crate) mod layer;
 mod leak;
+mod linear;
 mod masked;
-pub(crate) mod pad;
+mod pad;
 mod per_pixel;
 mod product;
-pub(crate) mod rows;
+mod readers;
+mod rows;
 mod shuffle;
 mod stack;
 mod written;
 
-use crate::algebra::{Layout, MOST_WEIGHTS, Slot};
-use crate::facts::{BatchNorm, Facts, Interval};
-use crate::graph::{GraphView, NodeId, Use, ValueId};
-use crate::plan::options::{ActivationForm, Options, Target};
+use crate::algebra::{Layout, Slot};
+use crate::emit::Emit;
+use crate::facts::Interval;
+use crate::graph::{NodeId, Use, ValueId};
+use crate::options::{ActivationForm, Options, Target};
+use crate::read::{BranchConv, Context, Reject, RejectCode, Rows};
 
-use super::emit::Emit;
-use super::frame::Frame;
-use super::reject::{Reject, RejectCode};
-
-pub use conv::BranchConv;
-pub use rows::Rows;
-
-/// What a reader looks at.
-#[derive(Clone, Copy)]
-pub struct Context<'a> {
-    /// The graph.
-    pub view: &'a GraphView<'a>,
-    /// What is known of its tensors.
-    pub facts: &'a Facts<'a>,
-    /// What the user asked for.
-    pub options: &'a Options,
-    /// True when the joins that are left stay, so that a branch may lead through one.
-    pub through_joins: bool,
-    /// Where the channels stand.
-    pub frame: Frame,
-    /// Most entries of a weight that a rewrite may make.
-    pub most_weights: usize,
-}
-
-/// By how many times a rewritten weight may be larger than all weights of the model together, ...
-const MOST_GROWTH: usize = 64;
-
-/// ... and what any model may have: 16 MiB of float32.
-const SMALL: usize = 1 << 22;
-
-impl<'a> Context<'a> {
-    /// The context of a whole graph, whose maps have their channels on axis 1.
-    #[must_use]
-    pub fn new(view: &'a GraphView<'a>, facts: &'a Facts<'a>, options: &'a Options) -> Self {
-        let entries =
-            |dims: &[i64]| dims.iter().fold(1_usize, |n, d| n.saturating_mul(usize::try_from(*d).unwrap_or(0)));
-        let all = view.graph().initializer.iter().map(|t| entries(&t.dims)).fold(0, usize::saturating_add);
-        let most_weights = all.saturating_mul(MOST_GROWTH).clamp(SMALL, MOST_WEIGHTS);
-        Self { view, facts, options, through_joins: false, frame: Frame::Maps, most_weights }
-    }
-
-    /// Why something would be too large, which as a weight has so many entries.
-    pub(crate) fn too_large(self, what: &str, entries: usize) -> String {
-        let most = self.most_weights;
-        format!(
-            "{what} would have {entries} weights, and none may have more than {most}: {MOST_GROWTH} times as many as the whole \
-             model, at least {SMALL} and at most {MOST_WEIGHTS}"
-        )
-    }
-}
+pub use readers::read;
 
 /// One operator of a branch, normalised.
 pub enum Step {
@@ -252,128 +203,6 @@ pub trait Pass {
         lin: &[Slot],
         output: &str,
     ) -> Option<()>;
-}
-
-type Reader = fn(Context<'_>, NodeId, ValueId) -> Found;
-
-/// In this order: an operator is read by the first that knows it. A written-out activation comes before the
-/// operators it is written in, and a stack of maps before a `Concat` of channels.
-const READERS: &[Reader] = &[
-    conv::read,
-    layer::read,
-    leak::read,
-    written::read,
-    per_pixel::read,
-    rows::read,
-    shuffle::read,
-    affine::read,
-    activation::read,
-    masked::read,
-    channel_bound::read,
-    stack::read,
-    channels::read,
-    pad::read,
-    crop::read,
-    product::read,
-];
-
-/// Reads the node that computes `value`.
-///
-/// # Errors
-/// A [`Reject`] that names the node when no carried channel can pass it.
-pub fn read(cx: Context<'_>, value: ValueId) -> Result<Vec<Reading>, Reject> {
-    let Some(node) = cx.view.def(value) else {
-        return Err(Reject::tensor(
-            cx.view,
-            value,
-            RejectCode::TwoBranches,
-            "the branch starts at a graph input that is not the fork",
-        ));
-    };
-    for reader in READERS {
-        if let Some(found) = reader(cx, node, value) {
-            return found;
-        }
-    }
-    Err(refuse(cx, node))
-}
-
-/// Longest way behind an operator that moves channels, to find why they are moved.
-const MOST_BEHIND: usize = 24;
-
-/// The operator to blame for `node`: itself, or the one for whose sake it moves the channels to another axis.
-fn culprit(cx: Context<'_>, node: NodeId) -> NodeId {
-    let moves = |op: &str| matches!(op, "Transpose" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze");
-    if !moves(cx.view.op(node)) {
-        return node;
-    }
-    let mut at = node;
-    for _ in 0..MOST_BEHIND {
-        let Some(before) = data_inputs(cx, at).first().and_then(|v| cx.view.def(*v)) else { break };
-        let op = cx.view.op(before);
-        if op.ends_with("Normalization") || op == "Softmax" || op == "MatMul" && data_inputs(cx, before).len() > 1 {
-            return before;
-        }
-        at = before;
-        if op == "Conv" {
-            break;
-        }
-    }
-    node
-}
-
-fn refuse(cx: Context<'_>, node: NodeId) -> Reject {
-    let node = culprit(cx, node);
-    let op = cx.view.op(node);
-    let mut code = RejectCode::CannotPass;
-    let why = match op {
-        "LayerNormalization"
-        | "InstanceNormalization"
-        | "GroupNormalization"
-        | "LpNormalization"
-        | "LRN"
-        | "RMSNormalization" => {
-            "its statistics run over channels or positions, so a carried channel would change them and be normalised"
-        }
-        "BatchNormalization" if BatchNorm::new(cx.view, cx.facts, node).is_some() => {
-            "it acts on another axis than that of the channels"
-        }
-        "BatchNormalization" => "it runs in training mode or its statistics are no constants: it depends on the batch",
-        "MaxPool" | "GlobalMaxPool" | "ReduceMax" => {
-            "a maximum over a window is not linear, so a carried channel would be changed"
-        }
-        "MatMul" | "Gemm" if data_inputs(cx, node).len() == 1 => {
-            "it is no layer on the axis of the channels, and mixes the entries of another one"
-        }
-        "Softmax" | "MatMul" | "Einsum" | "Gemm" => "it mixes positions or channels by weights that depend on the data",
-        "Resize" | "Upsample" | "ConvTranspose" | "DepthToSpace" | "SpaceToDepth" => {
-            "it changes the size of the map, so a carried channel would not fit the shortcut any more"
-        }
-        "Add" | "Sum" if data_inputs(cx, node).len() > 1 => {
-            code = RejectCode::InnerJoin;
-            "it is another join on the branch, which stays"
-        }
-        "Add" | "Sub" | "Mul" | "Div" if data_inputs(cx, node).len() == 1 => {
-            "its constant differs between positions, or has no value for each channel"
-        }
-        "GlobalAveragePool" | "ReduceMean" | "ReduceSum" => "it reduces the carried channels to their mean",
-        "AveragePool" => "it leaves padding or an overhang out of its mean, so it is no convolution at the border",
-        "Dropout" => "it drops entries at random in training mode",
-        "Transpose" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => {
-            "it moves the channels to another axis, and what follows there is not known to keep them apart"
-        }
-        _ => "no exact way through it is known",
-    };
-    Reject::at(cx.view, node, code, format!("{op} on the branch: {why}"))
-}
-
-/// The data inputs of a node, each once.
-pub(crate) fn data_inputs(cx: Context<'_>, node: NodeId) -> Vec<ValueId> {
-    let mut inputs: Vec<ValueId> = cx.view.inputs(node).iter().flatten().copied().collect();
-    inputs.retain(|v| cx.facts.is_data(*v));
-    let mut seen = std::collections::BTreeSet::new();
-    inputs.retain(|v| seen.insert(*v));
-    inputs
 }
 
 /// Refuses maps that are stacked, between which `what` would have to differ.

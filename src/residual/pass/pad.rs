@@ -3,13 +3,12 @@
 //! between; channels that are added are further ones of the body.
 
 use crate::algebra::{Layout, Slot};
+use crate::emit::Emit;
 use crate::facts::{Fill, Padding};
 use crate::graph::{NodeId, ValueId};
-use crate::residual::emit::Emit;
-use crate::residual::frame::MOST_CHANNELS;
-use crate::residual::reject::Reject;
+use crate::read::{Context, MOST_CHANNELS, Reject};
 
-use super::{Arrival, Context, Form, Found, Pass, Reading, Step, found, moved};
+use super::{Arrival, Form, Found, Pass, Reading, Step, found, moved};
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     if cx.view.op(node) != "Pad" {

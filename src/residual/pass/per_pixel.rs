@@ -2,10 +2,10 @@
 //! `Transpose` back. It is a 1x1 convolution, and as such it is widened.
 
 use crate::graph::{NodeId, Use, ValueId};
-use crate::residual::Frame;
+use crate::read::layer::Layer;
+use crate::read::{BranchConv, Context, Frame};
 
-use super::layer::Layer;
-use super::{BranchConv, Context, Found, Reading, Step, found};
+use super::{Found, Reading, Step, found};
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     let view = cx.view;

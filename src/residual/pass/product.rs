@@ -4,12 +4,12 @@
 //! gate of a pixel (CBAM), becomes one for each channel: itself for the body's, the neutral element for the carried.
 
 use crate::algebra::Slot;
+use crate::emit::Emit;
 use crate::facts::Dim;
 use crate::graph::{NodeId, ValueId};
-use crate::residual::emit::Emit;
-use crate::residual::reject::{Reject, RejectCode};
+use crate::read::{Context, Reject, RejectCode};
 
-use super::{Arrival, Context, Form, Found, Pass, Reading, Step};
+use super::{Arrival, Form, Found, Pass, Reading, Step};
 
 struct Operand {
     node: NodeId,

@@ -2,12 +2,12 @@
 //! order, by `Gather`. Carried channels stay where they are; the body's are picked in their new order.
 
 use crate::algebra::Slot;
+use crate::emit::Emit;
 use crate::facts::Dim;
 use crate::graph::{NodeId, Use, ValueId};
-use crate::residual::emit::Emit;
-use crate::residual::reject::Reject;
+use crate::read::{Context, Reject};
 
-use super::{Arrival, Context, Form, Found, Pass, Reading, Step, found, moved};
+use super::{Arrival, Form, Found, Pass, Reading, Step, found, moved};
 
 pub(super) struct Shuffle {
     pub(super) node: NodeId,

@@ -3,12 +3,12 @@
 //! zeros there, so that a gate extended with ones lets exactly one copy through the sum.
 
 use crate::algebra::{Layout, Slot};
+use crate::emit::{Emit, int};
 use crate::facts::Dim;
 use crate::graph::{NodeId, ValueId};
-use crate::residual::emit::{Emit, int};
-use crate::residual::reject::{Reject, RejectCode};
+use crate::read::{Context, Reject, RejectCode, data_inputs};
 
-use super::{Arrival, Context, Form, Found, Pass, Reading, Step, data_inputs, found};
+use super::{Arrival, Form, Found, Pass, Reading, Step, found};
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     if !cx.is_maps() {

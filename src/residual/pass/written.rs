@@ -8,14 +8,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::algebra::Slot;
+use crate::emit::Emit;
 use crate::facts::is_elementwise;
 use crate::graph::{NodeId, Use, ValueId};
-use crate::plan::options::ActivationForm;
-use crate::residual::emit::Emit;
-use crate::residual::reject::{Reject, RejectCode};
+use crate::options::ActivationForm;
+use crate::read::{Context, Reject, RejectCode};
 
+use super::activation::spared;
 use super::gate::{Gate, gate};
-use super::{Arrival, Context, Form, Found, Pass, Reading, Step, activation::spared, allowed, found};
+use super::{Arrival, Form, Found, Pass, Reading, Step, allowed, found};
 
 /// Most nodes of one written-out function.
 const MOST: usize = 24;

@@ -11,11 +11,12 @@ use crate::onnx::ModelProto;
 use crate::onnx::tensor_proto::DataType;
 use crate::verify::reference::Value;
 
+use super::explore::explore;
 use super::part::Whole;
 use super::space::Space;
 use super::survey::{Look, survey};
 use super::watch::Watch;
-use super::{Budget, InputSpec, Missed, explore};
+use super::{Budget, InputSpec, Missed};
 
 /// Inputs on which tensors of both models are compared.
 const SURVEYED: usize = 4;

@@ -4,10 +4,9 @@ use std::f64::consts::FRAC_2_PI;
 
 use super::Value;
 use super::binary::zip;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
-use super::registry::Table;
 use super::special::{normal_cdf, sigmoid, softplus};
 use super::unary::map;
 

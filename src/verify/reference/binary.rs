@@ -3,10 +3,9 @@
 use ndarray::{ArrayD, IxDyn, Zip};
 
 use super::Value;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
-use super::registry::Table;
 
 pub(super) const OPERATORS: Table = &[
     ("Add", |c| arithmetic(c, |a, b| a + b, i64::wrapping_add)),

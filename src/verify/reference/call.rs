@@ -1,5 +1,6 @@
 //! A node as its operator sees it: inputs, attributes, subgraphs.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use ndarray::ArrayD;
@@ -7,17 +8,34 @@ use ndarray::ArrayD;
 use crate::onnx::{AttributeProto, GraphProto, NodeProto, SparseTensorProto, TensorProto};
 
 use super::Value;
-use super::budget::Held;
+use super::budget::{Budget, Held};
 use super::error::{Outcome, fault};
-use super::exec::Machine;
 use super::scope::{Frame, Scope};
 
 /// An operator: its outputs in order; optional ones that it cannot give may be missing at the end.
 pub(super) type Op = fn(&mut Call) -> Outcome<Vec<Value>>;
 
+/// The operators of one file, by name.
+pub(super) type Table = &'static [(&'static str, Op)];
+
+/// What an operator may ask of what runs it.
+pub(super) trait Machine<'m> {
+    /// What is left of memory and work.
+    fn budget(&self) -> &Rc<Budget>;
+
+    /// Runs `graph`, which stands in an attribute of a node, with its inputs bound in order.
+    fn run_graph(
+        &self,
+        graph: &'m GraphProto,
+        inputs: Vec<Arc<Value>>,
+        outer: &Scope<'_, 'm>,
+        frame: &Frame<'m>,
+    ) -> Outcome<Vec<Arc<Value>>>;
+}
+
 /// One evaluation of one node.
 pub(super) struct Call<'c, 'm> {
-    machine: &'c Machine<'m>,
+    machine: &'c dyn Machine<'m>,
     node: &'m NodeProto,
     inputs: Vec<Option<Arc<Value>>>,
     scope: &'c Scope<'c, 'm>,
@@ -26,7 +44,7 @@ pub(super) struct Call<'c, 'm> {
 
 impl<'c, 'm> Call<'c, 'm> {
     pub(super) fn new(
-        machine: &'c Machine<'m>,
+        machine: &'c dyn Machine<'m>,
         node: &'m NodeProto,
         inputs: Vec<Option<Arc<Value>>>,
         scope: &'c Scope<'c, 'm>,
@@ -182,8 +200,9 @@ impl<'c, 'm> Call<'c, 'm> {
 
     /// Counts `elements` that the operator keeps from turn to turn as alive.
     pub(super) fn hold(&self, elements: usize) -> Outcome<Held> {
-        let held = self.machine.budget.hold(elements);
-        self.machine.budget.fits().map(|()| held)
+        let budget = self.machine.budget();
+        let held = budget.hold(elements);
+        budget.fits().map(|()| held)
     }
 
     /// Runs `graph` with its inputs bound in order; it sees the tensors around the node.

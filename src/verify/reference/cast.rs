@@ -8,9 +8,8 @@
 use crate::onnx::tensor_proto::DataType;
 
 use super::Value;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::error::{Outcome, fault};
-use super::registry::Table;
 use super::tensor::{Kind, kind};
 
 pub(super) const OPERATORS: Table = &[("Cast", cast), ("CastLike", cast_like)];

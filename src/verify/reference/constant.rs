@@ -1,10 +1,9 @@
 //! Tensors that come from attributes, and ranges.
 
 use super::Value;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
-use super::registry::Table;
 use super::tensor;
 
 pub(super) const OPERATORS: Table =

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::Value;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::error::{Outcome, fault};
-use super::registry::{self, Table};
+use super::matmul::matmul;
 
 pub(super) const OPERATORS: Table = &[("FusedMatMul", fused_matmul), ("TransposeMatMul", fused_matmul)];
 
@@ -25,7 +25,6 @@ fn fused_matmul(call: &mut Call) -> Outcome<Vec<Value>> {
         call.put(i, Arc::new(Value::F(a.permuted_axes(order)).standard()));
     }
     let alpha = call.float("alpha", 1.0);
-    let Some(matmul) = registry::find("", "MatMul") else { return fault!("there is no MatMul") };
     let y = matmul(call)?;
     let scaled = |v| match v {
         Value::F(a) if alpha != 1.0 => Value::F(a * alpha),

@@ -6,10 +6,9 @@ use ndarray::{ArrayD, ArrayViewD, Axis, stack};
 
 use super::Value;
 use super::budget::Held;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
-use super::registry::Table;
 use super::value::any;
 
 pub(super) const OPERATORS: Table = &[("If", branch), ("Loop", repeat), ("Scan", scan)];

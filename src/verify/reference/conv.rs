@@ -8,12 +8,11 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayD, ArrayView2, ArrayViewMut2, Axis, Slice};
 
 use super::Value;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
 use super::gemm::blocks;
 use super::parallel;
-use super::registry::Table;
 use super::window::{AXES, Rounding, Window, three, windows};
 
 pub(super) const OPERATORS: Table = &[("Conv", conv)];

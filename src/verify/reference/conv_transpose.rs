@@ -4,12 +4,11 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayD, ArrayView2, ArrayViewMut2, s};
 
 use super::Value;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::conv::add_per_channel;
 use super::dims;
 use super::error::{Outcome, fault};
 use super::parallel;
-use super::registry::Table;
 use super::window::{AXES, Attributes};
 
 pub(super) const OPERATORS: Table = &[("ConvTranspose", conv_transpose)];

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::onnx::{FunctionProto, GraphProto, ModelProto, NodeProto};
 
 use super::budget::Budget;
-use super::call::Call;
+use super::call::{Call, Machine};
 use super::error::{EvalError, Fault, Outcome};
 use super::scope::{Frame, Scope, captured, subgraphs, weight};
 use super::{Tap, Trace, Value, expand, registry, sequence};
@@ -16,10 +16,10 @@ use super::{Tap, Trace, Value, expand, registry, sequence};
 const DEEPEST: usize = 32;
 
 /// What runs nodes.
-pub(super) struct Machine<'m> {
+struct Runner<'m> {
     /// The model's local functions by domain, name and overload.
     functions: HashMap<(&'m str, &'m str, &'m str), &'m FunctionProto>,
-    pub(super) budget: Rc<Budget>,
+    budget: Rc<Budget>,
 }
 
 /// See [`super::run`] and [`super::run_to`]; without `wanted` every tensor is.
@@ -43,7 +43,7 @@ pub(super) fn run_within(
     let model = &*expand::expanded(model);
     let model = &*sequence::joined(model);
     let graph = model.graph.as_ref().ok_or(EvalError::NoGraph)?;
-    let machine = Machine::new(model, budget);
+    let machine = Runner::new(model, budget);
     let mut scope = Scope::new(None, &machine.budget).with_initializers(graph).with_tap(tap);
     let mut trace = Trace::default();
     let wanted: HashSet<&str> = match wanted {
@@ -90,12 +90,12 @@ fn every_tensor(graph: &GraphProto) -> HashSet<&str> {
 pub(super) fn supports(model: &ModelProto) -> Result<(), EvalError> {
     let model = &*expand::expanded(model);
     let graph = model.graph.as_ref().ok_or(EvalError::NoGraph)?;
-    let machine = Machine::new(model, Budget::new());
+    let machine = Runner::new(model, Budget::new());
     let functions = model.functions.iter().flat_map(|f| f.node.iter());
     graph.node.iter().chain(functions).try_for_each(|node| machine.knows(node))
 }
 
-impl<'m> Machine<'m> {
+impl<'m> Runner<'m> {
     fn new(model: &'m ModelProto, budget: Rc<Budget>) -> Self {
         let key = |f: &'m FunctionProto| (f.domain(), f.name(), f.overload());
         Self { functions: model.functions.iter().map(|f| (key(f), f)).collect(), budget }
@@ -198,8 +198,28 @@ impl<'m> Machine<'m> {
         self.body(&function.node, scope, &inner, &names)
     }
 
-    /// Runs `graph`, which stands in an attribute of a node, with its inputs bound in order.
-    pub(super) fn run_graph(
+    fn body(
+        &self,
+        nodes: &'m [NodeProto],
+        mut scope: Scope<'_, 'm>,
+        frame: &Frame<'m>,
+        outputs: &[&str],
+    ) -> Outcome<Vec<Arc<Value>>> {
+        self.budget.step(1 + weight(nodes))?;
+        let mut trace = Trace::default();
+        let wanted: HashSet<&str> = outputs.iter().copied().collect();
+        self.run_nodes(nodes, &mut scope, frame, &wanted, &mut trace)?;
+        let value = |name: &&str| trace.shared(name).map_or_else(|| scope.get(name).map_err(Fault::from), Ok);
+        outputs.iter().map(value).collect()
+    }
+}
+
+impl<'m> Machine<'m> for Runner<'m> {
+    fn budget(&self) -> &Rc<Budget> {
+        &self.budget
+    }
+
+    fn run_graph(
         &self,
         graph: &'m GraphProto,
         inputs: Vec<Arc<Value>>,
@@ -215,21 +235,6 @@ impl<'m> Machine<'m> {
         let inner = Frame { depth: frame.depth + 1, ..frame.clone() };
         let names: Vec<&str> = graph.output.iter().map(|o| o.name()).collect();
         self.body(&graph.node, scope, &inner, &names)
-    }
-
-    fn body(
-        &self,
-        nodes: &'m [NodeProto],
-        mut scope: Scope<'_, 'm>,
-        frame: &Frame<'m>,
-        outputs: &[&str],
-    ) -> Outcome<Vec<Arc<Value>>> {
-        self.budget.step(1 + weight(nodes))?;
-        let mut trace = Trace::default();
-        let wanted: HashSet<&str> = outputs.iter().copied().collect();
-        self.run_nodes(nodes, &mut scope, frame, &wanted, &mut trace)?;
-        let value = |name: &&str| trace.shared(name).map_or_else(|| scope.get(name).map_err(Fault::from), Ok);
-        outputs.iter().map(value).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::onnx::{AttributeProto, NodeProto};
 
-use super::expand::{Body, float, int, ints, text};
+use super::body::{Body, float, int, ints, text};
 
 /// Writes a node out; `None` when the node asks for something that has no definition here.
 pub(super) type Definition = fn(&NodeProto, &mut Body<'_>) -> Option<()>;

@@ -4,10 +4,9 @@ use ndarray::{ArrayD, Dimension};
 
 use super::Value;
 use super::binary::{larger, smaller};
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
-use super::registry::Table;
 use super::value::{any, both};
 
 pub(super) const OPERATORS: Table = &[

@@ -3,10 +3,9 @@
 use ndarray::{ArrayD, ArrayViewD, Axis, concatenate};
 
 use super::Value;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
-use super::registry::Table;
 use super::value::any;
 
 pub(super) const OPERATORS: Table = &[("Concat", concat), ("Expand", expand), ("Tile", tile)];

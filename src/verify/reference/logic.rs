@@ -2,10 +2,9 @@
 
 use super::Value;
 use super::binary::zip_to;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
-use super::registry::Table;
 use super::value::both;
 
 pub(super) const OPERATORS: Table = &[

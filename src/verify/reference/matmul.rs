@@ -3,15 +3,14 @@
 use ndarray::{Array2, ArrayD, ArrayView2, ArrayViewMut2, Zip};
 
 use super::Value;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
 use super::gemm;
-use super::registry::Table;
 
 pub(super) const OPERATORS: Table = &[("MatMul", matmul), ("Gemm", general)];
 
-fn matmul(call: &mut Call) -> Outcome<Vec<Value>> {
+pub(super) fn matmul(call: &mut Call) -> Outcome<Vec<Value>> {
     Ok(vec![match (call.value(0)?, call.value(1)?) {
         (Value::F(a), Value::F(b)) => Value::F(product(a, b, gemm::product)?),
         (Value::I(a), Value::I(b)) => Value::I(product(a, b, wrapping)?),

@@ -8,6 +8,7 @@
 
 mod activation;
 mod binary;
+mod body;
 mod budget;
 mod call;
 mod cast;

@@ -4,10 +4,9 @@ use ndarray::{ArrayD, Axis, IxDyn};
 
 use super::Value;
 use super::binary::zip;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
-use super::registry::Table;
 
 pub(super) const OPERATORS: Table = &[
     ("BatchNormalization", batch_normalization),

@@ -3,10 +3,9 @@
 use ndarray::ArrayD;
 
 use super::Value;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
-use super::registry::Table;
 
 pub(super) const OPERATORS: Table = &[("Pad", pad)];
 

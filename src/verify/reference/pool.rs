@@ -4,11 +4,10 @@ use ndarray::ArrayD;
 
 use super::Value;
 use super::binary::larger;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
 use super::parallel;
-use super::registry::Table;
 use super::window::{AXES, Rounding, Window, three, windows};
 
 pub(super) const OPERATORS: Table = &[

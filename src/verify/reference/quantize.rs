@@ -5,11 +5,10 @@ use ndarray::{ArrayD, Dimension};
 use crate::onnx::tensor_proto::DataType;
 
 use super::Value;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::cast::nearest;
 use super::dims;
 use super::error::{Outcome, fault};
-use super::registry::Table;
 use super::special::round;
 
 pub(super) const OPERATORS: Table =

@@ -5,10 +5,9 @@ use std::cmp::Ordering;
 use ndarray::{ArrayD, Axis};
 
 use super::Value;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
-use super::registry::Table;
 
 pub(super) const OPERATORS: Table = &[
     ("ArgMax", |c| arg(c, Ordering::Greater)),

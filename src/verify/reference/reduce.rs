@@ -4,10 +4,9 @@ use ndarray::ArrayD;
 
 use super::Value;
 use super::binary::{larger, smaller};
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
-use super::registry::Table;
 
 pub(super) const OPERATORS: Table = &[
     ("ReduceSum", |c| numbers(c, |v| v.iter().sum(), |v| v.iter().fold(0, |a, b| a.wrapping_add(*b)))),

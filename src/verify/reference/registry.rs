@@ -1,13 +1,10 @@
 //! Which function evaluates which operator.
 
-use super::call::Op;
+use super::call::{Op, Table};
 use super::{
     activation, binary, cast, constant, contrib, control, conv, conv_transpose, einsum, index, join, logic, matmul,
     normalize, pad, pool, quantize, rank, reduce, resize, sequence, shape, slice, softmax, unary,
 };
-
-/// The operators of one file, by name.
-pub(super) type Table = &'static [(&'static str, Op)];
 
 const TABLES: &[Table] = &[
     activation::OPERATORS,

@@ -3,11 +3,10 @@
 use ndarray::ArrayD;
 
 use super::Value;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
 use super::interpolate::{Axis, Method, Sample};
-use super::registry::Table;
 
 pub(super) const OPERATORS: Table = &[("Resize", resize), ("Upsample", upsample)];
 

@@ -11,10 +11,9 @@ use ndarray::Slice;
 use crate::onnx::{GraphProto, ModelProto, NodeProto};
 
 use super::Value;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
-use super::registry::Table;
 use super::scope::captured;
 use super::value::any;
 

@@ -3,10 +3,9 @@
 use ndarray::{ArrayD, Axis, Slice};
 
 use super::Value;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
-use super::registry::Table;
 use super::value::any;
 
 pub(super) const OPERATORS: Table = &[("Slice", slice), ("Split", split), ("Trilu", trilu)];

@@ -4,10 +4,9 @@ use ndarray::{ArrayD, Axis};
 
 use super::Value;
 use super::binary::larger;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::dims;
 use super::error::Outcome;
-use super::registry::Table;
 
 pub(super) const OPERATORS: Table = &[
     ("Softmax", |c| along(c, softmax)),

@@ -7,8 +7,18 @@ use crate::onnx::{SparseTensorProto, TensorProto};
 
 use super::Value;
 use super::dims;
-use super::error::{Outcome, fault};
+use super::error::{EvalError, Fault, Outcome, fault};
 use super::small;
+
+impl TryFrom<&TensorProto> for Value {
+    type Error = EvalError;
+
+    /// Reads a tensor exactly, whichever field holds its content.
+    fn try_from(tensor: &TensorProto) -> Result<Self, EvalError> {
+        let failed = |f: Fault| EvalError::Tensor { tensor: tensor.name().to_owned(), condition: f.to_string() };
+        read(tensor).map_err(failed)
+    }
+}
 
 /// The value of `tensor`, whichever field holds it.
 pub(super) fn read(tensor: &TensorProto) -> Outcome<Value> {

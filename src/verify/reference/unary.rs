@@ -1,9 +1,8 @@
 //! Functions of one element.
 
 use super::Value;
-use super::call::Call;
+use super::call::{Call, Table};
 use super::error::{Outcome, fault};
-use super::registry::Table;
 use super::special;
 
 pub(super) const OPERATORS: Table = &[

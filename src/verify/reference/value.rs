@@ -2,10 +2,7 @@
 
 use ndarray::ArrayD;
 
-use crate::onnx::TensorProto;
-
-use super::error::{EvalError, Outcome, fault};
-use super::tensor;
+use super::error::{Outcome, fault};
 
 /// A tensor: all float types are float64, all integer types int64.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,17 +39,6 @@ macro_rules! both {
     };
 }
 pub(super) use both;
-
-impl TryFrom<&TensorProto> for Value {
-    type Error = EvalError;
-
-    /// Reads a tensor exactly, whichever field holds its content.
-    fn try_from(tensor: &TensorProto) -> Result<Self, EvalError> {
-        let failed =
-            |f: super::error::Fault| EvalError::Tensor { tensor: tensor.name().to_owned(), condition: f.to_string() };
-        tensor::read(tensor).map_err(failed)
-    }
-}
 
 impl Value {
     /// The dimensions, outermost first.

@@ -1,38 +1,25 @@
-//! How two models are evaluated: whole when that is possible, else their rewritten regions; in tract when it can, else in float64
-//! with every result rounded.
+//! In which sizes two models are evaluated, how much of them ([`super::extent`]), and in which arithmetic: in tract when it can, else in
+//! float64 with every result rounded.
 
 use std::collections::HashMap;
 
-use crate::onnx::NodeProto;
 use crate::verify::report::InputReport;
 
 use super::error::VerifyError;
-use super::inputs::{Feed, Kind, Slot};
-use super::narrow;
-use super::pair::Side;
+use super::extent::{self, Extent};
+use super::inputs::Slot;
+use super::job::Job;
+use super::obstacle::{Obstacle, words};
 use super::precision::Precision;
 use super::shapes::{self, OTHER_SIZES, Sizing};
 use super::signature::Port;
 use super::stage::{self, Runners, Stage, Trial};
-use super::support::{self, Support};
+use super::support;
 use super::trial::{Arithmetic, Bench};
-use super::verification::{Observer, VerifyOptions};
 use super::watch::Work;
 
 /// Multiply-accumulates that one run through tract in float16 may take: it emulates the type at a hundred times the price.
 const MAX_FLOAT16: u64 = 1 << 24;
-
-/// What is to be verified.
-pub(super) struct Job<'a> {
-    pub(super) original: Side<'a>,
-    pub(super) rewritten: Side<'a>,
-    pub(super) options: &'a VerifyOptions,
-    /// Values that the user gave.
-    pub(super) given: Option<Feed>,
-    pub(super) precision: Precision,
-    pub(super) observer: Observer<'a>,
-    pub(super) support: Support,
-}
 
 /// Models ready to be tried in one assignment of sizes.
 pub(super) struct Ready<'a> {
@@ -44,9 +31,9 @@ pub(super) struct Ready<'a> {
     /// How many of the compared tensors are outputs; the others stand inside of both models.
     pub(super) outputs: usize,
     /// Why only regions are evaluated.
-    pub(super) regions_because: Option<String>,
+    pub(super) regions_because: Option<Obstacle>,
     /// Why float64, rounded, stands in for the models' own arithmetic.
-    pub(super) rounded_because: Option<String>,
+    pub(super) rounded_because: Option<Obstacle>,
 }
 
 /// What can be done with a pair of models.
@@ -54,7 +41,7 @@ pub(super) enum Way<'a> {
     /// They are evaluated.
     Ready(Box<Ready<'a>>),
     /// No node differs, and the models cannot be run whole, for this reason.
-    Same(String),
+    Same(Obstacle),
 }
 
 /// Makes the models of `job` ready in the first of the usual sizes that the original can be evaluated in.
@@ -62,7 +49,7 @@ pub(super) enum Way<'a> {
 /// # Errors
 /// [`VerifyError`] when there is no way; of several sizes, what the first one met.
 pub(super) fn first<'a>(job: &Job<'a>) -> Result<Way<'a>, VerifyError> {
-    let (mut first, mut same) = (None, None);
+    let (mut first, mut same): (Option<Vec<Obstacle>>, _) = (None, None);
     for sizing in Sizing::usual() {
         let stage = whole(job, sizing, true)?;
         let is_free = stage.reports.iter().any(|i| i.assumed);
@@ -70,13 +57,13 @@ pub(super) fn first<'a>(job: &Job<'a>) -> Result<Way<'a>, VerifyError> {
             Ok(Way::Ready(ready)) => return Ok(Way::Ready(ready)),
             // In other sizes the models may run.
             Ok(way) => same = same.or(Some(way)),
-            Err(error) => first = first.or(Some(error)),
+            Err(obstacles) => first = first.or(Some(obstacles)),
         }
         if !is_free {
             break;
         }
     }
-    same.ok_or_else(|| VerifyError::CannotRun(first.unwrap_or_default()))
+    same.ok_or_else(|| VerifyError::CannotRun(words(&first.unwrap_or_default())))
 }
 
 /// The same in other sizes, where the model leaves these free. Sizes that the original cannot be evaluated in are left out.
@@ -121,35 +108,15 @@ fn slot(port: &Port, input: &InputReport) -> Result<Slot, VerifyError> {
 /// Makes ready what can be evaluated of `stage`, in the models' own arithmetic too when `own` asks for it.
 ///
 /// # Errors
-/// In words, when the original cannot be evaluated in these sizes.
-fn ready<'a>(job: &Job<'a>, stage: Stage<'a>, sizing: Sizing, own: bool) -> Result<Way<'a>, String> {
-    let mut regions_because = job.support.unknown_to_float64();
-    let is_unknown = |n: &NodeProto| job.support.is_unknown(n);
-    let stage = match regions_because.clone() {
-        None => stage,
-        Some(reason) => match narrow::narrow(&stage, &is_unknown, job, sizing) {
-            Ok(Some(regions)) => regions,
-            Ok(None) => return Ok(Way::Same(reason)),
-            Err(e) => return Err(format!("{reason}; {e}")),
-        },
-    };
-    let bench = Bench::new(stage, Arithmetic::None);
-    // Cheap, and a size that does not fit is found before anything is optimised.
-    let (bench, work) = match bench.work(&Trial::of(Kind::Normal)) {
-        Ok(work) => (bench, work),
-        Err(reason) => {
-            let reason = format!("float64: {reason}");
-            match around_failure(job, &bench.stage, sizing) {
-                None => return Err(reason),
-                Some(None) => return Ok(Way::Same(reason)),
-                Some(Some(regions)) => {
-                    regions_because.get_or_insert(reason);
-                    regions
-                }
-            }
-        }
+/// What stood in every way, when the original cannot be evaluated in these sizes.
+fn ready<'a>(job: &Job<'a>, stage: Stage<'a>, sizing: Sizing, own: bool) -> Result<Way<'a>, Vec<Obstacle>> {
+    let (extent, obstacles) = extent::widest(job, stage, sizing)?;
+    let (bench, work) = match extent {
+        Extent::Evaluated(bench, work) => (*bench, work),
+        Extent::Same(reason) => return Ok(Way::Same(reason)),
     };
     let outputs = bench.stage.original.outputs.len();
+    let regions_because = obstacles.into_iter().next();
     let mut ready = Ready { bench, work, outputs, regions_because, rounded_because: None, own_trials: Vec::new() };
     if ready.regions_because.is_none() {
         ready.look_inside();
@@ -184,35 +151,26 @@ impl Ready<'_> {
     }
 
     /// Takes float64, rounded, for the models' own arithmetic.
-    pub(super) fn imitate(&mut self, reason: String) {
+    pub(super) fn imitate(&mut self, reason: Obstacle) {
         self.bench.arithmetic = Arithmetic::Rounded;
         self.rounded_because = Some(reason);
     }
 }
 
-/// The changed nodes alone, for a model of which the evaluator cannot run some other part. `None` when these cannot be run either,
-/// `Some(None)` when there are none.
-fn around_failure<'a>(job: &Job<'a>, stage: &Stage<'a>, sizing: Sizing) -> Option<Option<(Bench<'a>, Work)>> {
-    let same = super::regions::unchanged(&stage.original.model, &stage.rewritten.model).ok()?;
-    let graph = stage.original.graph();
-    let data = super::pair::dependents(graph, stage.inputs.iter().map(|s| s.name.as_str()));
-    let is_barrier = |n: &NodeProto| n.output.iter().any(|o| same.contains(o) && data.contains(o.as_str()));
-    let Some(regions) = narrow::narrow(stage, &is_barrier, job, sizing).ok()? else { return Some(None) };
-    let bench = Bench::new(regions, Arithmetic::None);
-    let work = bench.work(&Trial::of(Kind::Normal)).ok()?;
-    Some(Some((bench, work)))
-}
-
-fn runners(job: &Job<'_>, stage: &Stage<'_>, macs: u64) -> Result<Runners, String> {
+/// Both models in tract.
+///
+/// # Errors
+/// Why it cannot run them.
+fn runners(job: &Job<'_>, stage: &Stage<'_>, macs: u64) -> Result<Runners, Obstacle> {
     if job.precision == Precision::BFloat16 {
-        return Err("tract has no bfloat16".to_owned());
+        return Err(Obstacle::NoBfloat16);
     }
     if job.precision == Precision::Float16 && macs > MAX_FLOAT16 {
-        return Err("tract emulates float16, which would take too long".to_owned());
+        return Err(Obstacle::EmulatedFloat16);
     }
     let models = [&stage.original.model, &stage.rewritten.model];
     if let Some(reason) = models.iter().find_map(|m| support::unknown_to_tract(m)) {
         return Err(reason);
     }
-    stage::guarded(|| Runners::new(stage)).map_err(|e| format!("tract cannot run the models: {e}"))
+    stage::guarded(|| Runners::new(stage)).map_err(Obstacle::Tract)
 }

@@ -4,11 +4,12 @@
 use super::attempt::Ready;
 use super::effort::Effort;
 use super::judge::{self, Doubt, Profile, Rule};
+use super::obstacle::Obstacle;
+use super::options::{Observer, Progress};
 use super::range;
 use super::sample::Sample;
 use super::stage::Trial;
 use super::trial::{Arithmetic, Trouble};
-use super::verification::{Observer, Progress};
 use crate::verify::report::Measure;
 
 /// What all trials in some sizes gave.
@@ -80,7 +81,7 @@ fn exactly(ready: &mut Ready<'_>, trial: &Trial, draws: u64) -> Result<(Vec<Samp
         Ok(samples) => return Ok((samples, draws)),
         Err(Trouble::Original(reason)) => return Err(reason),
         Err(Trouble::Rewritten(reason)) => return Ok((failed(ready, &reason), draws)),
-        Err(Trouble::Runtime(reason)) => ready.imitate(format!("tract cannot run the models: {reason}")),
+        Err(Trouble::Runtime(reason)) => ready.imitate(Obstacle::Tract(reason)),
     }
     match ready.bench.run(trial, draws) {
         Ok(samples) => Ok((samples, draws)),

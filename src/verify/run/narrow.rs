@@ -8,8 +8,8 @@ use crate::verify::reference::{self, Value};
 
 use crate::verify::structure::types;
 
-use super::attempt::Job;
 use super::inputs::{Feed, Kind, Slot};
+use super::job::Job;
 use super::pair::dependents;
 use super::precision::Precision;
 use super::regions::{self, Barrier};

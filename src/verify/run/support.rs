@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::onnx::{GraphProto, ModelProto, NodeProto};
 
+use super::obstacle::Obstacle;
 use super::signature::Port;
 use super::{runner, signature};
 use crate::verify::reference;
@@ -12,7 +13,7 @@ use crate::verify::structure::types;
 /// What the float64 evaluator does not have.
 #[derive(Default)]
 pub(super) struct Support {
-    reason: Option<String>,
+    reason: Option<Obstacle>,
     /// Domains and names of operators.
     unknown: HashSet<(String, String)>,
     /// Tensors of types that it cannot hold: strings, complex numbers.
@@ -25,7 +26,7 @@ impl Support {
         let mut support = Self::default();
         for model in [original, rewritten] {
             for (name, dtype) in types(model).all().filter(|(_, dtype)| !reference::holds(*dtype)) {
-                let reason = || format!("'{name}' is of type {}, which float64 is not", dtype.as_str_name());
+                let reason = || Obstacle::Unheld { tensor: name.to_owned(), dtype };
                 support.reason.get_or_insert_with(reason);
                 support.unheld.insert(name.to_owned());
             }
@@ -55,7 +56,7 @@ impl Support {
     }
 
     /// Why the models cannot be evaluated whole, if they cannot.
-    pub(super) fn unknown_to_float64(&self) -> Option<String> {
+    pub(super) fn unknown_to_float64(&self) -> Option<Obstacle> {
         self.reason.clone()
     }
 
@@ -71,14 +72,14 @@ impl Support {
 }
 
 /// Why tract cannot run `model`, as far as its operators tell.
-pub(super) fn unknown_to_tract(model: &ModelProto) -> Option<String> {
+pub(super) fn unknown_to_tract(model: &ModelProto) -> Option<Obstacle> {
     let nodes = model.graph.iter().flat_map(|g| &g.node);
     nodes.into_iter().find(|n| !tract_knows(n)).map(|n| lacks("tract", n))
 }
 
-fn lacks(who: &str, node: &NodeProto) -> String {
+fn lacks(who: &'static str, node: &NodeProto) -> Obstacle {
     let domain = if node.domain().is_empty() { String::new() } else { format!("{}::", node.domain()) };
-    format!("{who} has no operator {domain}{}", node.op_type())
+    Obstacle::Unknown { who, op: format!("{domain}{}", node.op_type()) }
 }
 
 fn key(node: &NodeProto) -> (String, String) {

@@ -1,16 +1,18 @@
 //! The verification itself: read, compare signatures, try inputs in several sizes, say what came out.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::graph::{in_topological_order, validate};
 use crate::io::{self, LoadOptions};
 use crate::onnx::ModelProto;
 
-use super::attempt::{self, Job, Ready, Way};
+use super::attempt::{self, Ready, Way};
 use super::course::{self, Course};
 use super::effort::Effort;
 use super::error::VerifyError;
 use super::inputs::Kind;
+use super::job::Job;
+use super::options::{Observer, Progress, VerifyOptions};
 use super::pair::Side;
 use super::precision::Precision;
 use super::stage::{Source, Stage, Trial, overrides};
@@ -18,33 +20,6 @@ use super::support::Support;
 use super::{dump, evidence, npz, signature, verdict};
 use crate::verify::report::{Arithmetic, Coverage, OutputReport, SCHEMA_VERSION, SizeReport, Status, VerifyReport};
 use crate::verify::structure;
-
-/// What to verify on.
-#[derive(Clone, Debug, Default)]
-pub struct VerifyOptions {
-    /// An .npz archive with one array a graph input, verified beside the seeded inputs.
-    pub inputs: Option<PathBuf>,
-    /// Shapes of inputs with free dimensions, by name.
-    pub shapes: Vec<(String, Vec<usize>)>,
-    /// Seed of the random inputs.
-    pub seed: u64,
-    /// Where a small reproducer is written when the models differ: in a new folder in this one.
-    pub dump: Option<PathBuf>,
-}
-
-/// How far a verification is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// What is being done.
-    pub stage: &'static str,
-    /// Runs made.
-    pub done: usize,
-    /// Runs to make in this stage.
-    pub total: usize,
-}
-
-/// Is told of progress, from several threads.
-pub type Observer<'a> = &'a (dyn Fn(&Progress) + Sync);
 
 /// Compares two saved models. Both are read from disk, with their side files.
 ///
@@ -117,7 +92,7 @@ fn compare(
     let job = Job { original, rewritten, options, given, precision, observer, support };
     match attempt::first(&job)? {
         Way::Same(reason) => {
-            report.coverage = Coverage::Regions { tensors: Vec::new(), reason };
+            report.coverage = Coverage::Regions { tensors: Vec::new(), reason: reason.to_string() };
             unreached(&job, None, &[], &mut report);
         }
         Way::Ready(ready) => all_sizes(&job, *ready, &mut report)?,
@@ -174,11 +149,11 @@ fn all_sizes(job: &Job<'_>, mut first: Ready<'_>, report: &mut VerifyReport) -> 
     let first = &readies[0];
     if let Some(reason) = &first.regions_because {
         let tensors = first.bench.stage.original.outputs.clone();
-        report.coverage = Coverage::Regions { tensors, reason: reason.clone() };
+        report.coverage = Coverage::Regions { tensors, reason: reason.to_string() };
     }
     if let Some(reason) = &first.rounded_because {
         report.arithmetic.engine = "float64, rounded".to_owned();
-        report.arithmetic.rounded_because = Some(reason.clone());
+        report.arithmetic.rounded_because = Some(reason.to_string());
     }
     report.inputs = first.bench.stage.reports.clone();
     report.sizes = readies.iter().zip(&courses).map(|(ready, course)| sizes(ready, course)).collect();

@@ -20,8 +20,15 @@ const DEEPEST: usize = 32;
 /// Most nodes that are looked at, those of a function once for each call: functions that call each other can ask for any number.
 const MOST_NODES: usize = 1 << 22;
 
+/// Infers the element type of every tensor of `model` from its inputs, its constants and the rules of its operators; `value_info`
+/// is never believed. What a custom operator gives is unknown, and nothing is said of it.
+#[must_use]
+pub fn types(model: &ModelProto) -> Types {
+    Inference::new(model).run()
+}
+
 /// A walk through the graphs of a model.
-pub(super) struct Inference<'m> {
+struct Inference<'m> {
     model: &'m ModelProto,
     functions: HashMap<(&'m str, &'m str, &'m str), &'m FunctionProto>,
     contradictions: Vec<Contradiction>,

@@ -18,5 +18,6 @@ mod watcher;
 
 pub use difference::{Content, Difference, What};
 pub use find::differences;
-pub use types::{Contradiction, Types, types};
+pub use infer::types;
+pub use types::{Contradiction, Types};
 pub use watcher::Watcher;

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::onnx::tensor_proto::DataType;
-use crate::onnx::{ModelProto, NodeProto, ValueInfoProto, type_proto};
-
-use super::infer::Inference;
+use crate::onnx::{NodeProto, ValueInfoProto, type_proto};
 
 /// Element types of the tensors of a model's main graph.
 #[derive(Debug, Clone, Default)]
@@ -29,13 +27,6 @@ pub struct Contradiction {
     pub expected: String,
     /// The type that it has, or is declared to have.
     pub found: String,
-}
-
-/// Infers the element type of every tensor of `model` from its inputs, its constants and the rules of its operators; `value_info`
-/// is never believed. What a custom operator gives is unknown, and nothing is said of it.
-#[must_use]
-pub fn types(model: &ModelProto) -> Types {
-    Inference::new(model).run()
 }
 
 impl Types {

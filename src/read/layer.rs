@@ -8,7 +8,7 @@ use crate::facts::Facts;
 use crate::graph::{NodeId, ValueId};
 
 use super::affine::along;
-use super::{BranchConv, Context, Found, Reading, Step, found};
+use super::context::Context;
 
 /// `y = alpha * x W + beta * b`.
 pub(crate) struct Layer {
@@ -54,7 +54,7 @@ impl Layer {
     }
 
     /// The same with a bias, which must be a constant with one value a channel.
-    pub(super) fn biased(self, cx: Context<'_>, bias: Option<ValueId>) -> Option<Self> {
+    pub(crate) fn biased(self, cx: Context<'_>, bias: Option<ValueId>) -> Option<Self> {
         let layer = Self { bias, ..self };
         layer.bias_values(cx.facts).map(|_| layer)
     }
@@ -79,15 +79,4 @@ impl Layer {
         let matrix = if self.transposed { matrix } else { matrix.reversed_axes() };
         Kernel::pointwise(matrix * self.alpha, self.bias_values(facts)?, axes)
     }
-}
-
-/// The layer at `node`, when the channels stand on the last axis.
-pub(crate) fn branch_layer(cx: Context<'_>, node: NodeId) -> Option<BranchConv> {
-    let layer = if cx.is_maps() { None } else { Layer::new(cx, node) };
-    Some(BranchConv::layer(cx, layer?, 0))
-}
-
-pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
-    let layer = branch_layer(cx, node)?;
-    found(Reading::one(cx, node, 0, Step::Conv(Box::new(layer))))
 }

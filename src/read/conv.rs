@@ -1,12 +1,12 @@
-//! `Conv` on a branch: the operator that reserves, passes and merges; and pools that are convolutions.
+//! `Conv`, and pools that are convolutions. On a branch it is the operator that reserves, passes and merges.
 
 use crate::algebra::{Geometry, Kernel, compose};
 use crate::facts::{ConvSpec, Dim, Facts};
 use crate::graph::{NodeId, ValueId};
-use crate::residual::reject::{Reject, RejectCode};
 
+use super::context::Context;
 use super::layer::Layer;
-use super::{Context, Found, Reading, Step};
+use super::reject::{Reject, RejectCode};
 
 /// A convolution of the branch with the per-channel affine maps behind it.
 pub struct BranchConv {
@@ -66,7 +66,7 @@ impl BranchConv {
     }
 
     /// A linear layer at every position of `axes` spatial axes.
-    pub(super) fn layer(cx: Context<'_>, layer: Layer, axes: usize) -> Self {
+    pub(crate) fn layer(cx: Context<'_>, layer: Layer, axes: usize) -> Self {
         let (channels, weight_name) = (layer.channels, cx.view.name(layer.weight).to_owned());
         let (name, window) = (cx.view.node(layer.node).name(), Geometry::pointwise(axes));
         let conv = Self::depthwise(Some(layer.node), name, channels.1, window, Source::Layer(layer));
@@ -190,20 +190,24 @@ pub(crate) fn window(spec: &ConvSpec) -> Geometry {
     }
 }
 
-pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
-    if !cx.is_maps() {
-        return None;
-    }
-    let conv = match cx.view.op(node) {
-        "Conv" => branch_conv(cx, node),
+/// Reads the convolution, or the pool that is one, which computes `value`. `None` when it is neither.
+pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Result<BranchConv, Reject>> {
+    match cx.view.op(node) {
+        _ if !cx.is_maps() => None,
+        "Conv" => Some(branch_conv(cx, node)),
         "AveragePool" | "MaxPool" => {
             let window = pool(cx, node, value)?;
             let channels = cx.channels(cx.view.input(node, 0)?)?;
-            Ok(BranchConv::depthwise(Some(node), cx.view.node(node).name(), channels, window, Source::Average))
+            Some(Ok(BranchConv::depthwise(Some(node), cx.view.node(node).name(), channels, window, Source::Average)))
         }
-        _ => return None,
-    };
-    Some(conv.map(|conv| Reading::one(cx, node, 0, Step::Conv(Box::new(conv))).into_iter().collect()))
+        _ => None,
+    }
+}
+
+/// The layer at `node`, when the channels stand on the last axis.
+pub(crate) fn branch_layer(cx: Context<'_>, node: NodeId) -> Option<BranchConv> {
+    let layer = if cx.is_maps() { None } else { Layer::new(cx, node) };
+    Some(BranchConv::layer(cx, layer?, 0))
 }
 
 /// Normalises the convolution at `node`.

@@ -6,10 +6,6 @@
 
 use std::ops::Range;
 
-use crate::graph::ValueId;
-
-use super::Context;
-
 /// The place of the channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame {
@@ -52,42 +48,3 @@ impl Frame {
 
 /// Most channels of a tensor that are kept track of: no real network has more, and a file may claim any number.
 pub(crate) const MOST_CHANNELS: usize = 1 << 20;
-
-impl Context<'_> {
-    /// The same, for tensors of `frame`.
-    #[must_use]
-    pub fn within(self, frame: Frame) -> Self {
-        Self { frame, ..self }
-    }
-
-    /// True when the channels stand on axis 1, in front of spatial axes.
-    #[must_use]
-    pub fn is_maps(self) -> bool {
-        self.frame == Frame::Maps
-    }
-
-    /// The axis of the channels of `value`.
-    #[must_use]
-    pub fn axis(self, value: ValueId) -> Option<usize> {
-        let rank = self.facts.rank(value)?;
-        match self.frame {
-            Frame::Maps => (rank >= 2).then_some(1),
-            Frame::Rows => rank.checked_sub(1).filter(|axis| *axis > 0),
-        }
-    }
-
-    /// The channels of `value`, when they are known and not more than `MOST_CHANNELS`.
-    #[must_use]
-    pub fn channels(self, value: ValueId) -> Option<usize> {
-        let channels = usize::try_from(self.facts.shape(value)?.get(self.axis(value)?)?.known()?).ok()?;
-        (channels <= MOST_CHANNELS).then_some(channels)
-    }
-
-    /// True when `axis`, which counts from the end where it is negative, is the one of the channels of `value`.
-    #[must_use]
-    pub fn is_channel_axis(self, value: ValueId, axis: i64) -> bool {
-        let from_front = |rank: usize| if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
-        let axis = self.facts.rank(value).and_then(|rank| usize::try_from(from_front(rank)).ok());
-        axis.is_some() && axis == self.axis(value)
-    }
-}

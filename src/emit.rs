@@ -1,4 +1,4 @@
-//! Building new nodes and constants: the only place of this layer that knows how a `NodeProto` looks.
+//! Building new nodes and constants: the only place of rewriting that knows how a `NodeProto` looks.
 
 use ndarray::{Array1, ArrayD, Axis, IxDyn};
 
@@ -6,8 +6,7 @@ use crate::algebra::{Geometry, Kernel, Slot};
 use crate::facts::tensor;
 use crate::graph::{EditList, Names};
 use crate::onnx::{AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType};
-
-use super::frame::Frame;
+use crate::read::Frame;
 
 /// Collects the nodes and initializers of one rewrite.
 pub struct Emit<'a> {

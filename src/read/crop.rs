@@ -2,13 +2,9 @@
 //! padding of the convolution before it, whose Dirac tap is then the last one.
 
 use crate::facts::{Dim, Padding};
-use crate::graph::{NodeId, ValueId};
+use crate::graph::NodeId;
 
-use super::{Context, Found, Reading, Step, found};
-
-pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
-    found(Reading::one(cx, node, 0, Step::Crop(cropped(cx, node)?)))
-}
+use super::context::Context;
 
 /// How many entries the node drops at the begin and the end of each spatial axis, when it does nothing else.
 pub(crate) fn cropped(cx: Context<'_>, node: NodeId) -> Option<Vec<(usize, usize)>> {

@@ -4,19 +4,7 @@
 use crate::facts::{BatchNorm, is_inactive_dropout};
 use crate::graph::{NodeId, ValueId};
 
-use super::{Context, Found, Reading, Step, found};
-
-pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
-    let (step, input) = match nothing(cx, node, value) {
-        Some(input) => (Step::Nothing, input),
-        None => {
-            let (input, scale, shift) = affine(cx, node)?;
-            (Step::Affine(scale, shift), input)
-        }
-    };
-    let slot = cx.view.inputs(node).iter().position(|v| *v == Some(input))?;
-    found(Reading::one(cx, node, slot, step))
-}
+use super::context::Context;
 
 /// The input of a node that does nothing at inference.
 pub(crate) fn nothing(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<ValueId> {

@@ -1,0 +1,103 @@
+//! The tree of commands, and what runs the one that is asked for.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::printable::Printable;
+
+#[cfg(unix)]
+use super::signals;
+use super::{Verdict, inspect, manual, rewrite, say, verify};
+
+/// Removes residual connections from trained ONNX networks without changing what they compute.
+#[derive(Debug, Parser)]
+#[command(name = "onnx-rm", version, about, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done, also when there was nothing to do
+  1  a finding: models differ, no evidence, or nothing to do under --require
+  2  an error: bad input, unsupported model, input or output failed";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Rewrite a model into a plain chain, verify it, and write it.
+    #[command(after_help = rewrite::EXAMPLES)]
+    Rewrite(rewrite::Arguments),
+    /// List every join: removable or why not, in which form and at what price. Writes nothing.
+    #[command(after_help = inspect::EXAMPLES)]
+    Inspect(inspect::Arguments),
+    /// Compare two models by what they compute, with float64 as the yardstick.
+    #[command(after_help = verify::EXAMPLES)]
+    Verify(verify::Arguments),
+    /// Print a completion script for a shell.
+    Completions(manual::Completions),
+    /// Print the manual page, or write one a command into a folder.
+    Man(manual::Man),
+}
+
+/// Runs the program on its arguments.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    #[cfg(unix)]
+    if let Err(error) = signals::handle() {
+        say(&format!(
+            "note: an interrupted run may leave a temporary folder, for signals cannot be waited for: {error}\n"
+        ));
+    }
+    #[cfg(feature = "verify")]
+    silence_caught_panics();
+    let result = match cli.command {
+        Command::Rewrite(arguments) => rewrite::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Completions(arguments) => manual::completions(&arguments, Cli::command()),
+        Command::Man(arguments) => manual::man(&arguments, Cli::command()),
+    };
+    match result {
+        Ok(Verdict::Done) => ExitCode::SUCCESS,
+        Ok(Verdict::Finding) => ExitCode::from(1),
+        Err(failure) => {
+            let red = anstyle::AnsiColor::Red.on_default().bold();
+            let mut stderr = anstream::stderr();
+            let _ = writeln!(stderr, "{red}error{red:#}: {}", Printable(failure.message));
+            if let Some(hint) = failure.hint {
+                let _ = writeln!(stderr, "hint: {}", Printable(hint));
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// A panic inside of the runtime is caught and told in one line, so its own words stay off the screen.
+#[cfg(feature = "verify")]
+fn silence_caught_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !crate::verify::catches_panics() {
+            usual(panic);
+        }
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,104 @@
+//! One join: from the readings of its sides to the edit that removes it, by the cheapest of its proofs.
+
+use std::collections::BTreeSet;
+
+use crate::graph::{EditList, Names, NodeId};
+use crate::options::Family;
+use crate::plan::change::{Change, Exactness};
+use crate::plan::{cost, layouts};
+use crate::read::{Context, Reject, RejectCode};
+use crate::report::{SiteReport, SiteStatus};
+use crate::residual::build;
+use crate::residual::check::{self, Proof, Recipe};
+use crate::residual::find::{self, PathStep, Site};
+use crate::residual::pass::Step;
+
+use super::round::report;
+
+pub(super) struct Planned {
+    pub(super) edits: EditList,
+    pub(super) report: SiteReport,
+    pub(super) proof: Proof,
+}
+
+pub(super) fn plan_join(
+    cx: Context<'_>,
+    join: NodeId,
+    claimed: &BTreeSet<NodeId>,
+    names: &mut Names,
+) -> Result<Planned, Reject> {
+    let mut nearest: Option<Reject> = None;
+    let mut proofs = Vec::new();
+    for site in find::find(cx, join)? {
+        match admit(cx, site).and_then(|site| check::prove(cx, site)) {
+            Ok(proof) => proofs.push(proof),
+            Err(reject) => nearest = Some(reject),
+        }
+    }
+    let mut best: Option<(usize, build::Choice<'_>, cost::Cost)> = None;
+    for (index, proof) in proofs.iter().enumerate() {
+        match layouts::choose(cx, proof) {
+            Ok((choice, cost)) if best.as_ref().is_none_or(|(_, _, b)| cost < *b) => best = Some((index, choice, cost)),
+            Ok(_) => {}
+            Err(reject) => nearest = nearest.or(Some(reject)),
+        }
+    }
+    let Some((index, choice, cost)) = best else {
+        return Err(nearest.unwrap_or_else(|| Reject::at(cx.view, join, RejectCode::TwoBranches, "it has no branch")));
+    };
+    let proof = &proofs[index];
+    if !proof.branch().removed.is_disjoint(claimed) {
+        let reason = "it shares operators with a join that is removed first";
+        return Err(Reject::at(cx.view, join, RejectCode::CannotPass, reason));
+    }
+    let edits = build::build(cx, proof, &choice, names)?;
+    let change = Change {
+        form: form(proof, &choice),
+        exactness: Exactness::Reordered,
+        macs_before: macs_of(cx, proof),
+        macs_after: macs_of(cx, proof).map(|_| cost.macs as u64),
+        params_before: params_of(cx, proof),
+        params_after: cost.params as u64,
+    };
+    let report = report(cx, Family::Residual, join, SiteStatus::Removed(change));
+    Ok(Planned { edits, report, proof: proofs.swap_remove(index) })
+}
+
+/// Refuses a branch that carries channels already, as one does that held another join, unless long skips are asked for.
+fn admit(cx: Context<'_>, site: Site) -> Result<Site, Reject> {
+    if cx.options.long_skips {
+        return Ok(site);
+    }
+    // The last one is the merge, whose result has the name of that join's.
+    let carries = |step: &&PathStep| matches!(&step.reading.step, Step::Conv(conv) if conv.carries(cx.facts));
+    let Some(step) = site.steps.iter().rfind(carries) else { return Ok(site) };
+    let reason = "the branch held another join: carrying across it costs much more than the join itself";
+    Err(Reject::at(cx.view, step.node, RejectCode::LongSkip, reason).hint("--long-skips removes it too"))
+}
+
+fn form(proof: &Proof, choice: &build::Choice<'_>) -> String {
+    let carried = match proof.recipe(choice.host) {
+        Recipe::Identity => "identity",
+        Recipe::Added => "added into the convolution",
+        Recipe::ReserveOutput => "projection, output reserved (V1)",
+        Recipe::ReserveInput => "projection, input reserved (V2)",
+        Recipe::Divided => "projection, divided between convolutions",
+    };
+    format!("{carried}, {}", choice.host.hardest_form().words())
+}
+
+fn site_nodes(proof: &Proof) -> impl Iterator<Item = NodeId> + '_ {
+    proof.branch().removed.iter().chain(&proof.shortcut_nodes).copied()
+}
+
+fn macs_of(cx: Context<'_>, proof: &Proof) -> Option<u64> {
+    site_nodes(proof).try_fold(0_u64, |n, node| Some(n.saturating_add(cost::macs(cx.view, cx.facts, node)?)))
+}
+
+fn params_of(cx: Context<'_>, proof: &Proof) -> u64 {
+    let convs = site_nodes(proof).filter(|n| matches!(cx.view.op(*n), "Conv" | "Gemm" | "MatMul"));
+    convs
+        .filter_map(|n| cx.facts.constant_shape(cx.view.input(n, 1)?))
+        .map(|s| s.iter().fold(1_u64, |n, d| n.saturating_mul(*d as u64)))
+        .fold(0, u64::saturating_add)
+}

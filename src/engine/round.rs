@@ -1,0 +1,66 @@
+//! One round: what goes, what stays, and what is never tried again.
+
+use std::collections::BTreeMap;
+
+use crate::graph::{EditList, NodeId};
+use crate::onnx::ModelProto;
+use crate::options::Family;
+use crate::read::{Context, Reject};
+use crate::report::{RejectReport, SiteReport, SiteStatus};
+
+use super::survivors::Known;
+
+/// What is left alone, by kind and tensor, and why.
+pub type Refused = BTreeMap<(String, String), RejectReport>;
+
+#[derive(Default)]
+pub(super) struct Round {
+    pub(super) edits: Vec<EditList>,
+    pub(super) removed: Vec<SiteReport>,
+    pub(super) kept: Vec<SiteReport>,
+    /// The model without a pair of the inputs of a longer `Sum`.
+    pub(super) parted: Option<ModelProto>,
+    /// What is known of the tensors before any edit.
+    pub(super) known: Known,
+    /// What contradicts what was known before the last round's.
+    pub(super) fault: Option<String>,
+}
+
+impl Round {
+    /// Takes what was `refused` out of what is to go. `true` when something was.
+    pub(super) fn drop_refused(&mut self, refused: &Refused) -> bool {
+        let reject = |site: &SiteReport| refused.get(&(site.kind.clone(), site.tensor.clone()));
+        let stays: Vec<bool> = self.removed.iter().map(|site| reject(site).is_some()).collect();
+        for site in self.removed.iter().filter(|site| reject(site).is_some()) {
+            let status = reject(site).cloned().map_or(site.status.clone(), SiteStatus::Kept);
+            self.kept.push(SiteReport { status, ..site.clone() });
+        }
+        let mut stay = stays.iter();
+        self.removed.retain(|_| !stay.next().is_some_and(|s| *s));
+        let mut stay = stays.iter();
+        self.edits.retain(|_| !stay.next().is_some_and(|s| *s));
+        stays.contains(&true)
+    }
+}
+
+/// The report of a residual join that is never tried again.
+pub(super) fn refused_site(cx: Context<'_>, refused: &Refused, join: NodeId) -> Option<SiteReport> {
+    let tensor = cx.view.output(join).map(|v| cx.view.name(v).to_owned())?;
+    let reject = refused.get(&(Family::Residual.name().to_owned(), tensor))?;
+    Some(report(cx, Family::Residual, join, SiteStatus::Kept(reject.clone())))
+}
+
+pub(super) fn report(cx: Context<'_>, family: Family, node: NodeId, status: SiteStatus) -> SiteReport {
+    let tensor = cx.view.output(node).map(|v| cx.view.name(v).to_owned()).unwrap_or_default();
+    SiteReport { join: cx.view.node(node).name().to_owned(), tensor, kind: family.name().to_owned(), status }
+}
+
+pub(super) fn refusal(reject: &Reject) -> RejectReport {
+    RejectReport {
+        code: reject.code.as_str().to_owned(),
+        reason: reject.reason.clone(),
+        node: reject.node.clone(),
+        tensor: reject.tensor.clone(),
+        hint: reject.hint.clone(),
+    }
+}

@@ -1,0 +1,314 @@
+//! Shape and type inference, one function a group of operators.
+
+use crate::facts::{Dim, Facts, Piece, element, is_elementwise, tensor};
+use crate::graph::{NodeId, ValueId};
+use crate::onnx::tensor_proto::DataType;
+
+use super::rearrange::{axes_of, concat, expand, flatten, gather, pad, reshape, slice, split, squeeze, transpose};
+use super::sizes::sizes;
+use super::window::{conv, conv_transpose, depth_space, pool, resize};
+use super::{Shape, axis_of, broadcast};
+
+impl Dim {
+    /// The operators whose output's shape is followed.
+    pub fn operators() -> impl Iterator<Item = &'static str> {
+        operators()
+    }
+}
+
+/// Operators whose first output has the shape of their first input, besides the elementwise ones.
+const SAME_SHAPE: &[&str] = &[
+    "PRelu",
+    "Clip",
+    "Not",
+    "Identity",
+    "Dropout",
+    "Cast",
+    "CastLike",
+    "BatchNormalization",
+    "InstanceNormalization",
+    "LayerNormalization",
+    "GroupNormalization",
+    "LRN",
+    "LpNormalization",
+    "Softmax",
+    "LogSoftmax",
+    "Hardmax",
+    "CumSum",
+    "IsNaN",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "RMSNormalization",
+    "Trilu",
+];
+
+/// Operators that broadcast all of their inputs.
+const BROADCAST: &[&str] = &[
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Pow",
+    "Max",
+    "Min",
+    "Sum",
+    "Mean",
+    "Where",
+    "Equal",
+    "Greater",
+    "Less",
+    "GreaterOrEqual",
+    "LessOrEqual",
+    "And",
+    "Or",
+    "Xor",
+    "Mod",
+];
+
+/// Operators whose output has a type of its own, which is not looked for.
+const OTHER_TYPE: &[&str] = &[
+    "Multinomial",
+    "DynamicQuantizeLinear",
+    "QLinearConv",
+    "QLinearMatMul",
+    "ConvInteger",
+    "MatMulInteger",
+    "ImageDecoder",
+    "StringNormalizer",
+    "StringConcat",
+    "StringSplit",
+    "TfIdfVectorizer",
+    "HannWindow",
+    "HammingWindow",
+    "BlackmanWindow",
+    "MelWeightMatrix",
+    "Attention",
+    "Optional",
+    "OptionalGetElement",
+    "OptionalHasElement",
+];
+
+/// What gives the shape of an operator's first output.
+type Infer = fn(&Facts<'_>, NodeId) -> Option<Shape>;
+
+/// All others but `Split` and reductions.
+const SHAPES: &[(&str, Infer)] = &[
+    ("Conv", conv),
+    ("ConvTranspose", conv_transpose),
+    ("MaxPool", pool),
+    ("AveragePool", pool),
+    ("LpPool", pool),
+    ("GlobalAveragePool", global_pool),
+    ("GlobalMaxPool", global_pool),
+    ("GlobalLpPool", global_pool),
+    ("Constant", constant_shape),
+    ("Shape", |facts, node| Some(vec![Dim::Known(sizes(facts, node)?.len() as i64)])),
+    ("Size", |_, _| Some(Vec::new())),
+    ("Concat", concat),
+    ("SequenceAt", |facts, node| Piece::new(facts.view(), facts, node)?.shape(facts)),
+    ("Slice", slice),
+    ("Pad", pad),
+    ("Reshape", reshape),
+    ("Flatten", flatten),
+    ("Transpose", transpose),
+    ("Squeeze", squeeze),
+    ("Unsqueeze", squeeze),
+    ("Gather", gather),
+    ("Expand", expand),
+    ("ConstantOfShape", |facts, node| facts.sizes(facts.view().input(node, 0)?)),
+    ("Range", range),
+    ("MatMul", matmul),
+    ("Gemm", gemm),
+    ("DepthToSpace", depth_space),
+    ("SpaceToDepth", depth_space),
+    ("Resize", resize),
+    ("Upsample", resize),
+];
+
+/// Reductions over axes, to their place or to a value.
+const REDUCTIONS: &[&str] = &[
+    "ReduceSum",
+    "ReduceMean",
+    "ReduceMax",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceSumSquare",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
+    "ArgMax",
+    "ArgMin",
+];
+
+/// The operators whose output's shape is followed, besides elementwise ones.
+fn operators() -> impl Iterator<Item = &'static str> {
+    let listed = [SAME_SHAPE, BROADCAST, REDUCTIONS, &["Split"]];
+    listed.into_iter().flatten().copied().chain(SHAPES.iter().map(|(name, _)| *name))
+}
+
+/// The shapes of the outputs of `node`, as far as they are known.
+pub(in crate::facts) fn infer(facts: &Facts<'_>, node: NodeId) -> Vec<Option<Shape>> {
+    let view = facts.view();
+    let same = || facts.shape(view.input(node, 0)?).map(<[Dim]>::to_vec);
+    match view.op(node) {
+        "Split" => split(facts, node),
+        "Dropout" => vec![same(), same()],
+        op if is_elementwise(op) || SAME_SHAPE.contains(&op) => vec![same()],
+        op if BROADCAST.contains(&op) => vec![broadcast_all(facts, node)],
+        op if REDUCTIONS.contains(&op) => vec![reduce(facts, node)],
+        op => SHAPES.iter().filter(|(name, _)| *name == op).map(|(_, infer)| infer(facts, node)).collect(),
+    }
+}
+
+fn global_pool(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
+    let shape = facts.shape(facts.view().input(node, 0)?)?;
+    Some(shape.iter().enumerate().map(|(i, d)| if i < 2 { d.clone() } else { Dim::Known(1) }).collect())
+}
+
+/// The element type of one output.
+pub(in crate::facts) fn dtype(facts: &Facts<'_>, node: NodeId, slot: usize) -> Option<DataType> {
+    let view = facts.view();
+    let of = |slot: usize| facts.dtype(view.input(node, slot)?);
+    // All of these have one type, so one input that is known is enough.
+    let any = || view.inputs(node).iter().flatten().find_map(|v| facts.dtype(*v));
+    let named = |name: &str| DataType::try_from(i32::try_from(view.attr_i(node, name)?).ok()?).ok();
+    match view.op(node) {
+        "Cast" => named("to"),
+        "Conv" | "ConvTranspose" | "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min" | "Sum" | "Mean" | "Concat"
+        | "MatMul" | "Gemm" => any(),
+        "CastLike" => of(1),
+        "Shape" | "Size" | "ArgMax" | "ArgMin" | "NonZero" | "NonMaxSuppression" | "SequenceLength" => {
+            Some(DataType::Int64)
+        }
+        "Equal" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" | "And" | "Or" | "Xor" | "Not" | "IsNaN"
+        | "IsInf" => Some(DataType::Bool),
+        "Constant" => match view.attr(node, "value").and_then(|a| a.t.as_ref()) {
+            Some(t) => tensor::dtype(t),
+            None if view.attr(node, "value_float").is_some() || view.attr(node, "value_floats").is_some() => {
+                Some(DataType::Float)
+            }
+            None if view.attr(node, "value_int").is_some() || view.attr(node, "value_ints").is_some() => {
+                Some(DataType::Int64)
+            }
+            None => None,
+        },
+        "ConstantOfShape" => {
+            Some(view.attr(node, "value").and_then(|a| a.t.as_ref()).and_then(tensor::dtype).unwrap_or(DataType::Float))
+        }
+        "Where" => of(1).or_else(|| of(2)),
+        "OneHot" => of(2),
+        "TopK" | "Unique" | "MaxPool" if slot > 0 => Some(DataType::Int64),
+        "Dropout" if slot > 0 => Some(DataType::Bool),
+        // Statistics have types of their own.
+        "LayerNormalization" | "BatchNormalization" | "GRU" | "LSTM" | "RNN" if slot > 0 => None,
+        "RandomNormalLike" | "RandomUniformLike" | "EyeLike" | "Bernoulli" => named("dtype").or_else(|| of(0)),
+        "RandomNormal" | "RandomUniform" => named("dtype").or(Some(DataType::Float)),
+        op if OTHER_TYPE.contains(&op) => None,
+        "DequantizeLinear" if view.opset() < 19 => Some(DataType::Float),
+        "DequantizeLinear" => match view.attr_i(node, "output_dtype").unwrap_or(0) {
+            0 => of(1),
+            other => DataType::try_from(i32::try_from(other).ok()?).ok(),
+        },
+        "SequenceAt" => facts.dtype(Piece::new(view, facts, node)?.input),
+        op if op.contains("::") || op.contains("Sequence") => None,
+        "If" | "Loop" | "Scan" | "QuantizeLinear" => None,
+        _ => of(0),
+    }
+}
+
+fn broadcast_all(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
+    let view = facts.view();
+    // Before opset 7 an attribute said where the second input stands.
+    if view.attr(node, "axis").is_some() {
+        return facts.shape(view.input(node, 0)?).map(<[Dim]>::to_vec);
+    }
+    let mut shape: Shape = Vec::new();
+    for value in view.inputs(node).iter().flatten() {
+        let other = facts.shape(*value)?;
+        let rank = shape.len().max(other.len());
+        let at = |s: &[Dim], i: usize| (i + s.len()).checked_sub(rank).map_or(Dim::Known(1), |i| s[i].clone());
+        shape = (0..rank).map(|i| broadcast(&at(&shape, i), &at(other, i))).collect();
+    }
+    Some(shape)
+}
+
+fn constant_shape(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
+    let view = facts.view();
+    if let Some(t) = view.attr(node, "value").and_then(|a| a.t.as_ref()) {
+        return Some(t.dims.iter().map(|d| Dim::Known(*d)).collect());
+    }
+    let attribute = view.node(node).attribute.first()?;
+    match attribute.name() {
+        "value_float" | "value_int" => Some(Vec::new()),
+        "value_floats" => Some(vec![Dim::Known(attribute.floats.len() as i64)]),
+        "value_ints" => Some(vec![Dim::Known(attribute.ints.len() as i64)]),
+        _ => None,
+    }
+}
+
+/// Of integers that are known: of floats, rounding decides how many there are.
+fn range(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
+    let view = facts.view();
+    let scalar = |slot: usize| {
+        let [only] = facts.sizes(view.input(node, slot)?)?.try_into().ok()?;
+        only.known().filter(|n| (*n as f64).abs() < element::EXACT)
+    };
+    let (start, limit, step) = (scalar(0)?, scalar(1)?, scalar(2)?);
+    let span = if step > 0 { limit.checked_sub(start)? } else { start.checked_sub(limit)? };
+    let steps = i64::try_from(step.unsigned_abs()).ok().filter(|s| *s > 0)?;
+    Some(vec![Dim::Known(span.max(0).checked_add(steps - 1)?.div_euclid(steps))])
+}
+
+fn matmul(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
+    let view = facts.view();
+    let (a, b) = (facts.shape(view.input(node, 0)?)?, facts.shape(view.input(node, 1)?)?);
+    if a.len() < 2 || b.len() < 2 {
+        return None;
+    }
+    let rank = a.len().max(b.len());
+    let at = |s: &[Dim], i: usize| (i + s.len()).checked_sub(rank).map_or(Dim::Known(1), |i| s[i].clone());
+    let mut shape: Shape = (0..rank - 2).map(|i| broadcast(&at(a, i), &at(b, i))).collect();
+    shape.push(a[a.len() - 2].clone());
+    shape.push(b[b.len() - 1].clone());
+    Some(shape)
+}
+
+fn gemm(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
+    let view = facts.view();
+    let side = |value: ValueId, flag: &str, index: usize| {
+        let shape = facts.shape(value)?;
+        let index = if view.attr_i(node, flag).unwrap_or(0) == 0 { index } else { 1 - index };
+        (shape.len() == 2).then(|| shape[index].clone())
+    };
+    Some(vec![side(view.input(node, 0)?, "transA", 0)?, side(view.input(node, 1)?, "transB", 1)?])
+}
+
+fn reduce(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
+    let view = facts.view();
+    let input = facts.shape(view.input(node, 0)?)?;
+    let keep = view.attr_i(node, "keepdims").unwrap_or(1) != 0;
+    let arg = matches!(view.op(node), "ArgMax" | "ArgMin");
+    let axes: Vec<usize> = if arg {
+        vec![axis_of(view.attr_i(node, "axis").unwrap_or(0), input.len())?]
+    } else {
+        match axes_of(facts, node) {
+            Some(axes) if !axes.is_empty() => axes.iter().map(|a| axis_of(*a, input.len())).collect::<Option<_>>()?,
+            // Axes that are given but unknown.
+            None if view.input(node, 1).is_some() => return None,
+            _ if view.attr_i(node, "noop_with_empty_axes").unwrap_or(0) != 0 => Vec::new(),
+            _ => (0..input.len()).collect(),
+        }
+    };
+    Some(
+        input
+            .iter()
+            .enumerate()
+            .filter_map(|(i, d)| match (axes.contains(&i), keep) {
+                (false, _) => Some(d.clone()),
+                (true, true) => Some(Dim::Known(1)),
+                (true, false) => None,
+            })
+            .collect(),
+    )
+}

@@ -1,0 +1,45 @@
+//! What the plan decided, and what that costs. Reports say it as it stands here.
+
+use serde::Serialize;
+
+/// What a rewritten model costs, for one image.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Price {
+    /// Multiply-accumulates of `Conv`, `ConvTranspose`, `Gemm` and `MatMul`; `null` when a size is unknown.
+    pub macs: Option<u64>,
+    /// Elements of all initializers.
+    pub params: u64,
+    /// Bytes of the model with its weights.
+    pub bytes: u64,
+    /// Nodes of the main graph.
+    pub nodes: usize,
+    /// `Add` nodes whose inputs are both data; a `Sum` of `n` tensors of data counts as `n - 1`.
+    pub joins: usize,
+}
+
+/// How a rewritten tensor relates to the original one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exactness {
+    /// The same bits.
+    Bitwise,
+    /// The same real number, summed in another order; new weights are rounded once.
+    Reordered,
+}
+
+/// How a join is removed and what that costs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The recipe and the form of its activations, in words.
+    pub form: String,
+    /// How the result relates to the original.
+    pub exactness: Exactness,
+    /// Multiply-accumulates of branch and shortcut; `null` when a size is unknown.
+    pub macs_before: Option<u64>,
+    /// Multiply-accumulates of the chain.
+    pub macs_after: Option<u64>,
+    /// Weights of branch and shortcut.
+    pub params_before: u64,
+    /// Weights of the chain.
+    pub params_after: u64,
+}

@@ -1,0 +1,62 @@
+//! Channels of a tensor that are taken: by `Split`, `SequenceAt` of a `SplitToSequence`, `Slice` and `Gather`.
+
+use crate::facts::Piece;
+use crate::graph::{NodeId, ValueId};
+
+use super::context::Context;
+use super::frame::MOST_CHANNELS;
+
+/// The channel of the input that each channel of `value` is, when the node moves channels and nothing else.
+pub(crate) fn taken(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Vec<u32>> {
+    let input = cx.view.input(node, 0)?;
+    let channels = cx.channels(input)?;
+    match cx.view.op(node) {
+        "Split" => split(cx, node, input, value),
+        "Gather" => gathered(cx, node, input, channels),
+        _ => match crate::facts::slices(cx.view, cx.facts, node)?.as_slice() {
+            [cut] if cx.is_channel_axis(input, cut.axis) => {
+                let (start, count) = cut.resolve(channels as i64)?;
+                (0..count).map(|i| u32::try_from(start + i * cut.step).ok()).collect()
+            }
+            _ => None,
+        },
+    }
+}
+
+/// The channels that a `SequenceAt` takes of a tensor split along the channel axis.
+pub(crate) fn piece(cx: Context<'_>, node: NodeId) -> Option<(Piece, Vec<u32>)> {
+    let piece = Piece::new(cx.view, cx.facts, node)?;
+    if cx.axis(piece.input)? != piece.axis {
+        return None;
+    }
+    let (start, size) = (u32::try_from(piece.start).ok()?, u32::try_from(piece.size).ok()?);
+    Some((piece, (start..start.checked_add(size)?).collect()))
+}
+
+fn split(cx: Context<'_>, node: NodeId, input: ValueId, value: ValueId) -> Option<Vec<u32>> {
+    if !cx.is_channel_axis(input, cx.view.attr_i(node, "axis").unwrap_or(0)) {
+        return None;
+    }
+    let mut start = 0;
+    for output in cx.view.outputs(node) {
+        let output = (*output)?;
+        let width = cx.channels(output)?;
+        if output == value {
+            return Some((start as u32..(start + width) as u32).collect());
+        }
+        start += width;
+    }
+    None
+}
+
+/// A `Gather` by a constant list: a single index would take the axis away.
+fn gathered(cx: Context<'_>, node: NodeId, input: ValueId, channels: usize) -> Option<Vec<u32>> {
+    let indices = cx.facts.constant(cx.view.input(node, 1)?)?;
+    let along = cx.is_channel_axis(input, cx.view.attr_i(node, "axis").unwrap_or(0));
+    if !along || indices.data.ndim() != 1 || indices.data.len() > MOST_CHANNELS {
+        return None;
+    }
+    let count = channels as f64;
+    let channel = |i: &f64| (-count..count).contains(i).then(|| if *i < 0.0 { i + count } else { *i } as u32);
+    indices.data.iter().map(channel).collect()
+}

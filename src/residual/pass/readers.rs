@@ -1,0 +1,123 @@
+//! All readers in their order, and the refusal of what none of them knows.
+
+use crate::facts::BatchNorm;
+use crate::graph::{NodeId, ValueId};
+use crate::read::{Context, Reject, RejectCode, data_inputs};
+
+use super::{
+    Found, Reading, activation, channel_bound, channels, leak, linear, masked, pad, per_pixel, product, rows, shuffle,
+    stack, written,
+};
+
+type Reader = fn(Context<'_>, NodeId, ValueId) -> Found;
+
+/// In this order: an operator is read by the first that knows it. A written-out activation comes before the
+/// operators it is written in, and a stack of maps before a `Concat` of channels.
+const READERS: &[Reader] = &[
+    linear::conv,
+    linear::layer,
+    leak::read,
+    written::read,
+    per_pixel::read,
+    rows::read,
+    shuffle::read,
+    linear::affine,
+    activation::read,
+    |cx, node, value| masked::read(cx, node, value, read),
+    channel_bound::read,
+    stack::read,
+    channels::read,
+    pad::read,
+    linear::crop,
+    product::read,
+];
+
+/// Reads the node that computes `value`.
+///
+/// # Errors
+/// A [`Reject`] that names the node when no carried channel can pass it.
+pub fn read(cx: Context<'_>, value: ValueId) -> Result<Vec<Reading>, Reject> {
+    let Some(node) = cx.view.def(value) else {
+        return Err(Reject::tensor(
+            cx.view,
+            value,
+            RejectCode::TwoBranches,
+            "the branch starts at a graph input that is not the fork",
+        ));
+    };
+    for reader in READERS {
+        if let Some(found) = reader(cx, node, value) {
+            return found;
+        }
+    }
+    Err(refuse(cx, node))
+}
+
+/// Longest way behind an operator that moves channels, to find why they are moved.
+const MOST_BEHIND: usize = 24;
+
+/// The operator to blame for `node`: itself, or the one for whose sake it moves the channels to another axis.
+fn culprit(cx: Context<'_>, node: NodeId) -> NodeId {
+    let moves = |op: &str| matches!(op, "Transpose" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze");
+    if !moves(cx.view.op(node)) {
+        return node;
+    }
+    let mut at = node;
+    for _ in 0..MOST_BEHIND {
+        let Some(before) = data_inputs(cx, at).first().and_then(|v| cx.view.def(*v)) else { break };
+        let op = cx.view.op(before);
+        if op.ends_with("Normalization") || op == "Softmax" || op == "MatMul" && data_inputs(cx, before).len() > 1 {
+            return before;
+        }
+        at = before;
+        if op == "Conv" {
+            break;
+        }
+    }
+    node
+}
+
+fn refuse(cx: Context<'_>, node: NodeId) -> Reject {
+    let node = culprit(cx, node);
+    let op = cx.view.op(node);
+    let mut code = RejectCode::CannotPass;
+    let why = match op {
+        "LayerNormalization"
+        | "InstanceNormalization"
+        | "GroupNormalization"
+        | "LpNormalization"
+        | "LRN"
+        | "RMSNormalization" => {
+            "its statistics run over channels or positions, so a carried channel would change them and be normalised"
+        }
+        "BatchNormalization" if BatchNorm::new(cx.view, cx.facts, node).is_some() => {
+            "it acts on another axis than that of the channels"
+        }
+        "BatchNormalization" => "it runs in training mode or its statistics are no constants: it depends on the batch",
+        "MaxPool" | "GlobalMaxPool" | "ReduceMax" => {
+            "a maximum over a window is not linear, so a carried channel would be changed"
+        }
+        "MatMul" | "Gemm" if data_inputs(cx, node).len() == 1 => {
+            "it is no layer on the axis of the channels, and mixes the entries of another one"
+        }
+        "Softmax" | "MatMul" | "Einsum" | "Gemm" => "it mixes positions or channels by weights that depend on the data",
+        "Resize" | "Upsample" | "ConvTranspose" | "DepthToSpace" | "SpaceToDepth" => {
+            "it changes the size of the map, so a carried channel would not fit the shortcut any more"
+        }
+        "Add" | "Sum" if data_inputs(cx, node).len() > 1 => {
+            code = RejectCode::InnerJoin;
+            "it is another join on the branch, which stays"
+        }
+        "Add" | "Sub" | "Mul" | "Div" if data_inputs(cx, node).len() == 1 => {
+            "its constant differs between positions, or has no value for each channel"
+        }
+        "GlobalAveragePool" | "ReduceMean" | "ReduceSum" => "it reduces the carried channels to their mean",
+        "AveragePool" => "it leaves padding or an overhang out of its mean, so it is no convolution at the border",
+        "Dropout" => "it drops entries at random in training mode",
+        "Transpose" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => {
+            "it moves the channels to another axis, and what follows there is not known to keep them apart"
+        }
+        _ => "no exact way through it is known",
+    };
+    Reject::at(cx.view, node, code, format!("{op} on the branch: {why}"))
+}
