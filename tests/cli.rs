@@ -1,8 +1,7 @@
 //! The command line, end to end, without verification (which other tests cover).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-#[path = "common/build.rs"]
-mod build;
+use crate::common::build;
 
 use std::fs;
 use std::io::Read;

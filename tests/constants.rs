@@ -1,7 +1,7 @@
 //! Constants behind the chains of operators that exporters leave.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
+use crate::common;
 
 use common::*;
 use onnx_rm::onnx::{ModelProto, TensorProto, tensor_proto::DataType};

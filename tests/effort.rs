@@ -1,7 +1,7 @@
 //! What a run costs, in requests for memory and in bytes: time cannot be tested, but work that grows faster than the model shows here.
 #![allow(unsafe_code, clippy::unwrap_used, clippy::panic, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;

@@ -9,8 +9,7 @@
 )]
 #![cfg(all(target_os = "linux", target_pointer_width = "64"))]
 
-#[path = "common/python.rs"]
-mod python;
+use crate::common::python;
 
 /// Runs `interrupt.py`; in each of its scenes nothing may be lost or left.
 fn interrupted(how: &str, count: &str) {

@@ -1,8 +1,7 @@
 //! The committed models: what they are, what becomes of them, and that they still compute the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-#[path = "common/python.rs"]
-mod python;
+use crate::common::python;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -2,8 +2,7 @@
 //! not written.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-#[path = "common/build.rs"]
-mod build;
+use crate::common::build;
 
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,7 @@
 //! The virtual environment that other tests rely on.
 #![allow(missing_docs)]
 
-#[path = "common/python.rs"]
-mod python;
+use crate::common::python;
 
 #[test]
 fn the_environment_has_the_pinned_packages() {

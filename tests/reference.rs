@@ -1,8 +1,7 @@
 //! The float64 evaluator against the backend tests of the `onnx` package: what each operator should compute.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
-#[path = "common/python.rs"]
-mod python;
+use crate::common::python;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

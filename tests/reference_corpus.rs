@@ -1,8 +1,7 @@
 //! The float64 evaluator against onnx's own, tensor by tensor, on graphs as exporters write them.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-#[path = "common/python.rs"]
-mod python;
+use crate::common::python;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

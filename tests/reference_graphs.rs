@@ -1,7 +1,7 @@
 //! The float64 evaluator: geometry of convolutions and pools, subgraphs, functions, and graphs that are broken.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-mod common;
+use crate::common;
 
 use std::collections::BTreeMap;
 

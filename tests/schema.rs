@@ -1,8 +1,7 @@
 //! The schema is that of ONNX, and what is decoded with it is encoded to the same bytes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-#[path = "common/python.rs"]
-mod python;
+use crate::common::python;
 
 use std::collections::BTreeSet;
 use std::fs;

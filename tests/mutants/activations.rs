@@ -5,10 +5,10 @@ use onnx_rm::facts::tensor::read_f64;
 use onnx_rm::onnx::{ModelProto, NodeProto};
 
 use crate::common::{Rng, float, int, string};
-use crate::edit::{
+use crate::mutants::edit::{
     Words, at, behind, constant, find, graph, node, number, opset, places, set, tensor, text, turn_into,
 };
-use crate::mutation::{Mutation, kind};
+use crate::mutants::mutation::{Mutation, kind};
 
 pub const KINDS: &[Mutation] = &[
     kind("Relu dropped", |m, r| turned(m, r, &["Relu"], "Identity", 1, |_| vec![])).harmless(behind_nothing_negative),
@@ -172,7 +172,7 @@ fn channels_never_negative(m: &ModelProto, name: &str, channels: &[usize]) -> bo
     let nodes = &m.graph.as_ref().unwrap().node;
     let conv = nodes.iter().find(|n| n.op_type() == "Conv" && n.output.iter().any(|o| o == name));
     let Some(conv) = conv.filter(|n| never_negative(m, &n.input[0], 16)) else { return false };
-    let not_negative = |slot: usize, channel: usize| match conv.input.get(slot).map(|i| crate::edit::values(m, i)) {
+    let not_negative = |slot: usize, channel: usize| match conv.input.get(slot).map(|i| crate::mutants::edit::values(m, i)) {
         None => slot == 2,
         Some(None) => false,
         Some(Some(v)) => channel < v.shape()[0] && v.index_axis(Axis(0), channel).iter().all(|v| *v >= 0.0),

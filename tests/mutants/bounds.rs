@@ -3,8 +3,8 @@
 use onnx_rm::onnx::ModelProto;
 
 use crate::common::{Build, Rng, float};
-use crate::edit::{Words, behind, constant, float_inputs, layer_output, node, tensor};
-use crate::mutation::{Mutation, kind};
+use crate::mutants::edit::{Words, behind, constant, float_inputs, layer_output, node, tensor};
+use crate::mutants::mutation::{Mutation, kind};
 
 pub const KINDS: &[Mutation] = &[
     kind("upper bound off by a sixtieth", |m, r| bound(m, r, 2, |v| v + v.abs().max(0.06) / 60.0))

@@ -8,7 +8,7 @@ use onnx_rm::onnx::tensor_proto::DataType;
 use onnx_rm::verify::reference::Value;
 
 use crate::common::Rng;
-use crate::edit::{ports, typed};
+use crate::mutants::edit::{ports, typed};
 
 pub type Feed = BTreeMap<String, Value>;
 

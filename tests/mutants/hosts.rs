@@ -11,7 +11,7 @@ use onnx_rm::verify::{VerifyOptions, verify_models};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::{nets, spec, write};
+use crate::mutants::{nets, spec, write};
 
 /// Random models.
 const RANDOM: usize = 40;

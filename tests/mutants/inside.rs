@@ -3,8 +3,8 @@
 use onnx_rm::onnx::{GraphProto, ModelProto, NodeProto};
 
 use crate::common::{Rng, float};
-use crate::edit::{Words, at, graph, is_graph, number, places, set, shuffled, written};
-use crate::mutation::{Mutation, kind};
+use crate::mutants::edit::{Words, at, graph, is_graph, number, places, set, shuffled, written};
+use crate::mutants::mutation::{Mutation, kind};
 
 pub const KINDS: &[Mutation] = &[
     kind("body of a local function: an operator", |m, r| {
@@ -34,7 +34,7 @@ pub const KINDS: &[Mutation] = &[
         Some(at(node, "branches exchanged"))
     }),
     kind("number of turns of a loop", |m, r| {
-        crate::edit::constant(m, r, &["Loop"], 0, |n, _, _| {
+        crate::mutants::edit::constant(m, r, &["Loop"], 0, |n, _, _| {
             n.mapv_inplace(|v| v + 1.0);
             Some("one more turn".to_owned())
         })
@@ -43,11 +43,11 @@ pub const KINDS: &[Mutation] = &[
         let custom = |n: &&NodeProto| !matches!(n.domain(), "" | "ai.onnx");
         let node = m.graph.as_ref()?.node.iter().find(custom)?.clone();
         let local = m.functions.iter().any(|f| f.name() == node.op_type());
-        let name = node.input.iter().find(|i| crate::edit::tensor(m, i).is_some()).filter(|_| !local)?.clone();
-        let mut values = crate::edit::values(m, &name)?;
+        let name = node.input.iter().find(|i| crate::mutants::edit::tensor(m, i).is_some()).filter(|_| !local)?.clone();
+        let mut values = crate::mutants::edit::values(m, &name)?;
         let i = r.below(values.len());
         values.iter_mut().skip(i).take(1).for_each(|v| *v += 0.5);
-        crate::edit::store(m, &name, &values)?;
+        crate::mutants::edit::store(m, &name, &values)?;
         Some(at(&node, &format!("entry {i} of '{name}' off by 0.5")))
     }),
     kind("an attribute of a custom operator", |m, _| {
@@ -61,7 +61,7 @@ pub const KINDS: &[Mutation] = &[
     kind("a layer in front of a custom operator", |m, r| {
         let custom = m.graph.as_ref()?.node.iter().any(|n| !matches!(n.domain(), "" | "ai.onnx"));
         (custom && m.functions.is_empty()).then_some(())?;
-        crate::edit::constant(m, r, &["Conv"], 1, |w, _, r| {
+        crate::mutants::edit::constant(m, r, &["Conv"], 1, |w, _, r| {
             let i = r.below(w.len());
             w.iter_mut().skip(i).take(1).for_each(|v| *v += 0.25);
             Some(format!("weight {i} off by a quarter"))
@@ -71,13 +71,13 @@ pub const KINDS: &[Mutation] = &[
         let index =
             places(m, r, &["Dropout"]).into_iter().find(|i| m.graph.as_ref().unwrap().node[*i].input.len() == 3)?;
         let node = m.graph.as_ref()?.node[index].clone();
-        let one = crate::edit::values(m, &node.input[2])?.mapv(|_| 1.0);
-        crate::edit::store(m, &node.input[2], &one)?;
+        let one = crate::mutants::edit::values(m, &node.input[2])?.mapv(|_| 1.0);
+        crate::mutants::edit::store(m, &node.input[2], &one)?;
         Some(at(&node, "training mode"))
     })
     .open("nobody evaluates random values"),
     kind("ratio of a Dropout", |m, r| {
-        crate::edit::constant(m, r, &["Dropout"], 1, |v, _, _| {
+        crate::mutants::edit::constant(m, r, &["Dropout"], 1, |v, _, _| {
             v.mapv_inplace(|v| v / 2.0);
             Some("ratio halved".to_owned())
         })
@@ -85,7 +85,7 @@ pub const KINDS: &[Mutation] = &[
     .open("without training mode the ratio is not read")
     .harmless(not_training),
     kind("seed of random values", |m, r| {
-        crate::edit::node(m, r, &["RandomNormalLike", "RandomUniformLike"], |n, _, _| {
+        crate::mutants::edit::node(m, r, &["RandomNormalLike", "RandomUniformLike"], |n, _, _| {
             set(n, float("seed", number(n, "seed", 0.0) + 1.0));
             Some("another seed".to_owned())
         })
@@ -96,7 +96,7 @@ pub const KINDS: &[Mutation] = &[
 fn not_training(_: &ModelProto, after: &ModelProto) -> Option<&'static str> {
     let dropouts = after.graph.as_ref()?.node.iter().filter(|n| n.op_type() == "Dropout");
     let still = |n: &NodeProto| {
-        let mode = n.input.get(2).map(|t| crate::edit::values(after, t));
+        let mode = n.input.get(2).map(|t| crate::mutants::edit::values(after, t));
         mode.is_none_or(|v| v.is_some_and(|v| v.iter().all(|v| *v == 0.0)))
     };
     dropouts.into_iter().all(still).then_some("the ratio is read in training mode only")

@@ -3,7 +3,7 @@
 use onnx_rm::onnx::{ModelProto, TensorProto};
 use onnx_rm::verify::reference::{self, Value};
 
-use crate::feeds::many;
+use crate::mutants::feeds::many;
 
 /// What an input shows.
 pub enum Judgement {

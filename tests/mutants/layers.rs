@@ -4,10 +4,10 @@ use ndarray::ArrayD;
 use onnx_rm::onnx::ModelProto;
 
 use crate::common::{Rng, float, int, ints, string};
-use crate::edit::{
+use crate::mutants::edit::{
     Words, behind, constant, find, integer, list, node, number, opset, places, set, tensor, text, two, values,
 };
-use crate::mutation::{Mutation, kind};
+use crate::mutants::mutation::{Mutation, kind};
 
 pub const KINDS: &[Mutation] = &[
     kind("Gemm: transA", |m, r| flag(m, r, &["Gemm"], "transA")),
@@ -230,6 +230,6 @@ fn square(m: &mut ModelProto, r: &mut Rng) -> Words {
     })?;
     let name = m.graph.as_ref()?.node[index].input[1].clone();
     let turned: ArrayD<f64> = values(m, &name)?.reversed_axes().as_standard_layout().into_owned();
-    crate::edit::store(m, &name, &turned)?;
+    crate::mutants::edit::store(m, &name, &turned)?;
     Some(format!("'{name}' transposed"))
 }

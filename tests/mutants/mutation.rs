@@ -3,7 +3,7 @@
 use onnx_rm::onnx::ModelProto;
 
 use crate::common::Rng;
-use crate::edit::Words;
+use crate::mutants::edit::Words;
 
 /// Plants one wrong thing.
 pub type Plant = fn(&mut ModelProto, &mut Rng) -> Words;

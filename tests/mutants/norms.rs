@@ -1,8 +1,8 @@
 //! Normalisations.
 
 use crate::common::{float, int};
-use crate::edit::{constant, integer, node, number, two};
-use crate::mutation::{Mutation, kind};
+use crate::mutants::edit::{constant, integer, node, number, two};
+use crate::mutants::mutation::{Mutation, kind};
 
 const NORMS: &[&str] = &["BatchNormalization", "InstanceNormalization", "LayerNormalization", "GroupNormalization"];
 
@@ -40,15 +40,15 @@ pub const KINDS: &[Mutation] = &[
     .hidden(ONE_ENTRY),
     kind("normalisation dropped", |m, r| {
         node(m, r, NORMS, |n, _, _| {
-            crate::edit::turn_into(n, "Identity", 1, vec![]);
+            crate::mutants::edit::turn_into(n, "Identity", 1, vec![]);
             n.output.truncate(1);
             Some("it does nothing".to_owned())
         })
     }),
     kind("batch normalisation in training mode", |m, r| {
         node(m, r, &["BatchNormalization"], |n, m, _| {
-            (crate::edit::opset(m) >= 14 && integer(n, "training_mode", 0) == 0).then(|| {
-                crate::edit::set(n, int("training_mode", 1));
+            (crate::mutants::edit::opset(m) >= 14 && integer(n, "training_mode", 0) == 0).then(|| {
+                crate::mutants::edit::set(n, int("training_mode", 1));
                 "training_mode set".to_owned()
             })
         })
@@ -57,39 +57,39 @@ pub const KINDS: &[Mutation] = &[
     kind("axis of a layer normalisation", |m, r| {
         node(m, r, &["LayerNormalization"], |n, _, _| {
             let axis = integer(n, "axis", -1);
-            crate::edit::set(n, int("axis", if axis < 0 { axis - 1 } else { axis + 1 }));
+            crate::mutants::edit::set(n, int("axis", if axis < 0 { axis - 1 } else { axis + 1 }));
             Some(format!("axis is no longer {axis}"))
         })
     }),
     kind("groups of a group normalisation", |m, r| {
         node(m, r, &["GroupNormalization"], |n, _, _| {
-            crate::edit::set(n, int("num_groups", 1));
+            crate::mutants::edit::set(n, int("num_groups", 1));
             Some("one group".to_owned())
         })
     }),
     kind("size of a response normalisation", |m, r| {
         node(m, r, &["LRN"], |n, _, _| {
-            crate::edit::set(n, int("size", integer(n, "size", 1) + 2));
+            crate::mutants::edit::set(n, int("size", integer(n, "size", 1) + 2));
             Some("size two larger".to_owned())
         })
     }),
     kind("norm of a normalisation", |m, r| {
         node(m, r, &["LpNormalization"], |n, _, _| {
-            crate::edit::set(n, int("p", 3 - integer(n, "p", 2)));
+            crate::mutants::edit::set(n, int("p", 3 - integer(n, "p", 2)));
             Some("p of 1 and 2 exchanged".to_owned())
         })
     }),
 ];
 
-fn epsilon(m: &mut onnx_rm::onnx::ModelProto, r: &mut crate::common::Rng, ops: &[&str]) -> crate::edit::Words {
+fn epsilon(m: &mut onnx_rm::onnx::ModelProto, r: &mut crate::common::Rng, ops: &[&str]) -> crate::mutants::edit::Words {
     node(m, r, ops, |n, _, _| {
         let old = number(n, "epsilon", 1e-5);
-        crate::edit::set(n, float("epsilon", old * 100.0));
+        crate::mutants::edit::set(n, float("epsilon", old * 100.0));
         Some(format!("epsilon {old} times 100"))
     })
 }
 
-fn channel(m: &mut onnx_rm::onnx::ModelProto, r: &mut crate::common::Rng, slot: usize) -> crate::edit::Words {
+fn channel(m: &mut onnx_rm::onnx::ModelProto, r: &mut crate::common::Rng, slot: usize) -> crate::mutants::edit::Words {
     constant(m, r, NORMS, slot, |v, _, r| {
         let i = r.below(v.len());
         v.iter_mut().skip(i).take(1).for_each(|v| *v = *v * 1.01 + 0.001);

@@ -3,8 +3,8 @@
 use onnx_rm::onnx::ModelProto;
 
 use crate::common::{Rng, int, ints, string};
-use crate::edit::{Words, constant, find, integer, list, node, number, set, tensor, text, two};
-use crate::mutation::{Mutation, kind};
+use crate::mutants::edit::{Words, constant, find, integer, list, node, number, set, tensor, text, two};
+use crate::mutants::mutation::{Mutation, kind};
 
 pub const KINDS: &[Mutation] = &[
     kind("Concat: order", |m, r| {
@@ -88,7 +88,7 @@ pub const KINDS: &[Mutation] = &[
     }),
     kind("Transpose dropped", |m, r| {
         node(m, r, &["Transpose"], |n, _, _| {
-            crate::edit::turn_into(n, "Identity", 1, vec![]);
+            crate::mutants::edit::turn_into(n, "Identity", 1, vec![]);
             Some("it does nothing".to_owned())
         })
     }),
@@ -146,7 +146,7 @@ pub const KINDS: &[Mutation] = &[
     }),
     kind("Pad: value dropped", |m, r| {
         node(m, r, &["Pad"], |n, m, _| {
-            let value = crate::edit::values(m, n.input.get(2)?)?;
+            let value = crate::mutants::edit::values(m, n.input.get(2)?)?;
             (value.iter().any(|v| *v != 0.0)).then(|| n.input.truncate(2)).map(|()| "its value dropped".to_owned())
         })
     }),
@@ -242,23 +242,23 @@ pub const KINDS: &[Mutation] = &[
 
 /// Slices of data, not of shapes: those have an axis that is not the first.
 fn slice(m: &mut ModelProto, r: &mut Rng, slots: &[usize], by: f64) -> Words {
-    let index = crate::edit::places(m, r, &["Slice"]).into_iter().find(|i| {
+    let index = crate::mutants::edit::places(m, r, &["Slice"]).into_iter().find(|i| {
         let node = &m.graph.as_ref().unwrap().node[*i];
-        let axis = node.input.get(3).and_then(|a| crate::edit::values(m, a));
+        let axis = node.input.get(3).and_then(|a| crate::mutants::edit::values(m, a));
         // With a step, or at the end of a stepping one, an entry more or less may be none.
         let plain =
-            node.input.get(4).is_none_or(|s| crate::edit::values(m, s).is_some_and(|s| s.iter().all(|s| *s == 1.0)));
+            node.input.get(4).is_none_or(|s| crate::mutants::edit::values(m, s).is_some_and(|s| s.iter().all(|s| *s == 1.0)));
         plain
             && axis.is_some_and(|a| a.iter().all(|a| *a != 0.0))
             && slots.iter().all(|s| tensor(m, &node.input[*s]).is_some())
     })?;
     let node = m.graph.as_ref()?.node[index].clone();
     for slot in slots {
-        let mut v = crate::edit::values(m, &node.input[*slot])?;
+        let mut v = crate::mutants::edit::values(m, &node.input[*slot])?;
         let last = v.iter_mut().last()?;
         // The largest integer stands for the end of the axis.
         *last = if last.abs() > 1e9 { -1.0 } else { *last + by };
-        crate::edit::store(m, &node.input[*slot], &v)?;
+        crate::mutants::edit::store(m, &node.input[*slot], &v)?;
     }
-    Some(crate::edit::at(&node, &format!("inputs {slots:?} by {by}")))
+    Some(crate::mutants::edit::at(&node, &format!("inputs {slots:?} by {by}")))
 }

@@ -14,10 +14,10 @@ use onnx_rm::verify::{Coverage, VerifyOptions, verify_models};
 use prost::Message;
 
 use crate::common::Rng;
-use crate::edit::shuffled;
-use crate::hosts::Host;
-use crate::judge::{Judgement, judge};
-use crate::mutation::Mutation;
+use crate::mutants::edit::shuffled;
+use crate::mutants::hosts::Host;
+use crate::mutants::judge::{Judgement, judge};
+use crate::mutants::mutation::Mutation;
 
 /// What became of a plant.
 pub enum Fate {

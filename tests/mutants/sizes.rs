@@ -4,8 +4,8 @@ use onnx_rm::onnx::tensor_proto::DataType;
 use onnx_rm::onnx::{ModelProto, TensorProto};
 
 use crate::common::{Build, Rng, int};
-use crate::edit::{Words, behind, float_inputs, typed};
-use crate::mutation::{Mutation, kind};
+use crate::mutants::edit::{Words, behind, float_inputs, typed};
+use crate::mutants::mutation::{Mutation, kind};
 
 /// The name of an axis.
 type AxisOf = fn(&[Option<usize>]) -> Option<usize>;
@@ -176,7 +176,7 @@ fn batch(m: &mut ModelProto, r: &mut Rng, what: &str, write: fn(&mut Build, &str
     let tensors = outputs.iter().filter(|o| typed(o).is_none_or(|(t, d)| t == DataType::Float && d.len() > 1));
     let names: Vec<String> = tensors.map(|o| o.name().to_owned()).collect();
     let name = names.get(r.below(names.len().max(1))).filter(|_| free)?.clone();
-    let feed = crate::feeds::feeds(m, 2).into_iter().next()?;
+    let feed = crate::mutants::feeds::feeds(m, 2).into_iter().next()?;
     let trace = onnx_rm::verify::reference::run(m, &feed).ok()?;
     let value = trace.get(&name)?;
     (value.shape().len() > 1 && value.shape()[0] == 2 && value.floats().is_some()).then_some(())?;

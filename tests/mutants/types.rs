@@ -5,8 +5,8 @@ use onnx_rm::onnx::tensor_proto::DataType;
 use onnx_rm::onnx::{ModelProto, type_proto};
 
 use crate::common::{Rng, int};
-use crate::edit::{Words, at, behind, float_inputs, graph, layer_output, opset, places};
-use crate::mutation::{Mutation, kind};
+use crate::mutants::edit::{Words, at, behind, float_inputs, graph, layer_output, opset, places};
+use crate::mutants::mutation::{Mutation, kind};
 
 pub const KINDS: &[Mutation] = &[
     kind("Cast to float16 and back", |m, r| through(m, r, DataType::Float16))

@@ -5,8 +5,8 @@ use ndarray::{ArrayD, Axis, Slice};
 use onnx_rm::onnx::NodeProto;
 
 use crate::common::{Rng, int, ints};
-use crate::edit::{Words, constant, graph, integer, list, node, places, shuffled, store, two, values, weight};
-use crate::mutation::{Mutation, kind};
+use crate::mutants::edit::{Words, constant, graph, integer, list, node, places, shuffled, store, two, values, weight};
+use crate::mutants::mutation::{Mutation, kind};
 
 const LAYERS: &[&str] = &["Conv", "Gemm", "MatMul", "ConvTranspose"];
 
@@ -119,7 +119,7 @@ pub const KINDS: &[Mutation] = &[
         };
         let graph = m.graph.as_ref()?;
         let names: Vec<String> = graph.initializer.iter().map(|t| t.name().to_owned()).collect();
-        let float = |name: &str| crate::edit::tensor(m, name).is_some_and(|t| t.data_type == Some(1));
+        let float = |name: &str| crate::mutants::edit::tensor(m, name).is_some_and(|t| t.data_type == Some(1));
         let name = shuffled(names.len(), r).into_iter().map(|i| &names[i]).find(|n| float(n) && shared(m, n))?;
         let mut all = values(m, name)?;
         let i = r.below(all.len());
@@ -239,9 +239,9 @@ fn regroup(
         let kernel: Vec<i64> = w.shape()[2..].iter().map(|d| *d as i64).collect();
         store(m, &name, &w)?;
         let place = &mut graph(m).node[index];
-        crate::edit::set(place, int("group", groups));
-        crate::edit::set(place, ints("kernel_shape", &kernel));
-        return Some(crate::edit::at(place, what));
+        crate::mutants::edit::set(place, int("group", groups));
+        crate::mutants::edit::set(place, ints("kernel_shape", &kernel));
+        return Some(crate::mutants::edit::at(place, what));
     }
     None
 }

@@ -3,8 +3,8 @@
 use onnx_rm::onnx::{ModelProto, NodeProto};
 
 use crate::common::{Rng, int, ints, string};
-use crate::edit::{Words, find, float_inputs, graph, integer, list, node, opset, places, set, text, turn_into, values};
-use crate::mutation::{Mutation, kind};
+use crate::mutants::edit::{Words, find, float_inputs, graph, integer, list, node, opset, places, set, text, turn_into, values};
+use crate::mutants::mutation::{Mutation, kind};
 
 const WINDOWED: &[&str] = &["Conv", "MaxPool", "AveragePool", "ConvTranspose", "LpPool"];
 const POOLS: &[&str] = &["MaxPool", "AveragePool", "LpPool"];
@@ -240,7 +240,7 @@ fn pads(m: &mut ModelProto, r: &mut Rng, change: impl Fn(&mut Vec<i64>)) -> Word
 
 /// Sizes of the tensor called `name` for free sizes of `side`.
 fn size_of(m: &ModelProto, name: &str, side: usize) -> Option<Vec<i64>> {
-    let feed = crate::feeds::square(m, side);
+    let feed = crate::mutants::feeds::square(m, side);
     let trace = onnx_rm::verify::reference::run_to(m, &feed, &[name]).ok()?;
     Some(trace.get(name)?.shape().iter().map(|d| *d as i64).collect())
 }
@@ -282,7 +282,7 @@ fn rectangular(m: &mut ModelProto, r: &mut Rng) -> Words {
     let mut weight = values(m, &name)?;
     weight.swap_axes(2, 3);
     let weight = weight.as_standard_layout().into_owned();
-    crate::edit::store(m, &name, &weight)?;
+    crate::mutants::edit::store(m, &name, &weight)?;
     let place = &mut graph(m).node[index];
     for what in ["kernel_shape", "strides", "dilations"] {
         let turned: Vec<i64> = list(place, what).into_iter().rev().collect();
@@ -293,5 +293,5 @@ fn rectangular(m: &mut ModelProto, r: &mut Rng) -> Words {
     if let [a, b, c, d] = list(place, "pads")[..] {
         set(place, ints("pads", &[b, a, d, c]));
     }
-    Some(crate::edit::at(place, "its window turned"))
+    Some(crate::mutants::edit::at(place, "its window turned"))
 }

@@ -3,8 +3,8 @@
 use onnx_rm::onnx::ModelProto;
 
 use crate::common::Rng;
-use crate::edit::{Words, at, behind, float_inputs, graph, places, shuffled, tensor, typed};
-use crate::mutation::{Mutation, kind};
+use crate::mutants::edit::{Words, at, behind, float_inputs, graph, places, shuffled, tensor, typed};
+use crate::mutants::mutation::{Mutation, kind};
 
 pub const KINDS: &[Mutation] = &[
     kind("shortcut dropped", |m, r| {
@@ -54,9 +54,9 @@ pub const KINDS: &[Mutation] = &[
             "Erf",
             "Floor",
         ];
-        crate::edit::node(m, r, &ops, |n, _, _| {
+        crate::mutants::edit::node(m, r, &ops, |n, _, _| {
             let words = format!("no {}", n.op_type());
-            crate::edit::turn_into(n, "Identity", 1, vec![]);
+            crate::mutants::edit::turn_into(n, "Identity", 1, vec![]);
             Some(words)
         })
     })
@@ -141,7 +141,7 @@ fn join(m: &mut ModelProto, r: &mut Rng, change: fn(&mut onnx_rm::onnx::NodeProt
 
 /// The first input of a node from another tensor before it that has as many entries, as far as an evaluation knows.
 fn rewired(m: &mut ModelProto, r: &mut Rng, index: usize) -> Words {
-    let feed = crate::feeds::feeds(m, 1).into_iter().next()?;
+    let feed = crate::mutants::feeds::feeds(m, 1).into_iter().next()?;
     let trace = onnx_rm::verify::reference::run(m, &feed).ok()?;
     let nodes = &m.graph.as_ref()?.node;
     let node = nodes[index].clone();

@@ -3,9 +3,9 @@
 
 use onnx_rm::options::{ActivationForm, Options};
 
-use crate::blocks::C;
+use crate::operations::blocks::C;
 use crate::common::*;
-use crate::{assert_none, complaint, options};
+use crate::operations::{assert_none, complaint, options};
 
 type Part = fn(&mut Build, &str) -> String;
 

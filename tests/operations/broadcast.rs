@@ -8,9 +8,9 @@ use onnx_rm::onnx::{ModelProto, tensor_shape_proto, type_proto};
 use onnx_rm::options::{Downsample, Options};
 use onnx_rm::verify::reference::{self, Value};
 
-use crate::blocks::C;
+use crate::operations::blocks::C;
 use crate::common::*;
-use crate::{assert_none, options, refusals};
+use crate::operations::{assert_none, options, refusals};
 
 /// How another operand joins the branch.
 type Meet = fn(&mut Build, &str, &str) -> String;

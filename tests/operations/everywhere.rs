@@ -4,9 +4,9 @@ use onnx_rm::onnx::attribute_proto::AttributeType;
 use onnx_rm::onnx::{AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use onnx_rm::options::{ActivationForm, Downsample, Options, Target};
 
-use crate::blocks::{all, model_of, named, stays};
+use crate::operations::blocks::{all, model_of, named, stays};
 use crate::common::*;
-use crate::{assert_none, assert_removed, complaint, options};
+use crate::operations::{assert_none, assert_removed, complaint, options};
 
 #[test]
 fn every_block_computes_the_same_in_every_form() {

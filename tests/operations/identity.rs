@@ -8,9 +8,9 @@ use onnx_rm::onnx::tensor_proto::DataType;
 use onnx_rm::options::{ActivationForm, Options};
 use onnx_rm::verify::reference::{self, Value};
 
-use crate::blocks::C;
+use crate::operations::blocks::C;
 use crate::common::*;
-use crate::{assert_none, options};
+use crate::operations::{assert_none, options};
 
 type Function = fn(&mut Build, &str) -> String;
 

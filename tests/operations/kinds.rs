@@ -5,9 +5,9 @@ use onnx_rm::onnx::tensor_proto::DataType;
 use onnx_rm::onnx::{ValueInfoProto, type_proto};
 use onnx_rm::options::{ActivationForm, Options};
 
-use crate::blocks::{C, model_of, named};
+use crate::operations::blocks::{C, model_of, named};
 use crate::common::*;
-use crate::{assert_removed, options};
+use crate::operations::{assert_removed, options};
 
 type Part = fn(&mut Build, &str, usize) -> String;
 

@@ -2,9 +2,9 @@
 
 use onnx_rm::options::Options;
 
-use crate::blocks::{C, all, model_of, named};
+use crate::operations::blocks::{C, all, model_of, named};
 use crate::common::*;
-use crate::options;
+use crate::operations::options;
 
 #[test]
 fn a_long_skip_waits_for_its_option() {

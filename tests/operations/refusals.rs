@@ -3,11 +3,11 @@
 use onnx_rm::onnx::NodeProto;
 use onnx_rm::options::{Downsample, Families, Options, Selector};
 
-use crate::blocks::channels::gather;
-use crate::blocks::rows::{layer, mlp, tokens};
-use crate::blocks::{Block, C, basic_with, model_of};
+use crate::operations::blocks::channels::gather;
+use crate::operations::blocks::rows::{layer, mlp, tokens};
+use crate::operations::blocks::{Block, C, basic_with, model_of};
 use crate::common::*;
-use crate::{options, refusals};
+use crate::operations::{options, refusals};
 
 /// What it is, the code of the refusal, the operator that it blames, and the block.
 type Case = (&'static str, &'static str, &'static str, Block);
@@ -390,7 +390,7 @@ fn assert_refused(cases: &[Case]) {
         let found = refused(*block, None, &options());
         (found != Ok(((*code).to_owned(), (*op).to_owned()))).then(|| format!("{name}: {found:?}"))
     });
-    crate::assert_none(wrong);
+    crate::operations::assert_none(wrong);
 }
 
 #[test]

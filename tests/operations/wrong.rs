@@ -5,9 +5,9 @@ use onnx_rm::onnx::GraphProto;
 use onnx_rm::onnx::tensor_proto::DataType;
 use onnx_rm::options::{ActivationForm, Options};
 
-use crate::blocks::{model_of, named};
+use crate::operations::blocks::{model_of, named};
 use crate::common::*;
-use crate::options;
+use crate::operations::options;
 
 /// How far the rewritten block is from the original, as it is and once `spoil` has had its way.
 fn distances(block: &str, spoil: impl Fn(&mut GraphProto)) -> (f64, f64) {

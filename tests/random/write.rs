@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use onnx_rm::onnx::ModelProto;
 
 use crate::common::{Build, ConvArgs, float, int, ints, string};
-use crate::spec::{Act, Block, Conv, Fork, Group, Shortcut, Spec, Step, Unit};
+use super::spec::{Act, Block, Conv, Fork, Group, Shortcut, Spec, Step, Unit};
 
 /// The model of `spec`.
 pub fn model(spec: &Spec) -> ModelProto {

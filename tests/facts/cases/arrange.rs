@@ -5,7 +5,7 @@ use onnx_rm::onnx::{AttributeProto, NodeProto, TensorProto, attribute_proto::Att
 
 use super::{any_axis, axes, some};
 use crate::common::{float, int, ints, string};
-use crate::world::{Tensor, World, is_float, is_integer};
+use crate::facts::world::{Tensor, World, is_float, is_integer};
 
 pub(super) fn reshape(w: &mut World, op: &str) -> Option<()> {
     let (x, t, shape) = some(w, |_| true)?;

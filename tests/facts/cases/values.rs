@@ -4,7 +4,7 @@ use onnx_rm::onnx::tensor_proto::DataType;
 
 use super::{any_axis, of_floats, operand, some};
 use crate::common::{float, int, string};
-use crate::world::{FLOATS, INTEGERS, World, is_float, is_integer};
+use crate::facts::world::{FLOATS, INTEGERS, World, is_float, is_integer};
 
 pub(super) fn plain(w: &mut World, op: &str) -> Option<()> {
     let (x, t, _) = of_floats(w)?;

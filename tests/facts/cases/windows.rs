@@ -5,7 +5,7 @@ use onnx_rm::onnx::tensor_proto::DataType;
 
 use super::{any_axis, axes, some};
 use crate::common::{float, int, ints, string};
-use crate::world::{FLOATS, World, is_float};
+use crate::facts::world::{FLOATS, World, is_float};
 
 /// A map of two axes, from the graph or a new one.
 pub(super) fn map(w: &mut World) -> Option<(String, DataType, Vec<i64>)> {

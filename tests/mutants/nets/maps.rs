@@ -111,7 +111,7 @@ fn reshaped() -> ModelProto {
 fn picked() -> ModelProto {
     let mut b = Build::new(8);
     let ids = input(&mut b, "ids", &[-1, 5]);
-    crate::nets::control::integers(&mut b);
+    crate::mutants::nets::control::integers(&mut b);
     let table = b.random(&[12, 6], 1.0);
     let rows = b.node("Gather", &[&table, &ids], vec![int("axis", 0)]);
     let order = b.ints(&[4, 2, 0, 1, 3]);
@@ -158,7 +158,7 @@ fn computed() -> ModelProto {
 fn one_hot() -> ModelProto {
     let mut b = Build::new(11);
     let ids = input(&mut b, "ids", &[-1, 5]);
-    crate::nets::control::integers(&mut b);
+    crate::mutants::nets::control::integers(&mut b);
     let (depth, values) = (b.ints(&[12]), b.floats(&[2], vec![0.0, 1.0]));
     let hot = b.node("OneHot", &[&ids, &depth, &values], vec![int("axis", 1)]);
     let w = b.random(&[7, 12], 0.5);

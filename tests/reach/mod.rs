@@ -8,8 +8,7 @@
     missing_docs
 )]
 
-#[path = "../common/mod.rs"]
-mod common;
+use crate::common;
 
 mod bends;
 mod isolate;

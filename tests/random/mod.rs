@@ -3,8 +3,7 @@
 //! `ONNX_RM_CASES` says how many are tried, `ONNX_RM_SEED` which; without them always the same two hundred.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
-#[path = "../common/mod.rs"]
-mod common;
+use crate::common;
 mod rows;
 mod spec;
 mod write;

@@ -1,8 +1,7 @@
 //! Bad input: one clear error, no output, an existing output untouched, and never a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-#[path = "../common/build.rs"]
-mod build;
+use crate::common::build;
 mod bytes;
 mod files;
 mod graphs;

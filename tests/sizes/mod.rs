@@ -2,8 +2,7 @@
 //! rewrite. The crate's own evaluator has no part in it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
-#[path = "../common/mod.rs"]
-mod common;
+use crate::common;
 #[path = "../random/rows.rs"]
 mod rows;
 #[path = "../random/spec.rs"]

@@ -1,8 +1,7 @@
 //! Reading and writing files: nothing is copied, nothing is lost, nothing is left behind.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-#[path = "../common/build.rs"]
-mod build;
+use crate::common::build;
 mod external;
 mod files;
 mod unknown;

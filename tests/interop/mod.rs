@@ -2,12 +2,10 @@
 //! complaint, and ONNX Runtime computes the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-#[path = "../common/build.rs"]
-mod build;
+use crate::common::build;
 mod decoder;
 mod everything;
-#[path = "../common/python.rs"]
-mod python;
+use crate::common::python;
 mod runtime;
 
 use std::path::Path;

@@ -5,8 +5,7 @@
 mod blocks;
 mod bounds;
 mod broadcast;
-#[path = "../common/mod.rs"]
-mod common;
+use crate::common;
 mod everywhere;
 mod identity;
 mod kinds;

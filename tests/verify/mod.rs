@@ -2,8 +2,7 @@
 #![cfg(feature = "verify")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-#[path = "../common/mod.rs"]
-mod common;
+use crate::common;
 
 mod command;
 mod criterion;

@@ -9,8 +9,6 @@
 
 mod activations;
 mod bounds;
-#[path = "../common/mod.rs"]
-mod common;
 mod edit;
 mod feeds;
 mod hosts;

@@ -1,8 +1,7 @@
 //! Two models compared as text, and the element types of one.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs, unreachable_pub)]
 
-#[path = "../common/mod.rs"]
-mod common;
+use crate::common;
 
 mod bodies;
 mod differences;

@@ -6,8 +6,7 @@
 
 mod bounds;
 mod cases;
-#[path = "../common/mod.rs"]
-mod common;
+use crate::common;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,8 +1,7 @@
 //! Linear folding: what folds, into what; what does not, and why; and that both compute the same in float64.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-#[path = "../common/mod.rs"]
-mod common;
+use crate::common;
 mod dead;
 mod dense;
 mod parallel;

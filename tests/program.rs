@@ -1,0 +1,10 @@
+//! The program: its command line, its files, its manners.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
+
+mod common;
+mod bad_input;
+mod cli;
+mod interrupted;
+mod io;
+mod python;
+mod schema;

@@ -1,0 +1,13 @@
+//! What is rewritten, and what it then computes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
+
+mod common;
+mod constants;
+mod facts;
+mod interop;
+mod linear;
+mod models;
+mod operations;
+mod promises;
+mod random;
+mod sizes;
