@@ -82,10 +82,10 @@ fn committed() -> Vec<Case> {
     }
     paths.retain(|p| p.extension().is_some_and(|e| e == "onnx"));
     paths.sort();
-    let options = Options { long_skips: true, ..Options::default() };
+    let options = Options::default().long_skips(true);
     let one = |path: &PathBuf| {
         let model = load(path, &LoadOptions::default()).unwrap_or_else(|e| panic!("{e}"));
-        case(path.file_name().unwrap().to_str().unwrap().to_owned(), model.proto, options)
+        case(path.file_name().unwrap().to_str().unwrap().to_owned(), model.into_proto(), options)
     };
     paths.iter().map(one).collect()
 }
