@@ -1,27 +1,39 @@
 //! The crate's face: the five things that the program does, with their defaults.
 
+#[cfg(feature = "verify")]
+use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::engine::{self, EngineError};
+use crate::engine::{self, EngineError, Watch};
 use crate::io::{self, LoadError, LoadOptions, Model, SaveError, Saved};
 use crate::mend::{self, Unstable};
 use crate::options::Options;
 use crate::report::{Outcome, Verification};
 use crate::verify::VerifyReport;
+#[cfg(feature = "verify")]
+use crate::verify::{Observer, VerifyError, VerifyOptions};
 
 /// Reads the model at `path`, with its external data. Weights are not copied again: they are slices of the
 /// bytes read, so what becomes of the files later changes nothing.
 ///
 /// ```
 /// let model = onnx_rm::load("models/digits_resnet.onnx")?;
-/// assert_eq!(model.proto.graph.as_ref().map(|g| g.node.len()), Some(31));
+/// assert_eq!(model.proto().graph.as_ref().map(|g| g.node.len()), Some(31));
 /// # Ok::<(), onnx_rm::LoadError>(())
 /// ```
 ///
 /// # Errors
-/// [`LoadError`]: every message names the file and what is wrong with it. [`io::load`] takes options.
+/// [`LoadError`]: every message names the file and what is wrong with it.
 pub fn load(path: impl AsRef<Path>) -> Result<Model, LoadError> {
     io::load(path.as_ref(), &LoadOptions::default())
+}
+
+/// [`load`] with options.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Model, LoadError> {
+    io::load(path.as_ref(), options)
 }
 
 /// What [`rewrite`] would do, without changing the model: every join with its form and its price, or why it stays.
@@ -38,7 +50,15 @@ pub fn load(path: impl AsRef<Path>) -> Result<Model, LoadError> {
 /// # Errors
 /// [`EngineError`] when the graph is malformed.
 pub fn inspect(model: &Model, options: &Options) -> Result<Outcome, EngineError> {
-    engine::inspect(model, options, &mut |_| {})
+    engine::inspect(model, options, &mut engine::go_on)
+}
+
+/// [`inspect`], and tells `watch` of progress; where that says [`ControlFlow::Break`](std::ops::ControlFlow::Break), it stops.
+///
+/// # Errors
+/// As [`inspect`]; [`EngineError::Stopped`].
+pub fn inspect_watched(model: &Model, options: &Options, watch: Watch<'_>) -> Result<Outcome, EngineError> {
+    engine::inspect(model, options, watch)
 }
 
 /// Removes every join that `options` allow and folds what folds. What is not part of a rewritten region keeps its bytes.
@@ -55,14 +75,34 @@ pub fn inspect(model: &Model, options: &Options) -> Result<Outcome, EngineError>
 /// ```
 ///
 /// # Errors
-/// [`EngineError`] when the graph is malformed. [`engine::rewrite`] also tells of its progress.
+/// [`EngineError`] when the graph is malformed; the model is then as it was.
 pub fn rewrite(model: &mut Model, options: &Options) -> Result<Outcome, EngineError> {
-    engine::rewrite(model, options, &mut |_| {})
+    engine::rewrite(model, options, &mut engine::go_on)
+}
+
+/// [`rewrite`], and tells `watch` of progress; where that says [`ControlFlow::Break`](std::ops::ControlFlow::Break), it stops.
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use onnx_rm::{EngineError, Model, Options, rewrite_watched};
+/// let mut model = Model::from_path("models/digits_resnet.onnx")?;
+/// let before = model.proto().clone();
+/// // The second join is one too many.
+/// let mut watch = |p: &onnx_rm::Progress| if p.done > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+/// let stopped = rewrite_watched(&mut model, &Options::default(), &mut watch);
+/// assert!(matches!(stopped, Err(EngineError::Stopped)));
+/// assert!(!model.is_edited() && *model.proto() == before);
+/// # Ok::<(), onnx_rm::LoadError>(())
+/// ```
+///
+/// # Errors
+/// As [`rewrite`]; [`EngineError::Stopped`]. The model is then as it was.
+pub fn rewrite_watched(model: &mut Model, options: &Options, watch: Watch<'_>) -> Result<Outcome, EngineError> {
+    engine::rewrite(model, options, watch)
 }
 
 /// Writes `model` to `path`: into a temporary place beside it first, then under its name. A model that was not edited is
 /// written byte for byte as it was read. No side file of weights is ever replaced; [`Saved`] says which are no longer read.
-/// [`io::stage`] lets the caller look at the files before they get their names.
 ///
 /// ```
 /// let folder = tempfile::tempdir()?;
@@ -93,7 +133,7 @@ pub fn save_when_equal<E: From<SaveError>>(
 ) -> Result<(Verification, Saved), E> {
     let staged = io::stage(model, path.as_ref())?;
     let verification = match compare {
-        _ if !model.edited => Verification::Unchanged,
+        _ if !model.is_edited() => Verification::Unchanged,
         None => Verification::Off,
         Some(compare) => {
             let report = compare(&staged.path())?;
@@ -120,24 +160,51 @@ pub fn save_mended<E: From<SaveError> + From<EngineError>>(
     mend::save(original, rewritten, options, path.as_ref(), compare, unstable)
 }
 
-/// Compares what two saved models compute, with the first in float64 as the yardstick. That they differ is no error:
-/// the report says so.
+/// Compares what two models compute, with the first in float64 as the yardstick. That they differ is no error: the report says
+/// so.
 ///
 /// ```
-/// use onnx_rm::{VerifyOptions, verify};
-/// let (resnet, other) = ("models/digits_resnet.onnx", "models/digits_mobilenet_v2.onnx");
-/// assert!(verify(resnet, resnet, &VerifyOptions::default())?.is_equal());
-/// assert!(!verify(resnet, other, &VerifyOptions::default())?.is_equal());
-/// # Ok::<(), onnx_rm::VerifyError>(())
+/// use onnx_rm::{Model, Options, VerifyOptions, rewrite, verify};
+/// let original = Model::from_path("models/digits_resnet.onnx")?;
+/// let mut chain = original.clone();
+/// rewrite(&mut chain, &Options::default())?;
+/// assert!(verify(&original, &chain, &VerifyOptions::default())?.is_equal());
+/// let other = Model::from_path("models/digits_mobilenet_v2.onnx")?;
+/// assert!(!verify(&original, &other, &VerifyOptions::default())?.is_equal());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
-/// [`VerifyError`](crate::VerifyError) when a model cannot be read, or when neither the models nor their rewritten regions can be run.
+/// [`VerifyError`] when neither the models nor their rewritten regions can be run.
 #[cfg(feature = "verify")]
-pub fn verify(
+pub fn verify(original: &Model, rewritten: &Model, options: &VerifyOptions) -> Result<VerifyReport, VerifyError> {
+    verify_watched(original, rewritten, options, &|_| ControlFlow::Continue(()))
+}
+
+/// [`verify`], and tells `watch` of progress, from several threads; where that says [`ControlFlow::Break`], it stops before the
+/// next input is tried.
+///
+/// # Errors
+/// As [`verify`]; [`VerifyError::Stopped`].
+#[cfg(feature = "verify")]
+pub fn verify_watched(
+    original: &Model,
+    rewritten: &Model,
+    options: &VerifyOptions,
+    watch: Observer<'_>,
+) -> Result<VerifyReport, VerifyError> {
+    crate::verify::verify_loaded(original, rewritten, options, watch)
+}
+
+/// [`verify`] of two files, which are read with their external data: what [`save_when_equal`] asks for.
+///
+/// # Errors
+/// As [`verify`], and when a file cannot be read.
+#[cfg(feature = "verify")]
+pub fn verify_files(
     original: impl AsRef<Path>,
     rewritten: impl AsRef<Path>,
-    options: &crate::verify::VerifyOptions,
-) -> Result<crate::verify::VerifyReport, crate::verify::VerifyError> {
+    options: &VerifyOptions,
+) -> Result<VerifyReport, VerifyError> {
     crate::verify::verify(original.as_ref(), rewritten.as_ref(), options)
 }

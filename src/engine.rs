@@ -7,6 +7,7 @@ mod sums;
 mod survivors;
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use crate::facts::Facts;
 use crate::graph::{self, GraphView, Names, NodeId};
@@ -23,7 +24,7 @@ pub use error::EngineError;
 pub use round::Refused;
 
 use join::{Planned, plan_join};
-use round::{Round, refusal, refused_site, report};
+use round::{Round, refused_site, report};
 use survivors::Known;
 
 /// Most rounds; each removes the joins that the round before uncovered, so a model needs as many rounds as
@@ -32,6 +33,7 @@ pub const MOST_ROUNDS: usize = 128;
 
 /// What the engine is doing, for a progress bar.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Progress {
     /// The round, from 1.
     pub round: usize,
@@ -43,18 +45,22 @@ pub struct Progress {
     pub message: String,
 }
 
+/// Is told of progress, and says whether to go on.
+pub type Watch<'w> = &'w mut dyn FnMut(&Progress) -> ControlFlow<()>;
+
+/// Goes on whatever it is told.
+pub fn go_on(_: &Progress) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
 /// Removes every join that `options` allow.
 ///
 /// The model changes only when a join is removed. What is not part of a rewritten region keeps its bytes.
 ///
 /// # Errors
-/// [`EngineError`] when the graph is malformed; the model is then unchanged.
-pub fn rewrite(
-    model: &mut Model,
-    options: &Options,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Outcome, EngineError> {
-    rewrite_without(model, options, &Refused::new(), progress)
+/// [`EngineError`] when the graph is malformed or `watch` asks to stop; the model is then unchanged.
+pub fn rewrite(model: &mut Model, options: &Options, watch: Watch<'_>) -> Result<Outcome, EngineError> {
+    rewrite_without(model, options, &Refused::new(), watch)
 }
 
 /// As [`rewrite`], but leaves alone what is `refused`.
@@ -65,10 +71,13 @@ pub fn rewrite_without(
     model: &mut Model,
     options: &Options,
     refused: &Refused,
-    progress: &mut dyn FnMut(Progress),
+    watch: Watch<'_>,
 ) -> Result<Outcome, EngineError> {
-    let outcome = rewrite_under(&net, &mut model.proto, options, refused.clone(), progress)?;
-    model.edited |= outcome.removed().next().is_some();
+    let mut proto = model.proto().clone();
+    let outcome = rewrite_under(&net, &mut proto, options, refused.clone(), watch)?;
+    if outcome.removed().next().is_some() {
+        model.replace(proto);
+    }
     Ok(outcome)
 }
 
@@ -76,9 +85,9 @@ pub fn rewrite_without(
 ///
 /// # Errors
 /// As [`rewrite`].
-pub fn inspect(model: &Model, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Outcome, EngineError> {
-    let mut copy = model.proto.clone();
-    let mut outcome = rewrite_proto(&mut copy, options, progress)?;
+pub fn inspect(model: &Model, options: &Options, watch: Watch<'_>) -> Result<Outcome, EngineError> {
+    let mut copy = model.proto().clone();
+    let mut outcome = rewrite_proto(&mut copy, options, watch)?;
     for site in &mut outcome.sites {
         if let SiteStatus::Removed(change) = &site.status {
             site.status = SiteStatus::Candidate(change.clone());
@@ -91,12 +100,8 @@ pub fn inspect(model: &Model, options: &Options, progress: &mut dyn FnMut(Progre
 ///
 /// # Errors
 /// As [`rewrite`]; the model is then as it was, also when rounds had been made.
-pub fn rewrite_proto(
-    model: &mut ModelProto,
-    options: &Options,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Outcome, EngineError> {
-    rewrite_under(&net, model, options, Refused::new(), progress)
+pub fn rewrite_proto(model: &mut ModelProto, options: &Options, watch: Watch<'_>) -> Result<Outcome, EngineError> {
+    rewrite_under(&net, model, options, Refused::new(), watch)
 }
 
 /// What contradicts what was known before: see [`Known::contradiction`].
@@ -120,11 +125,11 @@ fn rewrite_under(
     model: &mut ModelProto,
     options: &Options,
     refused: Refused,
-    progress: &mut dyn FnMut(Progress),
+    watch: Watch<'_>,
 ) -> Result<Outcome, EngineError> {
     graph::check_operators(model)?;
     let before = model.clone();
-    rounds(net, model, options, refused, progress).inspect_err(|_| *model = before)
+    rounds(net, model, options, refused, watch).inspect_err(|_| *model = before)
 }
 
 fn rounds(
@@ -132,7 +137,7 @@ fn rounds(
     model: &mut ModelProto,
     options: &Options,
     mut refused: Refused,
-    progress: &mut dyn FnMut(Progress),
+    watch: Watch<'_>,
 ) -> Result<Outcome, EngineError> {
     let before = priced(model)?;
     let mut sites: Vec<SiteReport> = Vec::new();
@@ -143,7 +148,7 @@ fn rounds(
     // The last one only looks at what the one before did.
     for number in 1..=MOST_ROUNDS + 1 {
         let known = last.as_ref().map(|applied| &applied.known);
-        let round = plan_round(model, options, (through_joins, number), (net, known, &refused), progress)?;
+        let round = plan_round(model, options, (through_joins, number), (net, known, &refused), watch)?;
         if let Some(applied) = last.take() {
             if let Some(fault) = round.fault {
                 *model = applied.model;
@@ -182,11 +187,10 @@ fn rounds(
 
 /// Says of every site of a round whose edits were dropped that it stays.
 fn refuse_all(refused: &mut Refused, sites: Vec<SiteReport>, fault: &str) {
+    let reason = format!("what a rewrite made contradicts what was known before, so it was dropped: {fault}");
     let reject = RejectReport {
-        code: RejectCode::BrokenProof.as_str().to_owned(),
-        reason: format!("what a rewrite made contradicts what was known before, so it was dropped: {fault}"),
         hint: "this is an error of onnx-rm: please report it".to_owned(),
-        ..RejectReport::default()
+        ..RejectReport::new(RejectCode::BrokenProof, reason)
     };
     for site in sites {
         let reject = RejectReport { node: site.join, tensor: site.tensor.clone(), ..reject.clone() };
@@ -195,7 +199,7 @@ fn refuse_all(refused: &mut Refused, sites: Vec<SiteReport>, fault: &str) {
 }
 
 fn is_blocked_by_join(status: &SiteStatus) -> bool {
-    matches!(status, SiteStatus::Kept(reject) if reject.code == RejectCode::InnerJoin.as_str())
+    matches!(status, SiteStatus::Kept(reject) if reject.code == RejectCode::InnerJoin)
 }
 
 fn priced(model: &ModelProto) -> Result<Price, EngineError> {
@@ -217,7 +221,7 @@ fn plan_round(
     options: &Options,
     (through_joins, number): (bool, usize),
     (net, known, refused): (Net<'_>, Option<&Known>, &Refused),
-    progress: &mut dyn FnMut(Progress),
+    watch: Watch<'_>,
 ) -> Result<Round, EngineError> {
     let view = GraphView::new(model)?;
     let facts = Facts::new(&view);
@@ -231,7 +235,7 @@ fn plan_round(
     round.drop_refused(refused);
     // Folding first: it makes whatever is removed next smaller.
     if round.edits.is_empty() && options.families.has(Family::Residual) {
-        remove_joins(cx, (number, refused), progress, &mut names, &mut round);
+        remove_joins(cx, (number, refused), watch, &mut names, &mut round)?;
         // A `Sum` of more than two is parted only where that removes a join, and when no other edit is in the way.
         if round.edits.is_empty() {
             sums::remove_pair(model, cx, refused, &mut round)?;
@@ -255,15 +259,17 @@ fn plan_round(
 fn remove_joins(
     cx: Context<'_>,
     (number, refused): (usize, &Refused),
-    progress: &mut dyn FnMut(Progress),
+    watch: Watch<'_>,
     names: &mut Names,
     round: &mut Round,
-) {
+) -> Result<(), EngineError> {
     let mut claimed: BTreeSet<NodeId> = BTreeSet::new();
     let joins = joins(cx);
     for (done, join) in joins.iter().enumerate() {
         let message = cx.view.node(*join).name().to_owned();
-        progress(Progress { round: number, done, total: joins.len(), message });
+        if watch(&Progress { round: number, done, total: joins.len(), message }).is_break() {
+            return Err(EngineError::Stopped);
+        }
         if let Some(stays) = refused_site(cx, refused, *join) {
             round.kept.push(stays);
             continue;
@@ -274,9 +280,10 @@ fn remove_joins(
                 round.edits.push(edits);
                 round.removed.push(report);
             }
-            Err(reject) => round.kept.push(report(cx, Family::Residual, *join, SiteStatus::Kept(refusal(&reject)))),
+            Err(reject) => round.kept.push(report(cx, Family::Residual, *join, SiteStatus::Kept((&reject).into()))),
         }
     }
+    Ok(())
 }
 
 fn drop_surplus(cx: Context<'_>, names: &mut Names, round: &mut Round) {
@@ -288,7 +295,7 @@ fn drop_surplus(cx: Context<'_>, names: &mut Names, round: &mut Round) {
         .map(|dropped| SiteReport {
             join: dropped.node.map(|n| cx.view.node(n).name().to_owned()).unwrap_or_default(),
             tensor: dropped.tensor,
-            kind: Family::Dead.name().to_owned(),
+            kind: Family::Dead,
             status: SiteStatus::Removed(dropped.change),
         })
         .collect();
@@ -303,7 +310,7 @@ fn fold(cx: Context<'_>, names: &mut Names) -> Round {
         round.edits.push(chosen.edits);
     }
     round.kept =
-        folds.kept.iter().map(|k| report(cx, k.family, k.site, SiteStatus::Kept(refusal(&k.reject)))).collect();
+        folds.kept.iter().map(|k| report(cx, k.family, k.site, SiteStatus::Kept((&k.reject).into()))).collect();
     round
 }
 
@@ -314,10 +321,6 @@ pub fn leave_unstable(outcome: &mut Outcome, dtype: &str, message: &str, agrees:
         true => "--accept-unstable rewrites it all the same: both agree in float64",
         false => "the rewritten model differs in float64 too, as any other rounding would make it",
     };
-    outcome.undo(&RejectReport {
-        code: RejectCode::Unstable.as_str().to_owned(),
-        reason: format!("rounding decides what this model computes in {dtype}: {message}"),
-        hint: hint.to_owned(),
-        ..RejectReport::default()
-    });
+    let reason = format!("rounding decides what this model computes in {dtype}: {message}");
+    outcome.undo(&RejectReport { hint: hint.to_owned(), ..RejectReport::new(RejectCode::Unstable, reason) });
 }

@@ -20,9 +20,11 @@
 //! ```
 //!
 //! # Public API
-//! [`load`], [`inspect`], [`rewrite`], `verify` (feature `verify`, on by default) and [`save`]; [`Options`] says what is asked
-//! for, [`Outcome`] what was found and done, [`Report`] is one run of the program as text and JSON. These keep to semantic
-//! versioning. The modules below are public for tests and tools; they may change in any version.
+//! What is listed below, at the root of the crate: [`load`], [`inspect`], [`rewrite`], `verify` (feature `verify`, on by default) and
+//! [`save`] on a [`Model`], which may as well come from bytes; [`Options`] says what is asked for, [`Outcome`] what was found and done,
+//! [`Report`] is one run of the program as text and JSON. The functions called `..._watched` tell of their progress and can be
+//! stopped. Everything can be sent to another thread. All this keeps to semantic versioning; the crate's modules are hidden, open
+//! to its own tests and tools, and may change in any version.
 //!
 //! # Data flow
 //! ```text
@@ -32,50 +34,76 @@
 //!   graph::apply (checks, then edits) -> clean -> validate -> again, to a fixed point or a named limit
 //! io::stage -> both files are run and compared -> names, the model's last -> Report -> exit code
 //! ```
-//! [`io`] reads and writes files, [`graph`] is the read-only view and the only code that edits, [`facts`] is what is known of
-//! a tensor, [`algebra`] is arithmetic that knows no ONNX, [`read`] says what one node is, [`residual`] and [`linear`] find and
-//! prove, [`plan`] chooses, [`engine`] repeats all of that, [`mod@verify`] compares, [`report`] tells, [`cli`] is the program.
+//! `io` reads and writes files, `graph` is the read-only view and the only code that edits, `facts` is what is known of
+//! a tensor, `algebra` is arithmetic that knows no ONNX, `read` says what one node is, `residual` and `linear` find and
+//! prove, `plan` chooses, `engine` repeats all of that, `verify` compares, `report` tells, `cli` is the program.
 //!
 //! # Invariants
-//! * Only [`graph::apply`] and [`graph::clean`] change a graph.
+//! * Only `graph::apply` and `graph::clean` change a graph.
 //! * Layers point one way, as `docs/ARCHITECTURE.md` lists them; nothing but `io` touches files.
 //! * A run that applies nothing writes its input, byte for byte; what is not rewritten is kept byte for byte.
 //! * Initializers are copied before they are edited; names are never used to match.
-//! * Unknown means refuse, and every refusal is a [`read::Reject`] that names node, tensor and reason.
+//! * Unknown means refuse, and every refusal is a `Reject` that names node, tensor and reason.
 //! * Nothing is written unless verification passed or was turned off, and the same input gives the same bytes.
 
+#[doc(hidden)]
 pub mod algebra;
 mod api;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
+#[doc(hidden)]
 pub mod emit;
+#[doc(hidden)]
 pub mod engine;
+#[doc(hidden)]
 pub mod facts;
+#[doc(hidden)]
 pub mod graph;
+#[doc(hidden)]
 pub mod io;
+#[doc(hidden)]
 pub mod linear;
 mod mend;
+#[doc(hidden)]
 pub mod onnx;
+#[doc(hidden)]
 pub mod options;
+#[doc(hidden)]
 pub mod plan;
 mod printable;
+#[doc(hidden)]
 pub mod read;
+#[doc(hidden)]
 pub mod report;
+#[doc(hidden)]
 pub mod residual;
+#[doc(hidden)]
 pub mod verify;
 
+pub use api::{
+    inspect, inspect_watched, load, load_with, rewrite, rewrite_watched, save, save_mended, save_when_equal,
+};
 #[cfg(feature = "verify")]
-pub use api::verify;
-pub use api::{inspect, load, rewrite, save, save_mended, save_when_equal};
-pub use engine::EngineError;
-pub use io::{LoadError, LoadOptions, Model, SaveError, Saved};
+pub use api::{verify, verify_files, verify_watched};
+pub use engine::{EngineError, Progress, Watch};
+pub use graph::{ApplyError, GraphError};
+pub use io::{ExternalError, LoadError, LoadOptions, Model, SaveError, Saved, SideFile, UnknownField};
 pub use mend::Unstable;
-pub use options::{ActivationForm, Downsample, Families, FusePointwise, Options, Selector, Target};
+pub use onnx::ModelProto;
+pub use options::{ActivationForm, Downsample, Families, Family, FusePointwise, Options, Selector, Target};
 pub use plan::change::{Change, Exactness, Price};
 pub use read::RejectCode;
-pub use report::{Outcome, RejectReport, Report, SiteReport, SiteStatus, Verification};
-pub use verify::VerifyReport;
+pub use report::{
+    Action, NotInspected, Outcome, RejectReport, Report, SiteReport, SiteStatus, StopReason, Verification,
+};
+pub use verify::reach::Missed;
+pub use verify::{
+    Arithmetic, BendReport, Coverage, FirstDifference, InputReport, Measure, OutputReport, Runner, SizeReport, Status,
+    VerifyReport, WorstChannel,
+};
 #[cfg(feature = "verify")]
-pub use verify::{VerifyError, VerifyOptions};
+pub use verify::{Observer, Progress as VerifyProgress, VerifyError, VerifyOptions};
 
 /// The examples of the README, as tests.
 #[cfg(doctest)]

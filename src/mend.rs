@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::engine::{self, EngineError, Refused};
 use crate::io::{self, Model, SaveError, Saved, Staged};
-use crate::options::Options;
+use crate::options::{Family, Options};
 use crate::read::RejectCode;
 use crate::report::{Outcome, RejectReport, Verification};
 use crate::verify::{Status, VerifyReport};
@@ -13,6 +13,7 @@ use crate::verify::{Status, VerifyReport};
 /// What becomes of a model that agrees with the original in float64, where rounding decides what the original computes in
 /// its own type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unstable {
     /// It is not written: in that type its answers are other ones.
     Keep,
@@ -58,7 +59,7 @@ struct Mender<'a, E> {
 impl<E: From<SaveError> + From<EngineError>> Mender<'_, E> {
     /// `None` for a model in which nothing was rewritten.
     fn look(&mut self, (model, outcome): (Model, Outcome)) -> Result<Option<Attempt>, E> {
-        if !model.edited {
+        if !model.is_edited() {
             return Ok(None);
         }
         let staged = io::stage(&model, self.path)?;
@@ -69,13 +70,13 @@ impl<E: From<SaveError> + From<EngineError>> Mender<'_, E> {
     fn without(&mut self, refused: &Refused) -> Result<Option<Attempt>, E> {
         self.left = self.left.saturating_sub(1);
         let mut model = self.original.clone();
-        let outcome = engine::rewrite_without(&mut model, self.options, refused, &mut |_| {})?;
+        let outcome = engine::rewrite_without(&mut model, self.options, refused, &mut engine::go_on)?;
         self.look((model, outcome))
     }
 
     /// The site that is to blame for what `attempt` found; `None` when there are no comparisons left.
     fn culprit(&mut self, attempt: &Attempt, refused: &Refused) -> Result<Option<Site>, E> {
-        let sites: Vec<Site> = attempt.outcome.removed().map(|(s, _)| (s.kind.clone(), s.tensor.clone())).collect();
+        let sites: Vec<Site> = attempt.outcome.removed().map(|(s, _)| (s.kind, s.tensor.clone())).collect();
         let difference = attempt.report.first_difference.as_ref();
         if let Some(site) = difference.and_then(|d| sites.iter().find(|(_, tensor)| *tensor == d.tensor)) {
             return Ok(Some(site.clone()));
@@ -88,7 +89,9 @@ impl<E: From<SaveError> + From<EngineError>> Mender<'_, E> {
             }
             let middle = usize::midpoint(good, bad);
             let mut fewer = refused.clone();
-            fewer.extend(sites[middle..].iter().map(|site| (site.clone(), RejectReport::default())));
+            fewer.extend(
+                sites[middle..].iter().map(|site| (site.clone(), RejectReport::new(RejectCode::Unverified, ""))),
+            );
             match self.without(&fewer)? {
                 Some(attempt) if is_wrong(&attempt.report) => bad = middle,
                 _ => good = middle,
@@ -99,7 +102,7 @@ impl<E: From<SaveError> + From<EngineError>> Mender<'_, E> {
 }
 
 /// Kind and tensor.
-type Site = (String, String);
+type Site = (Family, String);
 
 /// See [`crate::save_mended`].
 pub(crate) fn save<E: From<SaveError> + From<EngineError>>(
@@ -111,7 +114,7 @@ pub(crate) fn save<E: From<SaveError> + From<EngineError>>(
     unstable: Unstable,
 ) -> Result<(Outcome, Verification, Saved), E> {
     let mut mender = Mender { original, options, path, compare, left: MAX_COMPARISONS };
-    if !model.edited {
+    if !model.is_edited() {
         return Ok((outcome, Verification::Unchanged, io::stage(&model, path)?.commit()?));
     }
     let mut refused = Refused::new();
@@ -146,10 +149,8 @@ fn unverified((_, tensor): &Site, found: &VerifyReport) -> RejectReport {
     let folder = found.reproducer.as_ref().map(|folder| format!("the files in '{folder}'"));
     let what = folder.unwrap_or_else(|| "the files that --dump DIR writes".to_owned());
     RejectReport {
-        code: RejectCode::Unverified.as_str().to_owned(),
-        reason: format!("verification refuses its rewrite: {}", found.message),
         tensor: tensor.clone(),
         hint: format!("this is an error of onnx-rm: please report it with {what}"),
-        ..RejectReport::default()
+        ..RejectReport::new(RejectCode::Unverified, format!("verification refuses its rewrite: {}", found.message))
     }
 }

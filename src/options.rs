@@ -1,10 +1,14 @@
 //! What the user asked for.
 
+use std::fmt;
+
 use serde::Serialize;
 
 /// Which recipe removes a projection shortcut.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Downsample {
     /// The cheapest, convolution by convolution.
     #[default]
@@ -16,8 +20,10 @@ pub enum Downsample {
 }
 
 /// How a signed carried channel passes an activation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum ActivationForm {
     /// The cheapest exact form for the target.
     #[default]
@@ -33,8 +39,10 @@ pub enum ActivationForm {
 }
 
 /// What runs the model later.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Target {
     /// No preference.
     #[default]
@@ -44,8 +52,10 @@ pub enum Target {
 }
 
 /// When two 1x1 convolutions, or two linear layers, with nothing between become one: MobileNetV2 becomes MobileNetV1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum FusePointwise {
     /// When that is no dearer.
     #[default]
@@ -57,8 +67,9 @@ pub enum FusePointwise {
 }
 
 /// One mechanism of the rewriter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Family {
     /// Residual joins become plain chains.
     Residual,
@@ -71,9 +82,9 @@ pub enum Family {
 }
 
 impl Family {
-    /// Its name in options and reports.
+    /// Its word in options and reports, which stays.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Residual => "residual",
             Self::Parallel => "parallel",
@@ -83,8 +94,23 @@ impl Family {
     }
 }
 
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Equal to its word.
+impl PartialEq<&str> for Family {
+    fn eq(&self, word: &&str) -> bool {
+        self.as_str() == *word
+    }
+}
+
 /// A name for one or more families, as the command line takes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[non_exhaustive]
 pub enum Selector {
     /// Residual joins
     Residual,
@@ -159,8 +185,15 @@ impl Families {
     }
 }
 
-/// Choices for a rewrite.
+/// Choices for a rewrite: those of the program, with its defaults.
+///
+/// ```
+/// use onnx_rm::{Options, Target};
+/// let options = Options::default().long_skips(true).target(Target::Onnxruntime);
+/// assert!(options.long_skips);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Options {
     /// Also remove joins whose branch held another join.
     pub long_skips: bool,
@@ -174,6 +207,44 @@ pub struct Options {
     pub families: Families,
     /// Whether two 1x1 convolutions, or linear layers, with nothing between become one.
     pub fuse_pointwise: FusePointwise,
+}
+
+impl Options {
+    /// Sets whether joins whose branch held another join are removed too.
+    #[must_use]
+    pub fn long_skips(self, long_skips: bool) -> Self {
+        Self { long_skips, ..self }
+    }
+
+    /// Sets which recipe removes a projection shortcut.
+    #[must_use]
+    pub fn downsample(self, downsample: Downsample) -> Self {
+        Self { downsample, ..self }
+    }
+
+    /// Sets how signed carried channels pass an activation.
+    #[must_use]
+    pub fn activation(self, activation: ActivationForm) -> Self {
+        Self { activation, ..self }
+    }
+
+    /// Sets what runs the model later.
+    #[must_use]
+    pub fn target(self, target: Target) -> Self {
+        Self { target, ..self }
+    }
+
+    /// Sets which mechanisms run.
+    #[must_use]
+    pub fn families(self, families: Families) -> Self {
+        Self { families, ..self }
+    }
+
+    /// Sets when two 1x1 convolutions, or linear layers, with nothing between become one.
+    #[must_use]
+    pub fn fuse_pointwise(self, fuse_pointwise: FusePointwise) -> Self {
+        Self { fuse_pointwise, ..self }
+    }
 }
 
 #[cfg(test)]

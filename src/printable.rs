@@ -15,8 +15,10 @@ impl<T: fmt::Display> fmt::Display for Printable<T> {
 }
 
 /// Shows a text of several lines with every control character escaped but its line ends.
+#[cfg(any(feature = "cli", test))]
 pub(crate) struct Lines<T>(pub T);
 
+#[cfg(any(feature = "cli", test))]
 impl<T: fmt::Display> fmt::Display for Lines<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(Escaping { to: f, lines: true }, "{}", self.0)

@@ -1,4 +1,5 @@
 //! The command line, end to end, without verification (which other tests cover).
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use crate::common::build;

@@ -1,4 +1,5 @@
 //! Runs that end at any step: no weight is lost, and nothing is left behind.
+#![cfg(feature = "cli")]
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,

@@ -1,9 +1,10 @@
 //! The program: its command line, its files, its manners.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
-mod common;
+mod api;
 mod bad_input;
 mod cli;
+mod common;
 mod interrupted;
 mod io;
 mod python;

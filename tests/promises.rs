@@ -1,5 +1,6 @@
 //! What a user may rely on of every run: the same input gives the same bytes, and what was not shown to be right is
 //! not written.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use crate::common::build;

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::engine;
 use crate::printable::Lines;
-use crate::report::{Report, SCHEMA_VERSION};
+use crate::report::{Action, Report};
 
 use super::{Bar, Failure, Planning, Reading, Verdict, print};
 
@@ -38,19 +38,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let model = arguments.reading.load(&arguments.model)?;
     let options = arguments.planning.options();
     let outcome =
-        engine::inspect(&model, &options, &mut |p| bar.show(&p)).map_err(|e| Failure::new(&arguments.model, e))?;
+        engine::inspect(&model, &options, &mut |p| bar.show(p)).map_err(|e| Failure::new(&arguments.model, e))?;
     drop(bar);
     let found = outcome.removed().next().is_some();
-    let report = Report {
-        schema_version: SCHEMA_VERSION,
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        command: "inspect".to_owned(),
-        input: arguments.model.display().to_string(),
-        output: None,
-        options,
-        outcome,
-        verification: None,
-    };
+    let report = Report::new(Action::Inspect, arguments.model.display().to_string(), options, outcome);
     if arguments.json {
         print(&report.to_json())?;
     } else {

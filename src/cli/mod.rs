@@ -12,6 +12,7 @@ mod tree;
 mod verify;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -185,17 +186,18 @@ impl Bar {
         }))
     }
 
-    fn show(&self, progress: &Progress) {
-        self.count(&format!("round {}", progress.round), &progress.message, progress.done, progress.total);
+    fn show(&self, progress: &Progress) -> ControlFlow<()> {
+        self.count(&format!("round {}", progress.round), &progress.message, progress.done, progress.total)
     }
 
-    fn count(&self, prefix: &str, message: &str, done: usize, total: usize) {
+    fn count(&self, prefix: &str, message: &str, done: usize, total: usize) -> ControlFlow<()> {
         if let Some(bar) = &self.0 {
             bar.set_prefix(Printable(prefix).to_string());
             bar.set_length(total as u64);
             bar.set_position(done as u64);
             bar.set_message(Printable(message).to_string());
         }
+        ControlFlow::Continue(())
     }
 }
 

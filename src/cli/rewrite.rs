@@ -9,7 +9,7 @@ use crate::engine;
 use crate::io::Model;
 use crate::mend::Unstable;
 use crate::printable::Printable;
-use crate::report::{Report, SCHEMA_VERSION, Verification};
+use crate::report::{Action, Report, Verification};
 use crate::verify::VerifyReport;
 
 use super::{Bar, Failure, Feeding, Planning, Reading, Talking, Verdict, print, say};
@@ -62,18 +62,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let mut model = arguments.reading.load(input)?;
     let options = arguments.planning.options();
     let original = model.clone();
-    let outcome = engine::rewrite(&mut model, &options, &mut |p| bar.show(&p)).map_err(|e| Failure::new(input, e))?;
+    let outcome = engine::rewrite(&mut model, &options, &mut |p| bar.show(p)).map_err(|e| Failure::new(input, e))?;
     let found = outcome.removed().next().is_some();
-    let mut report = Report {
-        schema_version: SCHEMA_VERSION,
-        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        command: "rewrite".to_owned(),
-        input: input.display().to_string(),
-        output: None,
-        options,
-        outcome,
-        verification: None,
-    };
+    let mut report = Report::new(Action::Rewrite, input.display().to_string(), options, outcome);
     let mut verdict = if arguments.require && !found { Verdict::Finding } else { Verdict::Done };
     if !arguments.dry_run && matches!(verdict, Verdict::Done) {
         verdict = write(arguments, (&original, model), &mut report, &bar)?;

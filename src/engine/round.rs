@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use crate::graph::{EditList, NodeId};
 use crate::onnx::ModelProto;
 use crate::options::Family;
-use crate::read::{Context, Reject};
+use crate::read::Context;
 use crate::report::{RejectReport, SiteReport, SiteStatus};
 
 use super::survivors::Known;
 
 /// What is left alone, by kind and tensor, and why.
-pub type Refused = BTreeMap<(String, String), RejectReport>;
+pub type Refused = BTreeMap<(Family, String), RejectReport>;
 
 #[derive(Default)]
 pub(super) struct Round {
@@ -29,7 +29,7 @@ pub(super) struct Round {
 impl Round {
     /// Takes what was `refused` out of what is to go. `true` when something was.
     pub(super) fn drop_refused(&mut self, refused: &Refused) -> bool {
-        let reject = |site: &SiteReport| refused.get(&(site.kind.clone(), site.tensor.clone()));
+        let reject = |site: &SiteReport| refused.get(&(site.kind, site.tensor.clone()));
         let stays: Vec<bool> = self.removed.iter().map(|site| reject(site).is_some()).collect();
         for site in self.removed.iter().filter(|site| reject(site).is_some()) {
             let status = reject(site).cloned().map_or(site.status.clone(), SiteStatus::Kept);
@@ -46,21 +46,11 @@ impl Round {
 /// The report of a residual join that is never tried again.
 pub(super) fn refused_site(cx: Context<'_>, refused: &Refused, join: NodeId) -> Option<SiteReport> {
     let tensor = cx.view.output(join).map(|v| cx.view.name(v).to_owned())?;
-    let reject = refused.get(&(Family::Residual.name().to_owned(), tensor))?;
+    let reject = refused.get(&(Family::Residual, tensor))?;
     Some(report(cx, Family::Residual, join, SiteStatus::Kept(reject.clone())))
 }
 
 pub(super) fn report(cx: Context<'_>, family: Family, node: NodeId, status: SiteStatus) -> SiteReport {
     let tensor = cx.view.output(node).map(|v| cx.view.name(v).to_owned()).unwrap_or_default();
-    SiteReport { join: cx.view.node(node).name().to_owned(), tensor, kind: family.name().to_owned(), status }
-}
-
-pub(super) fn refusal(reject: &Reject) -> RejectReport {
-    RejectReport {
-        code: reject.code.as_str().to_owned(),
-        reason: reject.reason.clone(),
-        node: reject.node.clone(),
-        tensor: reject.tensor.clone(),
-        hint: reject.hint.clone(),
-    }
+    SiteReport { join: cx.view.node(node).name().to_owned(), tensor, kind: family, status }
 }

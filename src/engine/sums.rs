@@ -12,7 +12,7 @@ use crate::residual::find;
 
 use super::error::EngineError;
 use super::join::{Planned, plan_join};
-use super::round::{Refused, Round, refusal, refused_site, report};
+use super::round::{Refused, Round, refused_site, report};
 
 /// Looks for a pair that can go, `Sum` by `Sum`. Those of which none can are kept, with the reason of the pair that came
 /// furthest.
@@ -36,7 +36,7 @@ pub(super) fn remove_pair(
             }
             Err(mut reject) => {
                 reject.reason = format!("a sum of {}: {}", summands.len(), reject.reason);
-                round.kept.push(report(cx, Family::Residual, node, SiteStatus::Kept(refusal(&reject))));
+                round.kept.push(report(cx, Family::Residual, node, SiteStatus::Kept((&reject).into())));
             }
         }
     }

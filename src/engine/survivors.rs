@@ -68,7 +68,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::engine::{Refused, rewrite_under};
+    use crate::engine::{Refused, go_on, rewrite_under};
     use crate::io::{LoadOptions, load};
     use crate::onnx::ModelProto;
     use crate::options::Options;
@@ -102,12 +102,12 @@ mod tests {
             fault.then(|| "tensor 'y' is odd".to_owned())
         };
         let mut model = digits();
-        let outcome = rewrite_under(&net, &mut model, &Options::default(), Refused::new(), &mut |_| {}).unwrap();
+        let outcome = rewrite_under(&net, &mut model, &Options::default(), Refused::new(), &mut go_on).unwrap();
         (model, outcome)
     }
 
     fn digits() -> ModelProto {
-        load(Path::new("models/digits_resnet.onnx"), &LoadOptions::default()).unwrap().proto
+        load(Path::new("models/digits_resnet.onnx"), &LoadOptions::default()).unwrap().into_proto()
     }
 
     #[test]

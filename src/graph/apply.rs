@@ -14,6 +14,7 @@ pub const PROVENANCE_KEY: &str = "onnx_rm.rewrite";
 
 /// Why edits were not made. The model is as it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ApplyError {
     /// A node removed twice, or one that does not exist.
     #[error("node {0} cannot be removed: it does not exist, or another edit removes it too")]

@@ -2,6 +2,7 @@
 
 /// Why a graph cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum GraphError {
     /// The model holds no graph.
     #[error("the model has no graph")]

@@ -13,6 +13,7 @@ use super::read::read as read_file;
 
 /// A file beside the model that holds weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SideFile {
     /// Its path below the model's folder, as the tensors give it.
     pub location: String,
@@ -24,7 +25,11 @@ pub struct SideFile {
 
 /// Why external data cannot be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExternalError {
+    /// The model was not read from a file, so there is none beside it.
+    #[error("tensor '{0}' has its data in another file, and a model in memory has none beside it")]
+    NoFolder(String),
     /// No `location`.
     #[error("tensor '{0}' says that its data is external but gives no location")]
     NoLocation(String),
@@ -122,12 +127,23 @@ pub(super) fn is_external(tensor: &TensorProto) -> bool {
     tensor.data_location == Some(DataLocation::External as i32)
 }
 
+/// Says of every tensor of `model` that its data is inside, where it is.
+pub(super) fn embed(model: &mut ModelProto) {
+    let _: Result<(), std::convert::Infallible> = each_tensor(model, &mut |tensor| {
+        if is_external(tensor) && tensor.raw_data.is_some() {
+            (tensor.data_location, tensor.external_data) = (None, Vec::new());
+        }
+        Ok(())
+    });
+}
+
 /// Reads the side files of `model` and gives every external tensor its content as `raw_data`. The tensors keep
 /// their entries, by which [`super::save`] knows them.
-pub(super) fn resolve(model: &mut ModelProto, folder: &Path) -> Result<Vec<SideFile>, ExternalError> {
+pub(super) fn resolve(model: &mut ModelProto, folder: Option<&Path>) -> Result<Vec<SideFile>, ExternalError> {
     let mut files: HashMap<String, SideFile> = HashMap::new();
     each_tensor(model, &mut |tensor| {
         if is_external(tensor) {
+            let folder = folder.ok_or_else(|| ExternalError::NoFolder(tensor.name().to_owned()))?;
             let content = read(tensor, folder, &mut files)?;
             tensor.raw_data = Some(content);
         }

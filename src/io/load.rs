@@ -1,6 +1,6 @@
 //! Reading a model.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 use prost::Message;
@@ -8,7 +8,8 @@ use prost::Message;
 use crate::onnx::ModelProto;
 
 use super::content;
-use super::external::{self, ExternalError, SideFile};
+use super::external::{self, ExternalError};
+use super::model::Model;
 use super::read::read;
 use super::wire::{self, UnknownField, WireError};
 
@@ -18,28 +19,23 @@ pub(super) const LARGEST: usize = i32::MAX as usize;
 
 /// How to read.
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct LoadOptions {
     /// Accept a file with fields that the schema does not know, and lose them.
     pub drop_unknown_fields: bool,
 }
 
-/// A model and the file it came from.
-#[derive(Clone, Debug)]
-pub struct Model {
-    /// The model. External tensors have their content in `raw_data`.
-    pub proto: ModelProto,
-    /// Where it was read from.
-    pub path: PathBuf,
-    /// Its content; `raw_data` of the tensors are slices of it.
-    pub source: Bytes,
-    /// The files beside it that hold weights.
-    pub side_files: Vec<SideFile>,
-    /// True once `proto` says something else than `source`.
-    pub edited: bool,
+impl LoadOptions {
+    /// Sets whether fields that the schema does not know are dropped.
+    #[must_use]
+    pub fn drop_unknown_fields(self, drop_unknown_fields: bool) -> Self {
+        Self { drop_unknown_fields, ..self }
+    }
 }
 
 /// Why a file is no model that can be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadError {
     /// It cannot be opened.
     #[error("{path}: {source}")]
@@ -115,7 +111,7 @@ impl LoadError {
 ///
 /// ```no_run
 /// let model = onnx_rm::io::load("model.onnx".as_ref(), &onnx_rm::io::LoadOptions::default())?;
-/// println!("{}", onnx_rm::graph::dump(&model.proto));
+/// println!("{}", onnx_rm::graph::dump(model.proto()));
 /// # Ok::<(), onnx_rm::io::LoadError>(())
 /// ```
 ///
@@ -124,6 +120,12 @@ impl LoadError {
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Model, LoadError> {
     let name = path.display().to_string();
     let source = read(path).map_err(|source| LoadError::Io { path: name.clone(), source })?;
+    decode(source, Some(path), options)
+}
+
+/// Reads the model in `source`, the content of the file at `path`; without one there are no files beside it.
+pub(super) fn decode(source: Bytes, path: Option<&Path>, options: &LoadOptions) -> Result<Model, LoadError> {
+    let name = path.map_or_else(|| "the model".to_owned(), |path| path.display().to_string());
     if source.is_empty() {
         return Err(LoadError::Empty { path: name });
     }
@@ -151,10 +153,10 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Model, LoadError> {
         edited = true;
     }
     let failed = |source| LoadError::External { path: name.clone(), source };
-    let side_files = external::resolve(&mut proto, super::parent(path)).map_err(failed)?;
+    let side_files = external::resolve(&mut proto, path.map(super::parent)).map_err(failed)?;
     external::each_tensor(&mut proto, &mut |tensor| {
         let tensor_error = |reason| LoadError::Tensor { path: name.clone(), tensor: tensor.name().to_owned(), reason };
         content::check(tensor).map_err(tensor_error)
     })?;
-    Ok(Model { proto, path: path.to_owned(), source, side_files, edited })
+    Ok(Model { proto, path: path.unwrap_or(Path::new("")).to_owned(), source, side_files, edited })
 }

@@ -3,6 +3,8 @@
 mod content;
 mod external;
 mod load;
+mod memory;
+mod model;
 mod old;
 mod place;
 mod read;
@@ -15,7 +17,8 @@ mod wire;
 use std::path::Path;
 
 pub use external::{ExternalError, SideFile};
-pub use load::{LoadError, LoadOptions, Model, load};
+pub use load::{LoadError, LoadOptions, load};
+pub use model::Model;
 pub use save::{SaveError, Saved, Staged, save, stage};
 pub use temporary::discard;
 pub use wire::UnknownField;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use prost::Message;
 
-use super::load::{LARGEST, Model};
+use super::load::LARGEST;
+use super::model::Model;
 use super::old::{self, Old};
 use super::parent;
 use super::place::hold;
@@ -24,12 +25,13 @@ const PART: usize = 1 << 14;
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {source}")]
 pub struct SaveError {
-    path: String,
-    source: io::Error,
+    pub(super) path: String,
+    pub(super) source: io::Error,
 }
 
 /// What came of saving.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Saved {
     /// Side files of the model that was replaced. The new model does not read them; they stay where another tool wrote
     /// them, or where another file names them.
@@ -316,7 +318,7 @@ mod tests {
         let graph =
             GraphProto { initializer: floats.iter().enumerate().map(tensor).collect(), ..GraphProto::default() };
         let proto = ModelProto { ir_version: Some(2), graph: Some(graph), ..ModelProto::default() };
-        Model { proto, path: PathBuf::new(), source: Bytes::new(), side_files: Vec::new(), edited: true }
+        Model::from_proto(proto)
     }
 
     #[test]

@@ -9,6 +9,7 @@ include!(concat!(env!("OUT_DIR"), "/schema.rs"));
 
 /// A field that the schema does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UnknownField {
     /// Where, as `graph.node[3].attribute[0]`.
     pub path: String,

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// What a rewritten model costs, for one image.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Price {
     /// Multiply-accumulates of `Conv`, `ConvTranspose`, `Gemm` and `MatMul`; `null` when a size is unknown.
     pub macs: Option<u64>,
@@ -20,6 +21,7 @@ pub struct Price {
 /// How a rewritten tensor relates to the original one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Exactness {
     /// The same bits.
     Bitwise,
@@ -29,6 +31,7 @@ pub enum Exactness {
 
 /// How a join is removed and what that costs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Change {
     /// The recipe and the form of its activations, in words.
     pub form: String,

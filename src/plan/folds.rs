@@ -164,7 +164,7 @@ impl Folds {
     }
 
     fn choose(&mut self, cx: Context<'_>, family: Family, node: NodeId, fold: &Fold, price: Price, names: &mut Names) {
-        let Some(edits) = fold.build(cx, family.name(), names) else {
+        let Some(edits) = fold.build(cx, family.as_str(), names) else {
             let reason = "a weight could not be read, or a folded one is too large for the element type";
             self.keep(family, node, Reject::at(cx.view, node, RejectCode::WeightNotConstant, reason));
             return;

@@ -1,9 +1,14 @@
 //! A reasoned refusal.
 
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
 use crate::graph::{GraphView, NodeId, ValueId};
 
 /// Why a join stays, as a stable word for machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum RejectCode {
     /// Neither input reaches the other's source through linear operators.
     TwoBranches,
@@ -44,7 +49,7 @@ pub enum RejectCode {
 }
 
 impl RejectCode {
-    /// The word itself.
+    /// The word itself, which stays.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -67,6 +72,25 @@ impl RejectCode {
             Self::Unverified => "unverified",
             Self::Unstable => "unstable",
         }
+    }
+}
+
+impl fmt::Display for RejectCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for RejectCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// Equal to its word.
+impl PartialEq<&str> for RejectCode {
+    fn eq(&self, word: &&str) -> bool {
+        self.as_str() == *word
     }
 }
 

@@ -4,5 +4,6 @@ mod model;
 mod text;
 
 pub use model::{
-    NotInspected, Outcome, RejectReport, Report, SCHEMA_VERSION, SiteReport, SiteStatus, StopReason, Verification,
+    Action, NotInspected, Outcome, RejectReport, Report, SCHEMA_VERSION, SiteReport, SiteStatus, StopReason,
+    Verification,
 };

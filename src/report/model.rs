@@ -2,17 +2,19 @@
 
 use serde::Serialize;
 
-use crate::options::Options;
+use crate::options::{Family, Options};
 use crate::plan::change::{Change, Price};
+use crate::read::{Reject, RejectCode};
 
 /// Version of the JSON.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// Why a join stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct RejectReport {
     /// Stable code.
-    pub code: String,
+    pub code: RejectCode,
     /// In words.
     pub reason: String,
     /// The node to blame.
@@ -25,9 +27,28 @@ pub struct RejectReport {
     pub hint: String,
 }
 
+impl RejectReport {
+    pub(crate) fn new(code: RejectCode, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into(), node: String::new(), tensor: String::new(), hint: String::new() }
+    }
+}
+
+impl From<&Reject> for RejectReport {
+    fn from(reject: &Reject) -> Self {
+        Self {
+            code: reject.code,
+            reason: reject.reason.clone(),
+            node: reject.node.clone(),
+            tensor: reject.tensor.clone(),
+            hint: reject.hint.clone(),
+        }
+    }
+}
+
 /// What became of a join.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum SiteStatus {
     /// It is gone.
     Removed(Change),
@@ -39,13 +60,14 @@ pub enum SiteStatus {
 
 /// One join, or one place where linear operators fold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct SiteReport {
     /// Name of the `Add` or `Sum`; of a fold, the node that computes the tensor.
     pub join: String,
     /// What it computes.
     pub tensor: String,
-    /// Which mechanism looked at it: `residual`, `parallel`, `sequence` or `dead`.
-    pub kind: String,
+    /// Which mechanism looked at it.
+    pub kind: Family,
     /// What became of it.
     #[serde(flatten)]
     pub status: SiteStatus,
@@ -55,13 +77,14 @@ impl SiteReport {
     /// True for a join looked at by residual removal, false for a linear fold.
     #[must_use]
     pub fn is_residual(&self) -> bool {
-        self.kind == "residual"
+        self.kind == Family::Residual
     }
 }
 
 /// Why the engine stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum StopReason {
     /// Nothing more could be removed.
     FixedPoint,
@@ -73,6 +96,7 @@ pub enum StopReason {
 
 /// Sums of tensors that stand where residual removal does not look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct NotInspected {
     /// In the graphs of `If`, `Loop` and `Scan`.
     pub in_subgraphs: usize,
@@ -82,6 +106,7 @@ pub struct NotInspected {
 
 /// What the engine found and did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Outcome {
     /// Every join: removed ones in the order of removal, then those that stay.
     pub sites: Vec<SiteReport>,
@@ -127,6 +152,7 @@ impl Outcome {
 /// What verification said.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "result", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Verification {
     /// Both files were run and agree.
     Passed(crate::verify::VerifyReport),
@@ -140,15 +166,27 @@ pub enum Verification {
     Unchanged,
 }
 
+/// What was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Action {
+    /// To rewrite a model.
+    Rewrite,
+    /// To say what a rewrite would do.
+    Inspect,
+}
+
 /// One run of the tool.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Report {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
     /// Version of the tool.
     pub tool_version: String,
-    /// `rewrite` or `inspect`.
-    pub command: String,
+    /// What was asked for.
+    pub command: Action,
     /// The model read.
     pub input: String,
     /// The model written, if any.
@@ -164,6 +202,21 @@ pub struct Report {
 }
 
 impl Report {
+    /// What `command` found in the model called `input`, of which nothing is written yet.
+    #[must_use]
+    pub fn new(command: Action, input: impl Into<String>, options: Options, outcome: Outcome) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+            command,
+            input: input.into(),
+            output: None,
+            options,
+            outcome,
+            verification: None,
+        }
+    }
+
     /// The report as JSON.
     #[must_use]
     pub fn to_json(&self) -> String {

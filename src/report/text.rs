@@ -5,11 +5,11 @@ use std::fmt;
 
 use crate::printable::Printable;
 
-use super::model::{NotInspected, Outcome, Report, Verification};
+use super::model::{Action, NotInspected, Outcome, Report, Verification};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let done = self.command == "rewrite";
+        let done = self.command == Action::Rewrite;
         removed(f, &self.outcome, done)?;
         kept(f, &self.outcome)?;
         not_inspected(f, self.outcome.not_inspected)?;
@@ -77,7 +77,7 @@ const MOST_SHOWN: usize = 3;
 fn kept(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
     let mut codes: BTreeMap<(bool, &str), Vec<_>> = BTreeMap::new();
     for (site, reject) in outcome.kept() {
-        codes.entry((!site.is_residual(), &reject.code)).or_default().push((site, reject));
+        codes.entry((!site.is_residual(), reject.code.as_str())).or_default().push((site, reject));
     }
     let joins: usize = codes.iter().filter(|((fold, _), _)| !fold).map(|(_, sites)| sites.len()).sum();
     if joins > 0 {

@@ -15,8 +15,11 @@ pub mod structure;
 mod work;
 
 pub use report::{
-    Arithmetic, BendReport, Coverage, FirstDifference, InputReport, Measure, OutputReport, SCHEMA_VERSION, SizeReport,
-    Status, VerifyReport, WorstChannel,
+    Arithmetic, BendReport, Coverage, FirstDifference, InputReport, Measure, OutputReport, Runner, SCHEMA_VERSION,
+    SizeReport, Status, VerifyReport, WorstChannel,
 };
 #[cfg(feature = "verify")]
-pub use run::{Observer, Progress, VerifyError, VerifyOptions, catches_panics, verify, verify_models, verify_watched};
+pub use run::{
+    Observer, Progress, VerifyError, VerifyOptions, catches_panics, verify, verify_loaded, verify_models,
+    verify_watched,
+};

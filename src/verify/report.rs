@@ -16,6 +16,7 @@ const LISTED: usize = 6;
 /// The verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Status {
     /// Both compute the same in float64, but for what rounding explains, and are as close to it in their own arithmetic.
     Equal,
@@ -31,6 +32,7 @@ pub enum Status {
 /// What was compared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "coverage", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Coverage {
     /// Both models from their inputs to their outputs.
     Whole,
@@ -46,6 +48,7 @@ pub enum Coverage {
 /// One output under one kind of input. Distances are over the largest value, so they are relative; they are absolute where that
 /// is 0.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Measure {
     /// The kind of input.
     pub input: String,
@@ -88,6 +91,7 @@ pub struct Measure {
 
 /// A channel of an output that failed. Distances are in the output's own unit.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct WorstChannel {
     /// The axis along which channels were told apart.
     pub axis: usize,
@@ -103,6 +107,7 @@ pub struct WorstChannel {
 
 /// One assignment of sizes to the dimensions that the model leaves free, and what was fed in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct SizeReport {
     /// The inputs.
     pub inputs: Vec<InputReport>,
@@ -114,6 +119,7 @@ pub struct SizeReport {
 
 /// One output, over all kinds of input.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct OutputReport {
     /// Its name.
     pub name: String,
@@ -124,13 +130,43 @@ pub struct OutputReport {
     pub measures: Vec<Measure>,
 }
 
+/// What ran the models in their own arithmetic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub enum Runner {
+    /// tract's optimised path.
+    #[serde(rename = "tract")]
+    Tract,
+    /// The float64 evaluator, with every result rounded to its type.
+    #[serde(rename = "float64, rounded")]
+    Rounded,
+}
+
+impl Runner {
+    /// Its word in reports, which stays.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tract => "tract",
+            Self::Rounded => "float64, rounded",
+        }
+    }
+}
+
+impl fmt::Display for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// What the models were run in, beside float64.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Arithmetic {
     /// The narrowest float type of the original.
     pub element_type: String,
-    /// `tract`, or `float64, rounded`: every result rounded to its type.
-    pub engine: String,
+    /// What ran the models.
+    pub engine: Runner,
     /// Why it was not tract, when it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rounded_because: Option<String>,
@@ -140,6 +176,7 @@ pub struct Arithmetic {
 
 /// A graph input as it was fed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct InputReport {
     /// Its name.
     pub name: String,
@@ -151,6 +188,7 @@ pub struct InputReport {
 
 /// The first tensor, in the order of the original, whose values differ.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct FirstDifference {
     /// The tensor.
     pub tensor: String,
@@ -164,8 +202,18 @@ pub struct FirstDifference {
     pub input: String,
 }
 
+impl FirstDifference {
+    /// The tensor alone, for a comparison that knows no more.
+    #[must_use]
+    pub fn at(tensor: impl Into<String>) -> Self {
+        let (node, op, input) = Default::default();
+        Self { tensor: tensor.into(), node, op, difference: f64::NAN, input }
+    }
+}
+
 /// Which sides of activations, bounds, gates and choices the inputs drove some entry to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct BendReport {
     /// Sides there are, in all models that were looked at.
     pub total: usize,
@@ -178,6 +226,7 @@ pub const SCHEMA_VERSION: u32 = 2;
 
 /// The result of a verification.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct VerifyReport {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,

@@ -1,4 +1,5 @@
 //! Bad input: one clear error, no output, an existing output untouched, and never a panic.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use crate::common::build;

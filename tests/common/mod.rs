@@ -101,7 +101,7 @@ pub fn distance(a: &ModelProto, b: &ModelProto) -> f64 {
 
 pub fn rewrite(model: &ModelProto, options: &Options) -> (ModelProto, Outcome) {
     let mut copy = model.clone();
-    let outcome = engine::rewrite_proto(&mut copy, options, &mut |_| {}).unwrap();
+    let outcome = engine::rewrite_proto(&mut copy, options, &mut onnx_rm::engine::go_on).unwrap();
     (copy, outcome)
 }
 

@@ -1,5 +1,6 @@
 //! What other programs see: a second decoder finds everything that was there, the onnx package's checker has no
 //! complaint, and ONNX Runtime computes the same.
+#![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use crate::common::build;

@@ -46,8 +46,8 @@ fn they_are_dropped_on_request() {
     let folder = Folder::new();
     let path = folder.path("m.onnx");
     fs::write(&path, from_the_future()).unwrap();
-    let model = load(&path, &LoadOptions { drop_unknown_fields: true }).unwrap();
-    assert!(model.edited, "what is written is not what was read");
+    let model = load(&path, &LoadOptions::default().drop_unknown_fields(true)).unwrap();
+    assert!(model.is_edited(), "what is written is not what was read");
     save(&model, &path).unwrap();
     assert!(fs::read(&path).unwrap() == residual_block(1, 4).encode_to_vec());
 }
@@ -59,5 +59,5 @@ fn a_newer_version_alone_is_fine() {
     let mut model = residual_block(1, 4);
     model.ir_version = Some(99);
     let removed = rewritten(&folder.write("m.onnx", &model), 1);
-    assert_eq!(removed.proto.ir_version, Some(99));
+    assert_eq!(removed.proto().ir_version, Some(99));
 }

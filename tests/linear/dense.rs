@@ -128,7 +128,7 @@ fn two(narrow: usize, add: Layer) -> ModelProto {
 
 #[test]
 fn one_layer_after_another_when_that_is_no_dearer() {
-    let when = |fuse_pointwise| Options { fuse_pointwise, ..linear() };
+    let when = |fuse_pointwise| linear().fuse_pointwise(fuse_pointwise);
     for add in LAYERS {
         becomes_with(&two(3, add), &when(FusePointwise::Auto), &["Gemm"]);
         becomes_with(&two(2, add), &when(FusePointwise::Always), &["Gemm"]);

@@ -19,7 +19,7 @@ use onnx_rm::report::{Outcome, SiteStatus};
 type Between = fn(&mut Build, &str) -> String;
 
 fn only(selectors: &[Selector]) -> Options {
-    Options { families: Families::new(selectors, &[]), ..Options::default() }
+    Options::default().families(Families::new(selectors, &[]))
 }
 
 fn linear() -> Options {

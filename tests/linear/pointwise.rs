@@ -12,7 +12,7 @@ fn bottleneck(narrow: usize) -> ModelProto {
 }
 
 fn when(fuse_pointwise: FusePointwise) -> Options {
-    Options { fuse_pointwise, ..linear() }
+    linear().fuse_pointwise(fuse_pointwise)
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn the_order_of_folding_and_removal_does_not_matter() {
 #[test]
 fn families_can_be_left_out() {
     let model = multi_branch();
-    let skip = Options { families: Families::new(&[], &[Selector::Residual]), ..Options::default() };
+    let skip = Options::default().families(Families::new(&[], &[Selector::Residual]));
     let (after, outcome) = rewrite(&model, &skip);
     assert_eq!(ops(&after), ["Relu", "Conv", "Relu", "Conv", "Add", "Relu"]);
     assert!(outcome.sites.iter().all(|s| s.kind != "residual"));
@@ -92,17 +92,11 @@ fn a_linear_sum_makes_no_long_skip() {
 
 #[test]
 fn inspect_lists_what_rewrite_does() {
-    let model = onnx_rm::io::Model {
-        proto: multi_branch(),
-        path: "model.onnx".into(),
-        source: bytes::Bytes::new(),
-        side_files: Vec::new(),
-        edited: false,
-    };
-    let outcome = onnx_rm::engine::inspect(&model, &Options::default(), &mut |_| {}).unwrap();
+    let model = onnx_rm::Model::from_proto(multi_branch());
+    let outcome = onnx_rm::engine::inspect(&model, &Options::default(), &mut onnx_rm::engine::go_on).unwrap();
     let candidates = |kind: &str| {
         outcome.sites.iter().filter(|s| s.kind == kind && matches!(s.status, SiteStatus::Candidate(_))).count()
     };
     assert_eq!((candidates("parallel"), candidates("residual")), (2, 1));
-    assert_eq!(model.proto, multi_branch());
+    assert_eq!(*model.proto(), multi_branch());
 }

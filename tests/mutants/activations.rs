@@ -172,11 +172,12 @@ fn channels_never_negative(m: &ModelProto, name: &str, channels: &[usize]) -> bo
     let nodes = &m.graph.as_ref().unwrap().node;
     let conv = nodes.iter().find(|n| n.op_type() == "Conv" && n.output.iter().any(|o| o == name));
     let Some(conv) = conv.filter(|n| never_negative(m, &n.input[0], 16)) else { return false };
-    let not_negative = |slot: usize, channel: usize| match conv.input.get(slot).map(|i| crate::mutants::edit::values(m, i)) {
-        None => slot == 2,
-        Some(None) => false,
-        Some(Some(v)) => channel < v.shape()[0] && v.index_axis(Axis(0), channel).iter().all(|v| *v >= 0.0),
-    };
+    let not_negative =
+        |slot: usize, channel: usize| match conv.input.get(slot).map(|i| crate::mutants::edit::values(m, i)) {
+            None => slot == 2,
+            Some(None) => false,
+            Some(Some(v)) => channel < v.shape()[0] && v.index_axis(Axis(0), channel).iter().all(|v| *v >= 0.0),
+        };
     channels.iter().all(|c| not_negative(1, *c) && not_negative(2, *c))
 }
 

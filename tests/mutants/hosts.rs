@@ -54,8 +54,8 @@ pub fn all() -> Vec<Vec<Host>> {
         let (mut plain, mut rewritten) = (Vec::new(), Vec::new());
         for (name, model, options) in models {
             let mut copy = model.clone();
-            let changed =
-                engine::rewrite_proto(&mut copy, &options, &mut |_| {}).is_ok_and(|o| o.removed().count() > 0);
+            let changed = engine::rewrite_proto(&mut copy, &options, &mut onnx_rm::engine::go_on)
+                .is_ok_and(|o| o.removed().count() > 0);
             if changed {
                 rewritten.push(Host::new(format!("{name}, rewritten"), &model, copy));
             }
@@ -67,7 +67,7 @@ pub fn all() -> Vec<Vec<Host>> {
 }
 
 fn options() -> Options {
-    Options { long_skips: true, ..Options::default() }
+    Options::default().long_skips(true)
 }
 
 /// Every committed model.
@@ -81,7 +81,7 @@ fn committed() -> Vec<(String, ModelProto, Options)> {
     paths.sort();
     let read = |path: &std::path::PathBuf| {
         let model = load(path, &LoadOptions::default()).unwrap_or_else(|e| panic!("{e}"));
-        (path.file_stem().unwrap().to_string_lossy().into_owned(), model.proto, options())
+        (path.file_stem().unwrap().to_string_lossy().into_owned(), model.into_proto(), options())
     };
     paths.iter().map(read).collect()
 }

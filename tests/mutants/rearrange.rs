@@ -246,8 +246,10 @@ fn slice(m: &mut ModelProto, r: &mut Rng, slots: &[usize], by: f64) -> Words {
         let node = &m.graph.as_ref().unwrap().node[*i];
         let axis = node.input.get(3).and_then(|a| crate::mutants::edit::values(m, a));
         // With a step, or at the end of a stepping one, an entry more or less may be none.
-        let plain =
-            node.input.get(4).is_none_or(|s| crate::mutants::edit::values(m, s).is_some_and(|s| s.iter().all(|s| *s == 1.0)));
+        let plain = node
+            .input
+            .get(4)
+            .is_none_or(|s| crate::mutants::edit::values(m, s).is_some_and(|s| s.iter().all(|s| *s == 1.0)));
         plain
             && axis.is_some_and(|a| a.iter().all(|a| *a != 0.0))
             && slots.iter().all(|s| tensor(m, &node.input[*s]).is_some())

@@ -136,6 +136,7 @@ fn try_on(kind: &Mutation, host: &Host, rng: &mut Rng) -> Option<Fate> {
         Ok(Ok(report)) => match &report.coverage {
             Coverage::Whole => "equal".to_owned(),
             Coverage::Regions { tensors, reason } => format!("equal in the regions up to {tensors:?}, since {reason}"),
+            other => format!("equal: {other:?}"),
         },
         Err(_) => "a panic".to_owned(),
         Ok(Err(error)) => {

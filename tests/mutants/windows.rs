@@ -3,7 +3,9 @@
 use onnx_rm::onnx::{ModelProto, NodeProto};
 
 use crate::common::{Rng, int, ints, string};
-use crate::mutants::edit::{Words, find, float_inputs, graph, integer, list, node, opset, places, set, text, turn_into, values};
+use crate::mutants::edit::{
+    Words, find, float_inputs, graph, integer, list, node, opset, places, set, text, turn_into, values,
+};
 use crate::mutants::mutation::{Mutation, kind};
 
 const WINDOWED: &[&str] = &["Conv", "MaxPool", "AveragePool", "ConvTranspose", "LpPool"];

@@ -1,10 +1,10 @@
 //! Where the carried values lie decides whether an activation lets them through as it is: every way to come by a bound,
 //! in front of activations that are the identity above or below it.
 
-use onnx_rm::options::{ActivationForm, Options};
+use onnx_rm::options::ActivationForm;
 
-use crate::operations::blocks::C;
 use crate::common::*;
+use crate::operations::blocks::C;
 use crate::operations::{assert_none, complaint, options};
 
 type Part = fn(&mut Build, &str) -> String;
@@ -116,7 +116,7 @@ fn a_bound_is_no_tighter_than_the_values() {
             let model = b.model();
             let expected = Expected::of(&model);
             for activation in [ActivationForm::Auto, ActivationForm::Minmax] {
-                let options = Options { activation, ..options() };
+                let options = options().activation(activation);
                 complaints.extend(complaint(&format!("{branch} beside {fork}"), &model, &expected, &options));
             }
         }

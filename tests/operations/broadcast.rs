@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use ndarray::{ArrayD, IxDyn};
 use onnx_rm::onnx::{ModelProto, tensor_shape_proto, type_proto};
-use onnx_rm::options::{Downsample, Options};
+use onnx_rm::options::Downsample;
 use onnx_rm::verify::reference::{self, Value};
 
-use crate::operations::blocks::C;
 use crate::common::*;
+use crate::operations::blocks::C;
 use crate::operations::{assert_none, options, refusals};
 
 /// How another operand joins the branch.
@@ -89,7 +89,7 @@ fn whatever_size_the_other_operand_has_the_result_is_the_same() {
     for (meeting, meet) in MEET {
         for (shortcut, way) in WAYS {
             for downsample in [Downsample::Auto, Downsample::V1, Downsample::V2] {
-                let options = Options { downsample, ..options() };
+                let options = options().downsample(downsample);
                 for known in SIZES {
                     for free_sizes in [false, true] {
                         let mut model = block(*meet, *way, known);
@@ -118,7 +118,7 @@ fn whatever_size_the_other_operand_has_the_result_is_the_same() {
 
 #[test]
 fn only_a_window_behind_it_that_is_wider_than_one_entry_is_refused() {
-    let second = Options { downsample: Downsample::V2, ..options() };
+    let second = options().downsample(Downsample::V2);
     for (meeting, meet) in MEET.iter().filter(|(name, _)| *name != "a broadcast sum") {
         // In front of it the whole window has its place, and behind it a single entry.
         let mut model = block(*meet, WAYS[0].1, SIZES[0]);

@@ -2,10 +2,10 @@
 
 use onnx_rm::onnx::attribute_proto::AttributeType;
 use onnx_rm::onnx::{AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
-use onnx_rm::options::{ActivationForm, Downsample, Options, Target};
+use onnx_rm::options::{ActivationForm, Downsample, Target};
 
-use crate::operations::blocks::{all, model_of, named, stays};
 use crate::common::*;
+use crate::operations::blocks::{all, model_of, named, stays};
 use crate::operations::{assert_none, assert_removed, complaint, options};
 
 #[test]
@@ -16,8 +16,8 @@ fn every_block_computes_the_same_in_every_form() {
         for signed in [false, true] {
             let model = model_of(block, 7, signed).model();
             let expected = Expected::of(&model);
-            let forms = [Auto, Prelu, Minmax, Pair, Select].map(|activation| Options { activation, ..options() });
-            let target = Options { target: Target::Onnxruntime, ..options() };
+            let forms = [Auto, Prelu, Minmax, Pair, Select].map(|activation| options().activation(activation));
+            let target = options().target(Target::Onnxruntime);
             complaints.extend(forms.iter().chain([&target]).filter_map(|o| complaint(name, &model, &expected, o)));
         }
     }
@@ -31,7 +31,7 @@ fn both_recipes_of_a_projection_compute_the_same() {
     {
         let block = named(name);
         for downsample in [Downsample::V1, Downsample::V2] {
-            assert_removed(name, &model_of(block, 11, true).model(), &Options { downsample, ..options() });
+            assert_removed(name, &model_of(block, 11, true).model(), &options().downsample(downsample));
         }
     }
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use ndarray::{ArrayD, IxDyn};
 use onnx_rm::onnx::ModelProto;
 use onnx_rm::onnx::tensor_proto::DataType;
-use onnx_rm::options::{ActivationForm, Options};
+use onnx_rm::options::ActivationForm;
 use onnx_rm::verify::reference::{self, Value};
 
-use crate::operations::blocks::C;
 use crate::common::*;
+use crate::operations::blocks::C;
 use crate::operations::{assert_none, options};
 
 type Function = fn(&mut Build, &str) -> String;
@@ -163,7 +163,7 @@ fn a_function_passes_whatever_the_size_of_its_values() {
     for (name, function) in GATED.iter().chain(OTHERS) {
         let model = block(*function);
         for activation in [ActivationForm::Auto, ActivationForm::Minmax, ActivationForm::Pair, ActivationForm::Select] {
-            let (after, outcome) = rewrite(&model, &Options { activation, ..options() });
+            let (after, outcome) = rewrite(&model, &options().activation(activation));
             if joins(&outcome) > 0 {
                 wrong.push(format!("{name}, {activation:?}: it stays"));
             }

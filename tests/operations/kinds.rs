@@ -3,10 +3,10 @@
 use onnx_rm::onnx::ModelProto;
 use onnx_rm::onnx::tensor_proto::DataType;
 use onnx_rm::onnx::{ValueInfoProto, type_proto};
-use onnx_rm::options::{ActivationForm, Options};
+use onnx_rm::options::ActivationForm;
 
-use crate::operations::blocks::{C, model_of, named};
 use crate::common::*;
+use crate::operations::blocks::{C, model_of, named};
 use crate::operations::{assert_removed, options};
 
 type Part = fn(&mut Build, &str, usize) -> String;
@@ -105,7 +105,7 @@ fn one_and_three_axes_are_like_two() {
             b.output(&y);
             let model = b.model();
             for activation in [ActivationForm::Auto, ActivationForm::Minmax, ActivationForm::Pair] {
-                assert_removed(&format!("{name}, {axes} axes"), &model, &Options { activation, ..options() });
+                assert_removed(&format!("{name}, {axes} axes"), &model, &options().activation(activation));
             }
         }
     }
@@ -158,7 +158,7 @@ fn every_float_type_stays_what_it_is() {
             b.output(&read);
             let model = retyped(b.model(), dtype);
             for activation in [ActivationForm::Auto, ActivationForm::Minmax, ActivationForm::Pair] {
-                let (after, outcome) = rewrite(&model, &Options { activation, ..options() });
+                let (after, outcome) = rewrite(&model, &options().activation(activation));
                 assert_eq!(joins(&outcome), 0, "{name} {dtype:?}: {:?}", outcome.sites);
                 assert_eq!(float_types(&after), [dtype as i32], "{name}");
                 let d = distance(&model, &after);

@@ -2,8 +2,8 @@
 
 use onnx_rm::options::Options;
 
-use crate::operations::blocks::{C, all, model_of, named};
 use crate::common::*;
+use crate::operations::blocks::{C, all, model_of, named};
 use crate::operations::options;
 
 #[test]

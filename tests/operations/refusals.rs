@@ -3,10 +3,10 @@
 use onnx_rm::onnx::NodeProto;
 use onnx_rm::options::{Downsample, Families, Options, Selector};
 
+use crate::common::*;
 use crate::operations::blocks::channels::gather;
 use crate::operations::blocks::rows::{layer, mlp, tokens};
 use crate::operations::blocks::{Block, C, basic_with, model_of};
-use crate::common::*;
 use crate::operations::{options, refusals};
 
 /// What it is, the code of the refusal, the operator that it blames, and the block.
@@ -368,7 +368,7 @@ fn refused(block: Block, opset: Option<i64>, options: &Options) -> Result<(Strin
     let mut b = model_of(block, 29, true);
     b.opset = opset.unwrap_or(b.opset);
     let model = b.model();
-    let options = Options { families: Families::new(&[Selector::Residual], &[]), ..*options };
+    let options = options.families(Families::new(&[Selector::Residual], &[]));
     let (after, outcome) = rewrite(&model, &options);
     if model != after {
         let removed: Vec<_> = outcome.removed().collect();
@@ -382,7 +382,7 @@ fn refused(block: Block, opset: Option<i64>, options: &Options) -> Result<(Strin
     if !blamed.is_some_and(has) || reject.reason.is_empty() {
         return Err(format!("no reason, or a tensor that is none of the node's: {reject:?}"));
     }
-    Ok((reject.code.clone(), blamed.map_or("", |n| n.op_type()).to_owned()))
+    Ok((reject.code.to_string(), blamed.map_or("", |n| n.op_type()).to_owned()))
 }
 
 fn assert_refused(cases: &[Case]) {
@@ -442,7 +442,7 @@ fn a_sum_of_more_than_two_says_what_stands_in_the_way_of_its_pairs() {
     ];
     for (code, block) in rows {
         let model = model_of(*block, 31, true).model();
-        let options = Options { families: Families::new(&[Selector::Residual], &[]), ..options() };
+        let options = options().families(Families::new(&[Selector::Residual], &[]));
         let (after, outcome) = rewrite(&model, &options);
         assert!(model == after, "{code}");
         assert_eq!((outcome.before.joins, outcome.after.joins), (2, 2));
@@ -499,7 +499,7 @@ fn a_recipe_that_does_not_fit_is_refused() {
         let s = b.conv(x, &conv(C, 10, 3).stride(2));
         b.add(&y, &s)
     };
-    let found = refused(block, None, &Options { downsample: Downsample::V2, ..options() });
+    let found = refused(block, None, &options().downsample(Downsample::V2));
     assert_eq!(found, Ok(("shortcut-does-not-fit".to_owned(), "Conv".to_owned())));
 }
 

@@ -3,16 +3,16 @@
 use onnx_rm::facts::tensor::{read_f64, write};
 use onnx_rm::onnx::GraphProto;
 use onnx_rm::onnx::tensor_proto::DataType;
-use onnx_rm::options::{ActivationForm, Options};
+use onnx_rm::options::ActivationForm;
 
-use crate::operations::blocks::{model_of, named};
 use crate::common::*;
+use crate::operations::blocks::{model_of, named};
 use crate::operations::options;
 
 /// How far the rewritten block is from the original, as it is and once `spoil` has had its way.
 fn distances(block: &str, spoil: impl Fn(&mut GraphProto)) -> (f64, f64) {
     let model = model_of(named(block), 47, true).model();
-    let options = Options { activation: ActivationForm::Minmax, ..options() };
+    let options = options().activation(ActivationForm::Minmax);
     let (mut after, _) = rewrite(&model, &options);
     let expected = Expected::of(&model);
     let right = expected.distance(&after);

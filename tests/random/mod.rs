@@ -4,9 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
 use crate::common;
-mod rows;
-mod spec;
-mod write;
+pub mod rows;
+pub mod spec;
+pub mod write;
 
 use std::cell::Cell;
 use std::io::Write;

@@ -1,8 +1,8 @@
 //! Residual blocks of linear layers, on the positions of a map as rows of channels.
 
-use crate::common::{int, ints};
 use super::spec::{Layer, LayerKind, RowBlock, RowStep};
 use super::write::{Tensor, Writer};
+use crate::common::{int, ints};
 
 /// Rows, and how their positions are numbered.
 #[derive(Clone)]

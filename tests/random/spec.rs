@@ -299,12 +299,8 @@ fn options() -> impl Strategy<Value = Options> {
     let downsample = select(vec![Downsample::Auto, Downsample::Auto, Downsample::V1, Downsample::V2]);
     let activation = select(vec![Auto, Auto, Minmax, Pair, Prelu, Select]);
     let target = select(vec![Target::Generic, Target::Onnxruntime]);
-    (any::<bool>(), downsample, activation, target).prop_map(|(long_skips, downsample, activation, target)| Options {
-        long_skips,
-        downsample,
-        activation,
-        target,
-        ..Options::default()
+    (any::<bool>(), downsample, activation, target).prop_map(|(long_skips, downsample, activation, target)| {
+        Options::default().long_skips(long_skips).downsample(downsample).activation(activation).target(target)
     })
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use onnx_rm::onnx::ModelProto;
 
-use crate::common::{Build, ConvArgs, float, int, ints, string};
 use super::spec::{Act, Block, Conv, Fork, Group, Shortcut, Spec, Step, Unit};
+use crate::common::{Build, ConvArgs, float, int, ints, string};
 
 /// The model of `spec`.
 pub fn model(spec: &Spec) -> ModelProto {

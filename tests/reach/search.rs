@@ -117,11 +117,11 @@ fn trained_networks_are_reached() {
     let folder = folder.join("cifar_mbv2_relu6.onnx");
     let loaded = onnx_rm::io::load(&folder, &onnx_rm::LoadOptions::default()).unwrap();
     let shape = [1, 3, 32, 32];
-    let name = loaded.proto.graph.as_ref().unwrap().input[0].name().to_owned();
+    let name = loaded.proto().graph.as_ref().unwrap().input[0].name().to_owned();
     let named = |f: BTreeMap<String, Value>| f.into_values().map(|v| (name.clone(), v)).collect();
     let fed: Vec<BTreeMap<String, Value>> = noise(&shape).into_iter().map(named).collect();
     let inputs = [InputSpec { name: name.clone(), dtype: DataType::Float, shape: shape.to_vec() }];
-    let reached = reach(&[&loaded.proto], &inputs, &fed, 0, Budget::default());
+    let reached = reach(&[loaded.proto()], &inputs, &fed, 0, Budget::default());
     let left = reached.missed.len();
     println!(
         "{} of {} sides missed, {} before, {} evaluations",

@@ -3,12 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
 use crate::common;
-#[path = "../random/rows.rs"]
-mod rows;
-#[path = "../random/spec.rs"]
-mod spec;
-#[path = "../random/write.rs"]
-mod write;
+use crate::random::{spec, write};
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -81,10 +76,10 @@ fn committed() -> Vec<Case> {
     }
     paths.retain(|p| p.extension().is_some_and(|e| e == "onnx"));
     paths.sort();
-    let options = Options { long_skips: true, ..Options::default() };
+    let options = Options::default().long_skips(true);
     let one = |path: &PathBuf| {
         let model = load(path, &LoadOptions::default()).unwrap_or_else(|e| panic!("{e}"));
-        case(path.file_name().unwrap().to_str().unwrap().to_owned(), model.proto, options)
+        case(path.file_name().unwrap().to_str().unwrap().to_owned(), model.into_proto(), options)
     };
     paths.iter().map(one).collect()
 }

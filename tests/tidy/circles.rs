@@ -21,10 +21,10 @@ struct Source {
 }
 
 /// All files by the module that each of them is.
-struct Crate(BTreeMap<Path, Source>);
+pub(crate) struct Crate(BTreeMap<Path, Source>);
 
 impl Crate {
-    fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let named = files("src", "rs").into_iter().filter(|f| f != "src/main.rs").map(|file| (module(&file), file));
         let named: BTreeMap<Path, String> = named.collect();
         let modules: BTreeSet<Path> = named.keys().cloned().collect();
@@ -40,7 +40,7 @@ impl Crate {
     }
 
     /// The file that defines what `path` names. `None` for a module, and for what is not of this crate.
-    fn definition(&self, path: &[String]) -> Option<&str> {
+    pub(crate) fn definition(&self, path: &[String]) -> Option<&str> {
         let mut path = path.to_vec();
         // A re-export may lead to another one.
         for _ in 0..8 {
@@ -53,6 +53,11 @@ impl Crate {
             }
         }
         None
+    }
+
+    /// What `src/lib.rs` gives to others: each name with the path that it stands for.
+    pub(crate) fn reexports(&self) -> &BTreeMap<String, Vec<String>> {
+        &self.0[&Path::new()].aliases
     }
 
     /// For every file those that it imports, each with one of the names.

@@ -73,7 +73,7 @@ fn a_reproducer_has_the_part_that_differs_and_shows_it_again() {
     assert_eq!(code, Some(1));
     assert!(stderr.contains("the part of both models that differs: 'new/found/1'"), "{stderr}");
     let (a, b) = ("new/found/1/original.onnx", "new/found/1/rewritten.onnx");
-    let model = onnx_rm::load(folder.path(a)).unwrap().proto;
+    let model = onnx_rm::load(folder.path(a)).unwrap().into_proto();
     let graph = model.graph.unwrap();
     assert_eq!(graph.node.iter().map(|n| n.op_type()).collect::<Vec<_>>(), ["Conv"], "only what differs");
     assert_eq!((graph.input.len(), graph.output.len(), graph.initializer.len()), (1, 1, 2));

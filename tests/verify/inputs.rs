@@ -16,7 +16,7 @@ fn free_dimensions_get_a_stated_choice() {
     assert!(report.is_equal(), "{report}");
     assert_eq!((report.inputs[0].shape.as_slice(), report.inputs[0].assumed), ([1, 3, 64, 64].as_slice(), true));
     assert!(report.to_string().contains("input taken: 'x' as [1, 3, 64, 64]"), "{report}");
-    let options = VerifyOptions { shapes: vec![("x".into(), vec![2, 3, 9, 8])], ..VerifyOptions::default() };
+    let options = VerifyOptions::default().shape("x", vec![2, 3, 9, 8]);
     let report = verify_models(&model, &model, &options).unwrap();
     assert_eq!((report.inputs[0].shape.as_slice(), report.inputs[0].assumed), ([2, 3, 9, 8].as_slice(), false));
 }
@@ -71,7 +71,7 @@ fn given_inputs_are_used_too() {
     assert!(report.first_difference.unwrap().input.starts_with("found"));
     let mut values = Array4::from_elem((1, 2, 6, 6), 1.0);
     values[[0, 1, 2, 3]] = 5e6;
-    let options = VerifyOptions { inputs: Some(save_npz(&[("x", values)])), ..VerifyOptions::default() };
+    let options = VerifyOptions::default().inputs(save_npz(&[("x", values)]));
     let report = verify_models(&a, &b, &options).unwrap();
     assert_eq!(report.status, Status::Mismatch, "{report}");
     assert_eq!(report.first_difference.unwrap().input, "given");
@@ -81,7 +81,7 @@ fn given_inputs_are_used_too() {
 fn inputs_that_do_not_fit_are_an_error() {
     let model = net();
     let error = |arrays: &[(&str, Array4<f32>)]| {
-        let options = VerifyOptions { inputs: Some(save_npz(arrays)), ..VerifyOptions::default() };
+        let options = VerifyOptions::default().inputs(save_npz(arrays));
         verify_models(&model, &model, &options).unwrap_err().to_string()
     };
     let fits = || Array4::from_elem((1, 3, 12, 12), 0.5);
@@ -90,9 +90,9 @@ fn inputs_that_do_not_fit_are_an_error() {
     assert!(error(&[("x", Array4::zeros((1, 3, 12, 13)))]).contains("does not fit"));
     let text = folder().join("inputs.npz");
     std::fs::write(&text, "no archive").unwrap();
-    let options = VerifyOptions { inputs: Some(text), ..VerifyOptions::default() };
+    let options = VerifyOptions::default().inputs(text);
     assert!(verify_models(&model, &model, &options).unwrap_err().to_string().contains("inputs.npz"));
-    let options = VerifyOptions { shapes: vec![("x".into(), vec![1, 4, 12, 12])], ..VerifyOptions::default() };
+    let options = VerifyOptions::default().shape("x", vec![1, 4, 12, 12]);
     let error = verify_models(&model, &model, &options).unwrap_err();
     assert!(error.hint().unwrap().contains("--input-shape"), "{error}");
 }

@@ -44,7 +44,7 @@ fn kept(wrong: &[usize], blames: bool) -> (Vec<usize>, usize) {
     std::fs::write(&path, model.encode_to_vec()).unwrap();
     let mut comparisons = 0;
     let added = |staged: &Path| -> Vec<usize> {
-        let proto = load(staged).unwrap().proto;
+        let proto = load(staged).unwrap().into_proto();
         let nodes = proto.graph.as_ref().unwrap().node.iter().filter(|n| n.op_type() == "Add");
         let outputs: Vec<String> = nodes.flat_map(|n| n.output.clone()).collect();
         (0..5).filter(|i| outputs.contains(&joins[*i])).collect()
@@ -55,13 +55,7 @@ fn kept(wrong: &[usize], blames: bool) -> (Vec<usize>, usize) {
         let mut report = check(&model, &model);
         if let Some(first) = wrong.iter().find(|w| !left.contains(w)) {
             report.status = Status::Mismatch;
-            report.first_difference = blames.then(|| FirstDifference {
-                tensor: joins[*first].clone(),
-                node: String::new(),
-                op: "Add".to_owned(),
-                difference: 1.0,
-                input: "normal".to_owned(),
-            });
+            report.first_difference = blames.then(|| FirstDifference::at(joins[*first].clone()));
         }
         Ok(report)
     };

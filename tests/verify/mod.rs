@@ -4,6 +4,7 @@
 
 use crate::common;
 
+#[cfg(feature = "cli")]
 mod command;
 mod criterion;
 mod evidence;

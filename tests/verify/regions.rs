@@ -73,7 +73,7 @@ fn a_stem_that_nobody_can_run_gets_random_values_behind_it() {
     // Nothing says the shape of what the stem gives.
     let error = verify_models(&good, &changed(3e-8), &VerifyOptions::default()).unwrap_err();
     assert!(error.to_string().contains("shape is unknown"), "{error}");
-    let options = VerifyOptions { shapes: vec![(behind.clone(), vec![1, 6, 7, 7])], ..VerifyOptions::default() };
+    let options = VerifyOptions::default().shape(behind.clone(), vec![1, 6, 7, 7]);
     let check = |by: f64| verify_models(&good, &changed(by), &options).unwrap();
     let report = check(3e-8);
     assert!(report.is_equal(), "{report}");
@@ -192,7 +192,7 @@ fn named() -> ModelProto {
         name: Some(name.into()),
         dims: vec![n],
         data_type: Some(DataType::String as i32),
-        string_data: (0..n).map(|i| vec![b'a' + i as u8].into()).collect(),
+        string_data: (0..n).map(|i| vec![b'a' + i as u8]).collect(),
         ..TensorProto::default()
     };
     graph.initializer.push(strings("labels", 6));
@@ -244,7 +244,7 @@ fn strings_are_left_out_and_the_rest_is_compared() {
     // Another string changes what the model says, and no input can show it.
     let mut bad = after;
     let labels = bad.graph.as_mut().unwrap().initializer.iter_mut().find(|t| t.name() == "labels").unwrap();
-    labels.string_data[3] = b"z".to_vec().into();
+    labels.string_data[3] = b"z".to_vec();
     let report = verify_models(&good, &bad, &VerifyOptions::default());
     assert!(report.as_ref().map_or(true, |r| !r.is_equal()), "{report:?}");
 }

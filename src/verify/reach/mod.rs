@@ -64,6 +64,7 @@ impl Default for Budget {
 
 /// A side of a bend that no input reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Missed {
     /// The place of its model among those given.
     pub model: usize,

@@ -3,6 +3,7 @@
 
 use super::attempt::Ready;
 use super::effort::Effort;
+use super::error::VerifyError;
 use super::judge::{self, Doubt, Profile, Rule};
 use super::obstacle::Obstacle;
 use super::options::{Observer, Progress};
@@ -26,24 +27,54 @@ pub(super) struct Course {
     pub(super) discrete: Vec<bool>,
 }
 
+/// Why there is no course.
+pub(super) enum Fruitless {
+    /// The observer asked to stop.
+    Stopped,
+    /// The original could be evaluated on no trial, for this reason.
+    Nothing(String),
+}
+
+impl Fruitless {
+    /// As an error of the whole verification.
+    pub(super) fn error(self) -> VerifyError {
+        match self {
+            Self::Stopped => VerifyError::Stopped,
+            Self::Nothing(reason) => VerifyError::CannotRun(reason),
+        }
+    }
+}
+
+/// Nothing, where the original could be evaluated on no trial; a request to stop is handed on.
+pub(super) fn useful(found: Result<Course, Fruitless>) -> Result<Option<Course>, VerifyError> {
+    match found {
+        Ok(course) => Ok(Some(course)),
+        Err(Fruitless::Nothing(_)) => Ok(None),
+        Err(stopped) => Err(stopped.error()),
+    }
+}
+
 /// Runs `trials`, and judges each output by its own type.
 ///
 /// # Errors
-/// Why the original could be evaluated on none.
-pub(super) fn run(ready: &mut Ready<'_>, trials: Vec<Trial>, observer: Observer<'_>) -> Result<Course, String> {
+/// [`Fruitless`].
+pub(super) fn run(ready: &mut Ready<'_>, trials: Vec<Trial>, observer: Observer<'_>) -> Result<Course, Fruitless> {
     let effort = Effort::of(ready.work.macs);
     let mut done: Vec<(Trial, Vec<Sample>, u64)> = Vec::new();
     let mut skipped = Vec::new();
     let total = trials.len();
     for (index, trial) in trials.into_iter().enumerate() {
-        observer(&Progress { stage: "comparing both models", done: index, total });
+        if observer(&Progress { stage: "comparing both models", done: index, total }).is_break() {
+            return Err(Fruitless::Stopped);
+        }
         match attempt(ready, &trial, effort, index) {
             Ok((samples, draws)) => done.push((trial, samples, draws)),
             Err(reason) => skipped.push(format!("{} input: {reason}", trial.name)),
         }
     }
     if done.is_empty() {
-        return Err(skipped.into_iter().next().unwrap_or_else(|| "there is nothing to feed".to_owned()));
+        let reason = skipped.into_iter().next().unwrap_or_else(|| "there is nothing to feed".to_owned());
+        return Err(Fruitless::Nothing(reason));
     }
     let rules: Vec<Rule> = ready.rules();
     let mut profiles = profiles(&done, &rules);

@@ -7,6 +7,7 @@ use crate::io::LoadError;
 
 /// Neither "equal" nor "different": the models could not be compared.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum VerifyError {
     /// A file cannot be read.
     #[error(transparent)]
@@ -35,6 +36,9 @@ pub enum VerifyError {
         /// What is wrong.
         reason: String,
     },
+    /// Who was told of the progress asked to stop.
+    #[error("stopped")]
+    Stopped,
     /// Neither the models nor their rewritten regions can be run.
     #[error("the models cannot be run: {0}")]
     CannotRun(String),
@@ -48,7 +52,7 @@ impl VerifyError {
             Self::Load(e) => e.hint(),
             Self::Input { .. } => Some("--input-shape name:1x3x224x224 states a shape, --inputs file.npz gives values"),
             Self::CannotRun(_) => Some("`rewrite --no-verify` writes without verification"),
-            Self::Graph { .. } | Self::Inputs { .. } => None,
+            Self::Graph { .. } | Self::Inputs { .. } | Self::Stopped => None,
         }
     }
 }

@@ -37,4 +37,4 @@ use super::random;
 pub use error::VerifyError;
 pub use options::{Observer, Progress, VerifyOptions};
 pub use stage::catches_panics;
-pub use verification::{verify, verify_models, verify_watched};
+pub use verification::{verify, verify_loaded, verify_models, verify_watched};

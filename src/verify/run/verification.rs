@@ -3,22 +3,24 @@
 use std::path::Path;
 
 use crate::graph::{in_topological_order, validate};
-use crate::io::{self, LoadOptions};
+use crate::io::{self, LoadOptions, Model};
 use crate::onnx::ModelProto;
 
 use super::attempt::{self, Ready, Way};
-use super::course::{self, Course};
+use super::course::{self, Course, Fruitless};
 use super::effort::Effort;
 use super::error::VerifyError;
 use super::inputs::Kind;
 use super::job::Job;
-use super::options::{Observer, Progress, VerifyOptions};
+use super::options::{Observer, Progress, VerifyOptions, go_on};
 use super::pair::Side;
 use super::precision::Precision;
 use super::stage::{Source, Stage, Trial, overrides};
 use super::support::Support;
 use super::{dump, evidence, npz, signature, verdict};
-use crate::verify::report::{Arithmetic, Coverage, OutputReport, SCHEMA_VERSION, SizeReport, Status, VerifyReport};
+use crate::verify::report::{
+    Arithmetic, Coverage, OutputReport, Runner, SCHEMA_VERSION, SizeReport, Status, VerifyReport,
+};
 use crate::verify::structure;
 
 /// Compares two saved models. Both are read from disk, with their side files.
@@ -33,7 +35,7 @@ use crate::verify::structure;
 /// # Errors
 /// [`VerifyError`] when the models could not be compared at all. That they differ is no error but a report.
 pub fn verify(original: &Path, rewritten: &Path, options: &VerifyOptions) -> Result<VerifyReport, VerifyError> {
-    verify_watched(original, rewritten, options, &|_| {})
+    verify_watched(original, rewritten, options, &go_on)
 }
 
 /// Like [`verify`], and tells `observer` of progress.
@@ -47,14 +49,32 @@ pub fn verify_watched(
     observer: Observer<'_>,
 ) -> Result<VerifyReport, VerifyError> {
     // Fields that the schema does not know change nothing of what is computed.
-    let reading = LoadOptions { drop_unknown_fields: true };
+    let reading = LoadOptions::default().drop_unknown_fields(true);
     let read = |path: &Path| {
         let broken = |source| VerifyError::Graph { model: path.display().to_string(), source };
         // Runtimes take nodes in any order, so the order is no finding.
-        in_topological_order(io::load(path, &reading)?.proto).map_err(broken)
+        in_topological_order(io::load(path, &reading)?.into_proto()).map_err(broken)
     };
     let (a, b) = (read(original)?, read(rewritten)?);
     compare(Side::whole(&a, Some(original)), Side::whole(&b, Some(rewritten)), options, observer)
+}
+
+/// Compares two models that were read, or made, before, and tells `observer` of progress.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_loaded(
+    original: &Model,
+    rewritten: &Model,
+    options: &VerifyOptions,
+    observer: Observer<'_>,
+) -> Result<VerifyReport, VerifyError> {
+    let ordered = |model: &Model, which: &str| {
+        let broken = |source| VerifyError::Graph { model: which.to_owned(), source };
+        in_topological_order(model.proto().clone()).map_err(broken)
+    };
+    let (a, b) = (ordered(original, "original")?, ordered(rewritten, "rewritten model")?);
+    compare(Side::whole(&a, None), Side::whole(&b, None), options, observer)
 }
 
 /// Compares two models in memory. Tensors whose data is external must have it in `raw_data`, as [`crate::io::load`] leaves them.
@@ -66,7 +86,7 @@ pub fn verify_models(
     rewritten: &ModelProto,
     options: &VerifyOptions,
 ) -> Result<VerifyReport, VerifyError> {
-    compare(Side::whole(original, None), Side::whole(rewritten, None), options, &|_| {})
+    compare(Side::whole(original, None), Side::whole(rewritten, None), options, &go_on)
 }
 
 fn compare(
@@ -109,7 +129,7 @@ fn blank(precision: Precision, options: &VerifyOptions) -> VerifyReport {
         coverage: Coverage::Whole,
         arithmetic: Arithmetic {
             element_type: precision.name().to_owned(),
-            engine: "tract".to_owned(),
+            engine: Runner::Tract,
             rounded_because: None,
             unstable: false,
         },
@@ -128,20 +148,21 @@ fn blank(precision: Precision, options: &VerifyOptions) -> VerifyReport {
 
 /// Tries the models in the first sizes with everything, and in the others with what shows whether they compute the same.
 fn all_sizes(job: &Job<'_>, mut first: Ready<'_>, report: &mut VerifyReport) -> Result<(), VerifyError> {
-    let words = VerifyError::CannotRun;
     let mut everything = trials(job, &first);
-    (job.observer)(&Progress { stage: "searching inputs that reach every bound", done: 0, total: 1 });
+    if (job.observer)(&Progress { stage: "searching inputs that reach every bound", done: 0, total: 1 }).is_break() {
+        return Err(VerifyError::Stopped);
+    }
     let found = evidence::search(&first, &everything, job.options.seed);
     let parts = found.map_or_else(Vec::new, |found| {
         everything.extend(found.trials);
         report.bends = Some(found.bends);
         found.parts
     });
-    let mut courses = vec![course::run(&mut first, everything, job.observer).map_err(words)?];
+    let mut courses = vec![course::run(&mut first, everything, job.observer).map_err(Fruitless::error)?];
     let mut readies = vec![first];
     for mut ready in attempt::others(job, &readies[0].bench.stage.reports) {
         let few = [Kind::Normal, Kind::Uniform].map(Trial::of).to_vec();
-        if let Ok(course) = course::run(&mut ready, few, job.observer) {
+        if let Some(course) = course::useful(course::run(&mut ready, few, job.observer))? {
             courses.push(course);
             readies.push(ready);
         }
@@ -152,7 +173,7 @@ fn all_sizes(job: &Job<'_>, mut first: Ready<'_>, report: &mut VerifyReport) -> 
         report.coverage = Coverage::Regions { tensors, reason: reason.to_string() };
     }
     if let Some(reason) = &first.rounded_because {
-        report.arithmetic.engine = "float64, rounded".to_owned();
+        report.arithmetic.engine = Runner::Rounded;
         report.arithmetic.rounded_because = Some(reason.to_string());
     }
     report.inputs = first.bench.stage.reports.clone();
