@@ -371,7 +371,9 @@ fn plan_join(cx: Context<'_>, join: NodeId, claimed: &BTreeSet<NodeId>, names: &
     let mut best: Option<(usize, build::Choice<'_>, cost::Cost)> = None;
     for (index, proof) in proofs.iter().enumerate() {
         match layouts::choose(cx, proof) {
-            Ok((choice, cost)) if best.as_ref().is_none_or(|(_, _, b)| cost < *b) => best = Some((index, choice, cost)),
+            Ok((choice, cost)) if cost.beats(best.as_ref().map(|(_, _, b)| b), cx.options.objective) => {
+                best = Some((index, choice, cost));
+            }
             Ok(_) => {}
             Err(reject) => nearest = nearest.or(Some(reject)),
         }

@@ -1,26 +1,102 @@
-//! What things cost: multiply-accumulates, parameters, bytes.
+//! What things cost: multiply-accumulates, parameters, bytes, elements moved, time.
+
+use std::cmp::Ordering;
 
 use crate::facts::{Dim, Facts};
 use crate::graph::{GraphView, NodeId, ValueId};
 use crate::onnx::ModelProto;
 use crate::report::Price;
 
-/// The cost of a candidate, compared in this order: multiply-accumulates, parameters, channels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+use super::latency;
+use super::options::Objective;
+
+/// The cost of a candidate, by every measure. Where sizes are unknown all are relative to one position of the fork.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
-    /// Multiply-accumulates for one image; relative to one position of the fork where sizes are unknown.
+    /// Multiply-accumulates for one image.
     pub macs: f64,
     /// Weights.
     pub params: f64,
-    /// Channels of all intermediate tensors.
-    pub channels: f64,
+    /// Elements that are read and written.
+    pub moved: f64,
+    /// Elements in front of and behind the operator that has most of both.
+    pub peak: f64,
+    /// Operators.
+    pub nodes: f64,
+    /// Nanoseconds, by the model of [`latency`].
+    pub time: f64,
+}
+
+/// A convolution, in outline.
+#[derive(Clone, Copy, Debug)]
+pub struct Work {
+    /// Input channels.
+    pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
+    /// Groups.
+    pub group: usize,
+    /// Taps of the window.
+    pub taps: usize,
+    /// Positions of the input and of the output.
+    pub positions: (f64, f64),
+}
+
+impl Work {
+    /// Its weights.
+    #[must_use]
+    pub fn weights(&self) -> usize {
+        (self.inputs / self.group.max(1)).saturating_mul(self.outputs).saturating_mul(self.taps)
+    }
+
+    /// Elements that it reads and writes.
+    pub(super) fn moved(&self) -> f64 {
+        self.inputs as f64 * self.positions.0 + self.outputs as f64 * self.positions.1
+    }
 }
 
 impl Cost {
-    /// A convolution with so many weights, output positions and output channels.
+    /// A convolution.
     #[must_use]
-    pub fn conv(weights: usize, positions: f64, channels: usize) -> Self {
-        Self { macs: weights as f64 * positions, params: weights as f64, channels: channels as f64 }
+    pub fn conv(work: &Work) -> Self {
+        let (params, moved) = (work.weights() as f64, work.moved());
+        let macs = params * work.positions.1;
+        Self { macs, params, moved, peak: moved, nodes: 1.0, time: latency::conv(work) }
+    }
+
+    /// A selection of so many channels.
+    #[must_use]
+    pub fn select(inputs: usize, outputs: usize, positions: f64) -> Self {
+        let peak = (inputs + outputs) as f64 * positions;
+        let moved = 2.0 * outputs as f64 * positions;
+        Self { moved, peak, nodes: 1.0, time: latency::select(inputs, outputs, positions), ..Self::default() }
+    }
+
+    /// Any other operator on so many channels.
+    #[must_use]
+    pub fn pass(channels: usize, positions: f64) -> Self {
+        let moved = 2.0 * channels as f64 * positions;
+        Self { moved, peak: moved, nodes: 1.0, time: latency::pass(moved), ..Self::default() }
+    }
+
+    /// Which of two candidates is better for `objective`; what it does not tell apart, the measures behind it do.
+    #[must_use]
+    pub fn order(&self, other: &Self, objective: Objective) -> Ordering {
+        let measures = |c: &Self| match objective {
+            Objective::Macs => [c.macs, c.params, c.moved],
+            Objective::Parameters => [c.params, c.macs, c.moved],
+            Objective::Memory => [c.peak, c.moved, c.macs],
+            Objective::Latency => [c.time, c.macs, c.params],
+            Objective::Nodes => [c.nodes, c.time, c.macs],
+        };
+        let pairs = measures(self).into_iter().zip(measures(other));
+        pairs.map(|(a, b)| a.total_cmp(&b)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+    }
+
+    /// True when it is better than `other`, or there is none.
+    #[must_use]
+    pub fn beats(&self, other: Option<&Self>, objective: Objective) -> bool {
+        other.is_none_or(|other| self.order(other, objective).is_lt())
     }
 }
 
@@ -31,7 +107,10 @@ impl std::ops::Add for Cost {
         Self {
             macs: self.macs + other.macs,
             params: self.params + other.params,
-            channels: self.channels + other.channels,
+            moved: self.moved + other.moved,
+            peak: self.peak.max(other.peak),
+            nodes: self.nodes + other.nodes,
+            time: self.time + other.time,
         }
     }
 }

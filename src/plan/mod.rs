@@ -2,6 +2,8 @@
 
 pub mod cost;
 pub mod folds;
+mod forms;
+pub mod latency;
 pub mod layouts;
 pub mod options;
 pub mod surplus;

@@ -32,6 +32,37 @@ pub enum ActivationForm {
     Select,
 }
 
+/// What is made small.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Objective {
+    /// Time, by a model of a CPU that runs one thread.
+    #[default]
+    Latency,
+    /// Multiply-accumulates.
+    Macs,
+    /// Weights, and with them the file.
+    Parameters,
+    /// What one operator reads and writes, at most.
+    Memory,
+    /// Operators.
+    Nodes,
+}
+
+/// What the chain may consist of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Chain {
+    /// Convolutions, selections of channels (`Gather`) and sums of partial results, as is cheapest.
+    #[default]
+    Auto,
+    /// Convolutions and the network's own operators.
+    Conv,
+    /// Selections and sums wherever they fit, however dear: for tests.
+    #[value(skip)]
+    Blocks,
+}
+
 /// What runs the model later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -170,6 +201,10 @@ pub struct Options {
     pub activation: ActivationForm,
     /// What runs the model later.
     pub target: Target,
+    /// What is made small.
+    pub objective: Objective,
+    /// What the chain may consist of.
+    pub carry: Chain,
     /// Which mechanisms run.
     pub families: Families,
     /// Whether two 1x1 convolutions, or linear layers, with nothing between become one.

@@ -4,7 +4,7 @@
 //! steps, the shortcut as a chain of linear operators. [`branch`] normalises the branch into convolutions and
 //! the passes between them. [`check`] proves that the join can be removed, or says why not; [`host`] places the
 //! shortcut on the branch's convolutions. [`build`] turns a
-//! proof and the layouts that the planner chose into edits.
+//! proof and what the planner chose, layouts and forms, into edits.
 //!
 //! Nothing here knows a block template. What can stand on a branch is in [`pass`], what can stand on a
 //! shortcut in [`shortcut`]; every block is what comes out when they are read one operator at a time.
@@ -16,6 +16,7 @@ mod cropped;
 pub mod emit;
 pub mod find;
 pub mod frame;
+mod hop;
 pub mod host;
 pub mod pass;
 pub mod reject;
