@@ -56,7 +56,8 @@ impl Cut {
         }
         let (terms, height) = (inputs.div_ceil(width), if let Self::Squares(_) = self { width } else { outputs });
         let blocks = group.checked_mul(terms)?.checked_mul(outputs.div_ceil(height))?;
-        blocks.checked_add(carried)?.checked_mul(width.checked_add(height)?).filter(|slots| *slots <= MOST_SLOTS)?;
+        let passing = if let Self::Squares(_) = self { carried.div_ceil(width) } else { 0 };
+        blocks.checked_add(passing)?.checked_mul(self.height(outputs)).filter(|slots| *slots <= MOST_SLOTS)?;
         let (mut layout, mut groups) = (Layout::new(), 0);
         for g in 0..group {
             for first in (0..outputs).step_by(height) {
@@ -182,5 +183,150 @@ pub fn select(layout: &[Slot], columns: Option<&[usize]>) -> Option<Layout> {
     match columns {
         Some(columns) => columns.iter().map(|c| layout.get(*c).copied()).collect(),
         None => Some(layout.to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use ndarray::{ArrayD, IxDyn};
+
+    use super::*;
+    use crate::algebra::compose::compose;
+    use crate::algebra::slots::{contiguous, shared};
+    use crate::algebra::{Carry, Geometry, Kernel, widen::widen};
+
+    fn kernel(outputs: usize, inputs: usize, taps: usize, group: usize) -> Kernel {
+        let n = outputs * inputs / group * taps;
+        let values = (0..n).map(|i| (i * 7 % 11) as f64 - 5.0).collect();
+        let weight = ArrayD::from_shape_vec(IxDyn(&[outputs, inputs / group, taps]), values).unwrap();
+        Kernel { weight, bias: Some((0..outputs).map(|o| o as f64 - 1.5).collect()), group }
+    }
+
+    fn window(taps: usize) -> Geometry {
+        let pad = vec![taps / 2];
+        Geometry { kernel: vec![taps], pad_begin: pad.clone(), pad_end: pad, ..Geometry::pointwise(1) }
+    }
+
+    fn picked(columns: &Option<Vec<usize>>, width: usize) -> Kernel {
+        let all: Vec<usize> = (0..width).collect();
+        let from: Vec<Option<usize>> = columns.as_ref().unwrap_or(&all).iter().map(|c| Some(*c)).collect();
+        Kernel::selection(&from, width, 1).unwrap()
+    }
+
+    /// All steps of `hop` as one kernel, which must be the widened convolution.
+    fn check(
+        body: &Kernel,
+        merge: Option<&Kernel>,
+        cut: Cut,
+        lin: &[Slot],
+        lout: &[Slot],
+        groups: usize,
+    ) -> (usize, usize) {
+        let (taps, carried) = (body.weight.shape()[2], lin.iter().filter(|s| s.carried.is_some()).count());
+        let tap = Carry::Dirac(vec![taps / 2]);
+        let behind = merge.map_or(Carry::Dirac(vec![0]), |k| Carry::Shortcut(k.clone()));
+        let channels = (body.group_inputs(), body.group_outputs());
+        let reach = (Reach::new(channels, &tap), Reach::new((1, 1), &behind));
+        let hop = Hop::blocks(reach, (cut, body.group, carried), lin, lout, groups).unwrap();
+        let sum = hop.sum.as_ref().unwrap();
+        let reads = select(lin, hop.select.as_deref()).unwrap();
+        let blocks = widen(body, &tap, &reads, &sum.partial, 1.0).unwrap();
+        assert!(blocks.bias.is_none(), "only the sum has the bias");
+        let terms = select(&sum.partial, sum.select.as_deref()).unwrap();
+        let identity = Kernel { bias: body.bias.clone(), ..Kernel::identity(body.outputs(), 1) };
+        let added = widen(&identity, &behind, &terms, lout, 1.0).unwrap();
+        let (one, own) = (Geometry::pointwise(1), window(taps));
+        let whole = compose(&picked(&hop.select, lin.len()), &one, &blocks, &own, &own).unwrap();
+        let whole = compose(&whole, &own, &picked(&sum.select, sum.partial.len()), &one, &own).unwrap();
+        let whole = compose(&whole, &own, &added, &one, &own).unwrap();
+        let carry = match merge {
+            Some(k) => Carry::Shortcut(k.clone().placed_in(&one, &own).unwrap()),
+            None => tap,
+        };
+        let direct = widen(body, &carry, lin, lout, 1.0).unwrap().dense().unwrap();
+        assert_eq!(whole.dense().unwrap(), direct, "{cut:?} in {groups} groups");
+        (blocks.group, added.group)
+    }
+
+    #[test]
+    fn all_steps_together_are_the_widened_convolution() {
+        for cut in [1, 2, 3, 4, 5].map(Cut::Squares) {
+            for groups in [1, 2, 3, 4, 8] {
+                let carried = Carried::whole(7);
+                let (lin, lout) = (contiguous(8, carried), balanced(groups, 6, carried).unwrap());
+                let (_, sums) = check(&kernel(6, 8, 3, 1), None, cut, &lin, &lout, groups);
+                assert!(sums >= groups);
+            }
+        }
+        let carried = Carried::whole(4);
+        let (lin, lout) = (contiguous(8, carried), balanced(4, 8, carried).unwrap());
+        assert_eq!(check(&kernel(8, 8, 3, 1), None, Cut::Squares(2), &lin, &lout, 4), (4 * 4 + 2, 4));
+    }
+
+    #[test]
+    fn a_grouped_body_is_cut_group_by_group() {
+        let carried = Carried::whole(5);
+        let lout = balanced(2, 12, carried).unwrap();
+        check(&kernel(12, 8, 3, 2), None, Cut::Squares(2), &contiguous(8, carried), &lout, 2);
+        check(&kernel(12, 8, 3, 2), None, Cut::Squares(3), &contiguous(8, carried), &lout, 2);
+        check(&kernel(12, 8, 3, 2), None, Cut::Columns(2), &shared(8), &balanced(4, 12, Carried::whole(8)).unwrap(), 4);
+    }
+
+    #[test]
+    fn columns_of_the_fork_need_no_selection() {
+        let carried = Carried::whole(8);
+        for width in [1, 2, 3, 4] {
+            let lout = balanced(2, 6, carried).unwrap();
+            check(&kernel(6, 8, 3, 1), None, Cut::Columns(width), &shared(8), &lout, 2);
+        }
+        let tap = Carry::Dirac(vec![1]);
+        let reach = (Reach::new((8, 6), &tap), Reach::new((1, 1), &tap));
+        let lout = balanced(2, 6, carried).unwrap();
+        let hop = Hop::blocks(reach, (Cut::Columns(4), 1, 8), &shared(8), &lout, 2).unwrap();
+        assert_eq!(hop.select, None);
+        assert_eq!(hop.sum.unwrap().partial.len(), 2 * (6 + 4));
+    }
+
+    #[test]
+    fn the_sum_merges_and_projects() {
+        let lin = contiguous(6, Carried::whole(8));
+        for groups in [1, 2, 4, 8] {
+            check(&kernel(8, 6, 3, 1), None, Cut::Squares(2), &lin, &shared(8), groups);
+            let projection = kernel(8, 8, 1, 1);
+            check(&kernel(8, 6, 3, 1), Some(&projection), Cut::Squares(3), &lin, &shared(8), groups);
+        }
+    }
+
+    #[test]
+    fn groups_that_do_not_divide_get_zeros() {
+        let layout = balanced(4, 6, Carried::whole(5)).unwrap();
+        assert_eq!(layout.len(), 4 * (2 + 2));
+        assert_eq!(layout.iter().filter(|s| s.body.is_some()).count(), 6);
+        assert_eq!(layout.iter().filter(|s| s.is_carried()).count(), 5);
+        assert_eq!(layout.last(), Some(&Slot::ZERO));
+        assert!(balanced(0, 6, Carried::whole(5)).is_none() && balanced(1, 0, Carried::whole(0)).is_none());
+    }
+
+    #[test]
+    fn nothing_is_cut_that_is_no_wider_than_a_block() {
+        assert!(Cut::Squares(8).partial(1, (8, 8), 4).is_none());
+        assert!(Cut::Squares(0).partial(1, (8, 8), 4).is_none());
+        assert!(Cut::Columns(1).partial(4, (1, 2), 4).is_none());
+        assert!(Cut::Squares(1).partial(1, (1 << 12, 1 << 12), 0).is_none(), "too many slots");
+    }
+
+    #[test]
+    fn a_partial_result_that_is_missing_is_refused() {
+        let tap = Carry::Dirac(vec![0]);
+        let identity = Kernel::identity(1, 1);
+        let lin = [Slot::partial(0, 0, 2), Slot::partial(0, 2, 4), Slot::carried(0)];
+        let lout = [Slot::body(0), Slot::carried(0)];
+        let sum = widen(&identity, &tap, &lin, &lout, 1.0).unwrap();
+        assert_eq!(sum.weight.iter().copied().collect::<Vec<_>>(), [1., 1., 0., 0., 0., 1.]);
+        // In two groups one of them would have half of the sum.
+        let halves = [Slot::partial(0, 0, 2), Slot::carried(0), Slot::partial(0, 2, 4), Slot::carried(1)];
+        let twice = [Slot::body(0), Slot::carried(0), Slot::ZERO, Slot::carried(1)];
+        assert_eq!(widen(&identity, &tap, &halves, &twice, 1.0).unwrap().group, 1);
     }
 }

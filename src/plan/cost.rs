@@ -72,11 +72,11 @@ impl Cost {
         Self { moved, peak, nodes: 1.0, time: latency::select(inputs, outputs, positions), ..Self::default() }
     }
 
-    /// Any other operator on so many channels.
+    /// Any other operator on so many channels, `plain` when it is what stood in the network.
     #[must_use]
-    pub fn pass(channels: usize, positions: f64) -> Self {
+    pub fn pass(channels: usize, positions: f64, plain: bool) -> Self {
         let moved = 2.0 * channels as f64 * positions;
-        Self { moved, peak: moved, nodes: 1.0, time: latency::pass(moved), ..Self::default() }
+        Self { moved, peak: moved, nodes: 1.0, time: latency::pass(moved, plain), ..Self::default() }
     }
 
     /// Which of two candidates is better for `objective`; what it does not tell apart, the measures behind it do.
@@ -181,4 +181,49 @@ pub fn price(model: &ModelProto, view: &GraphView<'_>, facts: &Facts<'_>, joins:
         .fold(0, u64::saturating_add);
     let macs = nodes.iter().try_fold(0_u64, |n, node| Some(n.saturating_add(macs(view, facts, *node)?)));
     Price { macs, params, bytes: prost::Message::encoded_len(model) as u64, nodes: nodes.len(), joins }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conv(inputs: usize, outputs: usize, group: usize, side: f64) -> Cost {
+        Cost::conv(&Work { inputs, outputs, group, taps: 9, positions: (side * side, side * side) })
+    }
+
+    #[test]
+    fn an_objective_decides_by_its_own_measure_first() {
+        use Objective::{Latency, Macs, Memory, Nodes, Parameters};
+        let base = Cost { macs: 2.0, params: 2.0, moved: 2.0, peak: 2.0, nodes: 2.0, time: 2.0 };
+        let better = [
+            (Macs, Cost { macs: 1.0, params: 9.0, time: 9.0, ..base }),
+            (Parameters, Cost { params: 1.0, macs: 9.0, ..base }),
+            (Memory, Cost { peak: 1.0, moved: 9.0, ..base }),
+            (Latency, Cost { time: 1.0, macs: 9.0, nodes: 9.0, ..base }),
+            (Nodes, Cost { nodes: 1.0, time: 9.0, ..base }),
+        ];
+        for (i, (objective, cost)) in better.iter().enumerate() {
+            assert!(cost.beats(Some(&base), *objective) && !base.beats(Some(cost), *objective), "{objective:?}");
+            let (other, _) = better[(i + 1) % better.len()];
+            assert!(!cost.beats(Some(&base), other), "{objective:?} is not {other:?}");
+        }
+        assert!(base.beats(None, Macs) && !base.beats(Some(&base), Macs));
+    }
+
+    #[test]
+    fn one_behind_the_other_costs_both_and_the_larger_tensors() {
+        let (a, b) = (conv(64, 64, 1, 8.0), conv(64, 128, 2, 8.0));
+        let both = a + b;
+        assert_eq!((both.macs, both.nodes, both.peak), (a.macs + b.macs, 2.0, b.peak));
+        assert!(both.time > a.time.max(b.time));
+    }
+
+    #[test]
+    fn small_groups_are_slower_than_whole_blocks() {
+        let (blocks, small) = (conv(256, 256, 16, 14.0), conv(256, 256, 32, 14.0));
+        assert!(small.macs < blocks.macs && small.time > blocks.time);
+        let (dense, deep) = (conv(256, 256, 1, 14.0), conv(256, 256, 256, 14.0));
+        assert!(deep.time < blocks.time && blocks.time < dense.time);
+        assert!(Cost::select(64, 64, 1.0).time > Cost::pass(64, 1.0, true).time);
+    }
 }

@@ -19,9 +19,10 @@ const DEPTHWISE_MAC: f64 = 0.025;
 const BLOCKED: f64 = 0.02;
 const COPIED: f64 = 0.13;
 const REORDERED: f64 = 0.1;
-/// For an element that a selection writes, and for one that any other operator moves.
+/// For an element that a selection writes, and for one that an elementwise operator moves, as part of a convolution or alone.
 const SELECTED: f64 = 0.07;
-const PASSED: f64 = 0.03;
+const PASSED: f64 = 0.01;
+const UNFUSED: f64 = 0.15;
 /// For a weight that is read once.
 const WEIGHT: f64 = 0.025;
 /// For a group that is smaller than a block, and for an operator.
@@ -53,8 +54,9 @@ pub fn select(inputs: usize, outputs: usize, positions: f64) -> f64 {
     3.0 * NODE + (SELECTED * outputs as f64 + REORDERED * reordered) * positions
 }
 
-/// Any other operator, which moves so many elements.
+/// An operator that leaves every channel where it is and moves so many elements; one that is `plain` becomes part of the
+/// convolution in front of it.
 #[must_use]
-pub fn pass(moved: f64) -> f64 {
-    NODE + PASSED * moved
+pub fn pass(moved: f64, plain: bool) -> f64 {
+    if plain { PASSED * moved } else { 2.0 * NODE + UNFUSED * moved }
 }

@@ -17,7 +17,7 @@ use crate::residual::branch::{Branch, Kind};
 use crate::residual::build::Choice;
 use crate::residual::check::Proof;
 use crate::residual::host::Host;
-use crate::residual::pass::{BranchConv, Context};
+use crate::residual::pass::{BranchConv, Context, Form as PassForm};
 use crate::residual::{Frame, Reject, RejectCode};
 
 use super::cost::Cost;
@@ -81,10 +81,11 @@ impl<'p> Search<'_, 'p> {
             let before = columns.last()?;
             let after = match &item.kind {
                 Kind::Pass(pass) => {
+                    let plain = host.form(i) == Some(PassForm::Unchanged);
                     let behind = |(from, state): (usize, &State)| {
                         let layout = pass.layout(&state.layout)?;
                         debug_assert!(!pass.keeps_layout() || layout == state.layout, "a layout was not kept");
-                        let cost = state.cost + Cost::pass(layout.len(), *self.positions.get(i + 1)?);
+                        let cost = state.cost + Cost::pass(layout.len(), *self.positions.get(i + 1)?, plain);
                         Some(State { layout, cost, from, form: Form::Direct })
                     };
                     before.iter().enumerate().filter_map(behind).collect()
@@ -111,7 +112,9 @@ impl<'p> Search<'_, 'p> {
             }
             _ => Some(Hop::default()),
         };
-        let hops = way.windows(2).enumerate().map(hop).collect::<Option<_>>()?;
+        let hops: Option<Vec<Hop>> = way.windows(2).enumerate().map(hop).collect();
+        debug_assert!(hops.is_some(), "a form that was counted does not fit");
+        let hops = hops?;
         Some((Choice { host, layouts: way.into_iter().map(|s| s.layout).collect(), hops }, cost))
     }
 
@@ -141,6 +144,10 @@ impl<'p> Search<'_, 'p> {
         for layout in options {
             let mut best: Option<(Cost, usize)> = None;
             for (from, state) in before.iter().enumerate() {
+                // No convolution makes up for what was spent before.
+                if !state.cost.beats(best.as_ref().map(|(b, _)| b), objective) {
+                    continue;
+                }
                 let Some(work) = place.direct(&state.layout, &layout, !cx.is_maps()) else { continue };
                 if !self.fits(work.weights()) {
                     continue;

@@ -5,6 +5,7 @@
 mod blocks;
 mod bounds;
 mod broadcast;
+mod carry;
 #[path = "../common/mod.rs"]
 mod common;
 mod everywhere;
