@@ -419,7 +419,14 @@ fn form(proof: &Proof, choice: &build::Choice<'_>) -> String {
         Recipe::ReserveInput => "projection, input reserved (V2)",
         Recipe::Divided => "projection, divided between convolutions",
     };
-    format!("{carried}, {}", choice.host.hardest_form().words())
+    let sums = choice.hops.iter().any(|hop| hop.sum.is_some());
+    let selects = choice.hops.iter().any(|hop| hop.select.is_some());
+    let chain = match (sums, selects) {
+        (true, _) => ", in blocks that are summed up",
+        (false, true) => ", channels selected",
+        (false, false) => "",
+    };
+    format!("{carried}, {}{chain}", choice.host.hardest_form().words())
 }
 
 fn site_nodes(proof: &Proof) -> impl Iterator<Item = NodeId> + '_ {

@@ -65,5 +65,5 @@ impl<'h> Widened<'h> {
 }
 
 fn selected(emit: &mut Emit<'_>, name: &str, input: &str, columns: Option<(usize, &[usize])>) -> String {
-    columns.map_or_else(|| input.to_owned(), |(width, columns)| emit.take(name, input, width, columns, None))
+    columns.map_or_else(|| input.to_owned(), |(width, columns)| emit.take_alone(name, input, width, columns))
 }
