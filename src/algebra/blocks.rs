@@ -144,24 +144,33 @@ fn needed(reach: Reach, lin: &[Slot], lout: &[Slot], groups: usize) -> Option<Ve
     }
     let columns = Columns::new(lin);
     let mut runs: Vec<Vec<usize>> = Vec::new();
+    // The last run that each column was put into.
+    let mut put = vec![0; lin.len()];
     for rows in lout.chunks(lout.len() / groups) {
         let mut run = Vec::new();
-        let mut seen = None;
+        let mut add = |column: usize| {
+            if put.get_mut(column).is_some_and(|last| std::mem::replace(last, runs.len() + 1) <= runs.len()) {
+                run.push(column);
+            }
+        };
+        // Neighbouring rows mostly read the same channels.
+        let mut seen = (0..0, 0..0);
         for row in rows {
             let (body, _, carried) = reach.of(*row);
-            if seen.as_ref() != Some(&body) {
+            if seen.0 != body {
                 for c in body.clone() {
-                    run.extend(columns.body.get(c)?.columns()?);
+                    columns.body.get(c)?.columns()?.for_each(&mut add);
                 }
-                seen = Some(body);
             }
-            for c in carried {
-                let place = columns.carried.get(c).filter(|p| p.is_there())?;
-                run.extend(place.terms(1.0).iter().map(|(column, _)| *column));
+            if seen.1 != carried {
+                for c in carried.clone() {
+                    let place = columns.carried.get(c).filter(|p| p.is_there())?;
+                    place.terms(1.0).iter().for_each(|(column, _)| add(*column));
+                }
             }
+            seen = (body, carried);
         }
         run.sort_unstable();
-        run.dedup();
         runs.push(run);
     }
     let width = runs.iter().map(Vec::len).max().filter(|width| *width > 0)?;
