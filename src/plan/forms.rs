@@ -76,7 +76,7 @@ impl Place<'_> {
         let (body, carried) = (self.conv.channels.1, self.carried.1.count);
         let common = |n: usize| body.is_multiple_of(n) && (self.is_last || carried.is_multiple_of(n));
         let powers = (0..).map(|p| 1_usize << p).take_while(|n| *n <= body.max(carried));
-        let parts = [1, 2, 3, 4, 6, 8, 12, 16, 32].into_iter().filter_map(|n| body.is_multiple_of(n).then(|| body / n));
+        let parts = [1, 2, 3, 4, 6, 8, 12, 16, 32].into_iter().filter(|n| body.is_multiple_of(*n)).map(|n| body / n);
         powers.chain(parts).filter(|n| common(*n) || !self.is_last && *n <= body.min(carried)).collect()
     }
 
@@ -107,7 +107,7 @@ impl Place<'_> {
             return Vec::new();
         }
         let (inputs, _) = self.conv.group_channels();
-        let parts = [2, 3, 4].into_iter().filter_map(|n| inputs.is_multiple_of(n).then(|| inputs / n));
+        let parts = [2, 3, 4].into_iter().filter(|n| inputs.is_multiple_of(*n)).map(|n| inputs / n);
         let small = SMALL_WIDTHS.iter().filter(|_| forced);
         let widths: BTreeSet<usize> =
             WIDTHS.iter().chain(small).copied().chain(parts).filter(|w| (1..inputs).contains(w)).collect();

@@ -190,7 +190,8 @@ impl<'p> Search<'_, 'p> {
         let (cx, objective) = (self.cx, self.cx.options.objective);
         let mut found = Vec::new();
         // Partial results are rounded, which costs digits where a number has few.
-        let exact = !matches!(cx.facts.dtype(self.proof.fork), Some(DataType::Float16 | DataType::Bfloat16));
+        let dtype = cx.facts.float_type([self.proof.fork, self.proof.output]);
+        let exact = !matches!(dtype, Some(DataType::Float16 | DataType::Bfloat16));
         let cuts = if exact { place.cuts(lin, cx.options.carry == Chain::Blocks) } else { Vec::new() };
         for groups in place.groups() {
             let mut best: Option<(Cost, Cut)> = None;
@@ -200,20 +201,14 @@ impl<'p> Search<'_, 'p> {
                     best = Some((cost, *cut));
                 }
             }
-            let Some(layout) = place.layout(groups) else { continue };
-            if let Some((cost, work)) = place.selected(lin, &layout, groups) {
-                if self.fits(work.weights()) {
-                    found.push((layout.clone(), cost, Form::Selected { groups }));
-                }
+            if let (Some((cost, cut)), Some(layout)) = (best, place.layout(groups)) {
+                found.push((layout, cost, Form::Blocks { cut, groups }));
             }
-            found.extend(best.map(|(cost, cut)| (layout, cost, Form::Blocks { cut, groups })));
         }
-        for (layout, groups) in place.grouped() {
-            if let Some((cost, work)) = place.selected(lin, &layout, groups) {
-                if self.fits(work.weights()) {
-                    found.push((layout, cost, Form::Selected { groups }));
-                }
-            }
+        let own = place.groups().into_iter().filter_map(|groups| Some((place.layout(groups)?, groups)));
+        for (layout, groups) in own.chain(place.grouped()) {
+            let selected = place.selected(lin, &layout, groups).filter(|(_, work)| self.fits(work.weights()));
+            found.extend(selected.map(|(cost, _)| (layout, cost, Form::Selected { groups })));
         }
         found
     }
