@@ -23,13 +23,24 @@ pub struct Emit<'a> {
     pub frame: Frame,
     /// Opset of the model, where it is known: what older ones lack is not used.
     pub opset: i64,
+    /// The selection that was added last.
+    taken: Option<Taken>,
+}
+
+/// A selection: of how many channels of what, which ones, and how many nodes and constants there were before it.
+struct Taken {
+    input: String,
+    width: usize,
+    columns: Vec<usize>,
+    output: String,
+    before: (usize, usize),
 }
 
 impl<'a> Emit<'a> {
     /// Starts an edit whose new nodes say `provenance`.
     pub fn new(names: &'a mut Names, dtype: DataType, axes: usize, provenance: String) -> Self {
         let edits = EditList { provenance, ..EditList::default() };
-        Self { names, edits, dtype, axes, axis: 1, frame: Frame::Maps, opset: 0 }
+        Self { names, edits, dtype, axes, axis: 1, frame: Frame::Maps, opset: 0, taken: None }
     }
 
     /// A name that nothing in the model has.
@@ -155,9 +166,24 @@ impl<'a> Emit<'a> {
         self.node("Conv", name, &inputs, output, attributes);
     }
 
+    /// [`Emit::take`] for the only reader of `input`: where that was selected in the step before, both selections are one.
+    pub fn take_alone(&mut self, name: &str, input: &str, width: usize, columns: &[usize]) -> String {
+        let last = self.taken.take_if(|t| t.output == input && t.before.0 + 1 == self.edits.add_nodes.len());
+        let own = |last: &Taken| columns.iter().map(|c| last.columns.get(*c).copied()).collect::<Option<Vec<usize>>>();
+        match last.as_ref().and_then(own).zip(last) {
+            Some((columns, last)) => {
+                self.edits.add_nodes.truncate(last.before.0);
+                self.edits.add_initializers.truncate(last.before.1);
+                self.take(name, &last.input, last.width, &columns, None)
+            }
+            None => self.take(name, input, width, columns, None),
+        }
+    }
+
     /// Takes the channels at `columns`, in that order: nothing when that is all of them, a `Slice` when they
     /// are neighbours (bounds are inputs since opset 10), a `Gather` otherwise. Returns the name that holds the result.
     pub fn take(&mut self, name: &str, input: &str, width: usize, columns: &[usize], output: Option<&str>) -> String {
+        let before = (self.edits.add_nodes.len(), self.edits.add_initializers.len());
         let run = columns.windows(2).all(|w| w[1] == w[0] + 1);
         let all = run && columns.len() == width;
         if all && output.is_none() {
@@ -177,6 +203,8 @@ impl<'a> Emit<'a> {
             let indices = self.int64s(&format!("{name}_indices"), &index);
             self.node("Gather", name, &[input, &indices], &output, vec![int("axis", self.axis as i64)]);
         }
+        let input = input.to_owned();
+        self.taken = Some(Taken { input, width, columns: columns.to_vec(), output: output.clone(), before });
         output
     }
 

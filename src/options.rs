@@ -38,6 +38,41 @@ pub enum ActivationForm {
     Select,
 }
 
+/// What is made small.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Objective {
+    /// Time, by a model of a CPU that runs one thread.
+    #[default]
+    Latency,
+    /// Multiply-accumulates.
+    Macs,
+    /// Weights, and with them the file.
+    Parameters,
+    /// What one operator reads and writes, at most.
+    Memory,
+    /// Operators.
+    Nodes,
+}
+
+/// What the chain may consist of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Chain {
+    /// Convolutions, selections of channels (`Gather`) and sums of partial results, as is cheapest.
+    #[default]
+    Auto,
+    /// Convolutions and the network's own operators.
+    Conv,
+    /// Selections and sums wherever they fit, however dear: for tests.
+    #[cfg_attr(feature = "cli", value(skip))]
+    Blocks,
+}
+
 /// What runs the model later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
@@ -203,6 +238,10 @@ pub struct Options {
     pub activation: ActivationForm,
     /// What runs the model later.
     pub target: Target,
+    /// What is made small.
+    pub objective: Objective,
+    /// What the chain may consist of.
+    pub carry: Chain,
     /// Which mechanisms run.
     pub families: Families,
     /// Whether two 1x1 convolutions, or linear layers, with nothing between become one.
@@ -232,6 +271,18 @@ impl Options {
     #[must_use]
     pub fn target(self, target: Target) -> Self {
         Self { target, ..self }
+    }
+
+    /// Sets what is made small.
+    #[must_use]
+    pub fn objective(self, objective: Objective) -> Self {
+        Self { objective, ..self }
+    }
+
+    /// Sets what the chain may consist of.
+    #[must_use]
+    pub fn carry(self, carry: Chain) -> Self {
+        Self { carry, ..self }
     }
 
     /// Sets which mechanisms run.

@@ -3,6 +3,7 @@
 //! Everything the rewriter computes on weights is here, so that it can be read and tested without a
 //! graph. Weights are `[out, in / group, k...]`, one spatial axis or more.
 
+pub mod blocks;
 mod carries;
 pub mod compose;
 pub mod kernel;
@@ -12,6 +13,7 @@ pub mod sum;
 pub mod widen;
 pub mod window;
 
+pub use blocks::{Cut, Hop, Sum};
 pub use kernel::{Geometry, Kernel, MOST_WEIGHTS};
 pub use slots::{Carried, Layout, Part, Slot};
 pub use widen::{Carry, Reach};

@@ -12,6 +12,8 @@ pub struct Slot {
     pub carried: Option<u32>,
     /// Which part of the carried channel it holds.
     pub part: Part,
+    /// The inputs of its group that a partial result sums up, from and to; `None` for a channel that is whole.
+    pub over: Option<(u32, u32)>,
 }
 
 /// A carried channel stands in one slot as it is, or in two as a pair `(+x, -x)`: what an activation with
@@ -29,12 +31,18 @@ pub enum Part {
 
 impl Slot {
     /// A channel that is always zero.
-    pub const ZERO: Self = Self { body: None, carried: None, part: Part::Whole };
+    pub const ZERO: Self = Self { body: None, carried: None, part: Part::Whole, over: None };
 
     /// A channel of the body.
     #[must_use]
     pub const fn body(channel: u32) -> Self {
         Self { body: Some(channel), ..Self::ZERO }
+    }
+
+    /// The part of a channel of the body that its inputs `from..to` give.
+    #[must_use]
+    pub const fn partial(channel: u32, from: u32, to: u32) -> Self {
+        Self { over: Some((from, to)), ..Self::body(channel) }
     }
 
     /// A carried channel.
@@ -70,12 +78,12 @@ impl Carried {
     }
 
     /// Slots that one channel takes.
-    const fn width(self) -> usize {
+    pub(super) const fn width(self) -> usize {
         if self.paired { 2 } else { 1 }
     }
 
     /// The slots of `channels`, pairs side by side.
-    fn slots(self, channels: std::ops::Range<usize>) -> impl Iterator<Item = Slot> {
+    pub(super) fn slots(self, channels: std::ops::Range<usize>) -> impl Iterator<Item = Slot> {
         channels.flat_map(move |c| {
             let whole = Slot::carried(c as u32);
             let parts = if self.paired { vec![Part::Plus, Part::Minus] } else { vec![Part::Whole] };
@@ -97,7 +105,7 @@ pub fn contiguous(body: usize, carried: Carried) -> Layout {
 }
 
 /// Most slots of a layout with groups: padding them with zeros may ask for any number.
-const MOST_SLOTS: usize = 1 << 21;
+pub(super) const MOST_SLOTS: usize = 1 << 21;
 
 /// The two layouts around a convolution that passes carried channels in groups of its own.
 ///

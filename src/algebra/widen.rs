@@ -3,6 +3,12 @@
 //! Row `Carried(j)` carries: one Dirac tap at the column of `Carried(j)`, or the shortcut's kernel. Row
 //! `Body(j)` has the original weights at the columns of the body channels that it reads. A row that is
 //! both is their sum, which is the merge. Zero rows and columns are 0.
+//!
+//! A row that holds a partial result reads some of these columns, and has no bias. A body channel that stands in partial
+//! results is read at all of them: the sum of partial results is the identity, widened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use ndarray::{ArrayD, IxDyn};
 
@@ -39,12 +45,30 @@ impl Reach {
         Self { body, carried }
     }
 
-    fn reads((inputs, outputs): (usize, usize), channel: Option<u32>) -> std::ops::Range<usize> {
+    fn reads((inputs, outputs): (usize, usize), channel: Option<u32>) -> Range<usize> {
         channel.map_or(0..0, |c| {
             let g = c as usize / outputs.max(1);
             g * inputs..(g + 1) * inputs
         })
     }
+
+    /// The body channels that `row` reads, the first of its group, and the carried ones.
+    pub(super) fn of(self, row: Slot) -> (Range<usize>, usize, Range<usize>) {
+        let all = Self::reads(self.body, row.body);
+        let body = match row.over {
+            Some((from, to)) => all.start + from as usize..all.end.min(all.start + to as usize),
+            None => all.clone(),
+        };
+        (body, all.start, Self::reads(self.carried, row.carried))
+    }
+}
+
+/// In how many partial results each body channel of a layout stands; empty where all are whole.
+fn parts(lin: &[Slot]) -> BTreeMap<u32, usize> {
+    let mut parts = BTreeMap::new();
+    let partial: BTreeSet<(u32, (u32, u32))> = lin.iter().filter_map(|s| Some((s.body?, s.over?))).collect();
+    partial.into_iter().for_each(|(channel, _)| *parts.entry(channel).or_default() += 1);
+    parts
 }
 
 /// The largest number of equal groups into which the widened convolution splits, or `None` when a row
@@ -52,17 +76,18 @@ impl Reach {
 #[must_use]
 pub fn finest_group(reach: Reach, lin: &[Slot], lout: &[Slot]) -> Option<usize> {
     let common = gcd(lin.len(), lout.len());
-    (1..=common).rev().filter(|g| common.is_multiple_of(*g)).find(|&g| splits(reach, lin, lout, g))
+    let parts = parts(lin);
+    (1..=common).rev().filter(|g| common.is_multiple_of(*g)).find(|&g| splits(reach, &parts, lin, lout, g))
 }
 
 /// The columns of one group by the channel they hold.
-struct Columns {
-    body: Table<Option<usize>>,
-    carried: Table<Place>,
+pub(super) struct Columns {
+    pub(super) body: Table<Standing>,
+    pub(super) carried: Table<Place>,
 }
 
 /// One entry for each channel between the first and the last of a group: a group of few channels has a short one.
-struct Table<T> {
+pub(super) struct Table<T> {
     first: usize,
     entries: Vec<T>,
 }
@@ -75,7 +100,7 @@ impl<T: Clone + Default> Table<T> {
         Self { first: first as usize, entries: vec![T::default(); (last - first) as usize + 1] }
     }
 
-    fn get(&self, channel: usize) -> Option<&T> {
+    pub(super) fn get(&self, channel: usize) -> Option<&T> {
         self.entries.get(channel.checked_sub(self.first)?)
     }
 
@@ -84,21 +109,63 @@ impl<T: Clone + Default> Table<T> {
     }
 }
 
+/// Where a body channel stands.
+#[derive(Clone, Default)]
+pub(super) enum Standing {
+    #[default]
+    Nowhere,
+    /// In one column, as it is.
+    Whole(usize),
+    /// In partial results: the inputs that each sums up, and its column.
+    Parts(Vec<((u32, u32), usize)>),
+}
+
+impl Standing {
+    /// A channel, or a partial result, that stands there twice is read once, at its first place.
+    fn put(&mut self, over: Option<(u32, u32)>, column: usize) {
+        match (&mut *self, over) {
+            (Self::Nowhere, None) => *self = Self::Whole(column),
+            (Self::Nowhere, Some(over)) => *self = Self::Parts(vec![(over, column)]),
+            (Self::Parts(parts), Some(over)) if parts.iter().all(|(o, _)| *o != over) => parts.push((over, column)),
+            _ => {}
+        }
+    }
+
+    /// The columns whose sum is the channel; `None` when it is not there.
+    pub(super) fn columns(&self) -> Option<impl Iterator<Item = usize> + '_> {
+        let (whole, parts) = match self {
+            Self::Nowhere => return None,
+            Self::Whole(column) => (Some(*column), &[][..]),
+            Self::Parts(parts) => (None, parts.as_slice()),
+        };
+        Some(whole.into_iter().chain(parts.iter().map(|(_, column)| *column)))
+    }
+
+    /// True when `all` of its partial results are there, or it is whole.
+    fn is_there(&self, all: Option<usize>) -> bool {
+        match self {
+            Self::Nowhere => false,
+            Self::Whole(_) => true,
+            Self::Parts(parts) => all.is_none_or(|all| parts.len() == all),
+        }
+    }
+}
+
 /// Where a carried channel stands.
 #[derive(Clone, Copy, Default)]
-struct Place {
+pub(super) struct Place {
     whole: Option<usize>,
     plus: Option<usize>,
     minus: Option<usize>,
 }
 
 impl Place {
-    fn is_there(self) -> bool {
+    pub(super) fn is_there(self) -> bool {
         self.whole.is_some() || self.plus.is_some() && self.minus.is_some()
     }
 
     /// The columns whose weighted sum is the channel, where a pair differs by `scale` times the channel.
-    fn terms(self, scale: f64) -> Vec<(usize, f64)> {
+    pub(super) fn terms(self, scale: f64) -> Vec<(usize, f64)> {
         match (self.whole, self.plus, self.minus) {
             (Some(column), ..) => vec![(column, 1.0)],
             (None, Some(plus), Some(minus)) => vec![(plus, 1.0 / scale), (minus, -1.0 / scale)],
@@ -108,16 +175,15 @@ impl Place {
 }
 
 impl Columns {
-    fn new(part: &[Slot]) -> Self {
+    pub(super) fn new(part: &[Slot]) -> Self {
         let slots = || part.iter();
         let mut columns = Self {
             body: Table::over(slots().filter_map(|s| s.body)),
             carried: Table::over(slots().filter_map(|s| s.carried)),
         };
         for (i, slot) in part.iter().enumerate() {
-            // A channel that stands twice in a group is read once, at its first place.
-            if let Some(column) = slot.body.and_then(|c| columns.body.get_mut(c)) {
-                column.get_or_insert(i);
+            if let Some(standing) = slot.body.and_then(|c| columns.body.get_mut(c)) {
+                standing.put(slot.over, i);
             }
             if let Some(place) = slot.carried.and_then(|c| columns.carried.get_mut(c)) {
                 match slot.part {
@@ -131,18 +197,20 @@ impl Columns {
     }
 }
 
-fn splits(reach: Reach, lin: &[Slot], lout: &[Slot], group: usize) -> bool {
+fn splits(reach: Reach, parts: &BTreeMap<u32, usize>, lin: &[Slot], lout: &[Slot], group: usize) -> bool {
     let (width, height) = (lin.len() / group, lout.len() / group);
     lin.chunks(width).zip(lout.chunks(height)).all(|(part, rows)| {
         let columns = Columns::new(part);
         let mut seen = None;
         rows.iter().all(|row| {
             // Neighbouring rows mostly read the same channels.
-            let wanted = (Reach::reads(reach.body, row.body), Reach::reads(reach.carried, row.carried));
+            let (body, _, carried) = reach.of(*row);
+            let wanted = (body, carried);
             if seen.as_ref() == Some(&wanted) {
                 return true;
             }
-            let fits = wanted.0.clone().all(|c| matches!(columns.body.get(c), Some(Some(_))))
+            let all = |c: usize| u32::try_from(c).ok().and_then(|c| parts.get(&c).copied());
+            let fits = wanted.0.clone().all(|c| columns.body.get(c).is_some_and(|s| s.is_there(all(c))))
                 && wanted.1.clone().all(|c| columns.carried.get(c).is_some_and(|p| p.is_there()));
             seen = Some(wanted);
             fits
@@ -202,11 +270,16 @@ pub fn widen(body: &Kernel, carry: &Carry, lin: &[Slot], lout: &[Slot], scale: f
         for o in g * height..(g + 1) * height {
             let row = lout[o];
             if let Some(b) = row.body {
-                for (i, c) in Reach::reads(reach.body, row.body).enumerate() {
-                    let at = (o * width + (*columns.body.get(c)?)?) * taps;
-                    add(&mut weight[at..at + taps], own.at(b as usize, i), 1.0);
+                let (read, first, _) = reach.of(row);
+                for c in read {
+                    for column in columns.body.get(c)?.columns()? {
+                        let at = (o * width + column) * taps;
+                        add(&mut weight[at..at + taps], own.at(b as usize, c - first), 1.0);
+                    }
                 }
-                bias[o] += body.bias.as_ref().map_or(0.0, |v| v[b as usize]);
+                if row.over.is_none() {
+                    bias[o] += body.bias.as_ref().map_or(0.0, |v| v[b as usize]);
+                }
             }
             let Some(j) = row.carried else { continue };
             let sign = if row.part == Part::Minus { -1.0 } else { 1.0 };

@@ -20,7 +20,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::engine::{EngineError, Progress};
 use crate::io::{LoadError, LoadOptions, Model, SaveError};
-use crate::options::{ActivationForm, Downsample, Families, FusePointwise, Options, Selector, Target};
+use crate::options::{
+    ActivationForm, Chain, Downsample, Families, FusePointwise, Objective, Options, Selector, Target,
+};
 use crate::printable::{Lines, Printable};
 
 pub use tree::run;
@@ -40,6 +42,12 @@ struct Planning {
     /// What will run the model: onnxruntime gets Max and Min in place of PRelu, which is slow there
     #[arg(long, value_enum, default_value_t, value_name = "RUNTIME")]
     target: Target,
+    /// What to make small: time on a CPU, multiply-accumulates, weights, the largest operator's tensors, or operators
+    #[arg(long, value_enum, default_value_t, value_name = "MEASURE")]
+    objective: Objective,
+    /// What a chain consists of: conv for nothing but convolutions, auto for selections of channels and sums as well
+    #[arg(long, value_enum, default_value_t, value_name = "CHAIN")]
+    carry: Chain,
     /// Run only these mechanisms; may be repeated. Without it: residual, parallel and sequence
     #[arg(long, value_enum, value_name = "FAMILY")]
     only: Vec<Selector>,
@@ -58,6 +66,8 @@ impl Planning {
             downsample: self.downsample,
             activation: self.activation,
             target: self.target,
+            objective: self.objective,
+            carry: self.carry,
             families: Families::new(&self.only, &self.skip),
             fuse_pointwise: self.fuse_pointwise,
         }

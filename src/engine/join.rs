@@ -38,7 +38,9 @@ pub(super) fn plan_join(
     let mut best: Option<(usize, build::Choice<'_>, cost::Cost)> = None;
     for (index, proof) in proofs.iter().enumerate() {
         match layouts::choose(cx, proof) {
-            Ok((choice, cost)) if best.as_ref().is_none_or(|(_, _, b)| cost < *b) => best = Some((index, choice, cost)),
+            Ok((choice, cost)) if cost.beats(best.as_ref().map(|(_, _, b)| b), cx.options.objective) => {
+                best = Some((index, choice, cost));
+            }
             Ok(_) => {}
             Err(reject) => nearest = nearest.or(Some(reject)),
         }
@@ -84,7 +86,14 @@ fn form(proof: &Proof, choice: &build::Choice<'_>) -> String {
         Recipe::ReserveInput => "projection, input reserved (V2)",
         Recipe::Divided => "projection, divided between convolutions",
     };
-    format!("{carried}, {}", choice.host.hardest_form().words())
+    let sums = choice.hops.iter().any(|hop| hop.sum.is_some());
+    let selects = choice.hops.iter().any(|hop| hop.select.is_some());
+    let chain = match (sums, selects) {
+        (true, _) => ", in blocks that are summed up",
+        (false, true) => ", channels selected",
+        (false, false) => "",
+    };
+    format!("{carried}, {}{chain}", choice.host.hardest_form().words())
 }
 
 fn site_nodes(proof: &Proof) -> impl Iterator<Item = NodeId> + '_ {

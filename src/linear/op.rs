@@ -42,6 +42,12 @@ impl Op {
         matches!(self.weights, Weights::Conv(_) | Weights::Dense(_))
     }
 
+    /// True for a selection of channels.
+    #[must_use]
+    pub fn is_selection(&self) -> bool {
+        matches!(self.weights, Weights::Select(_))
+    }
+
     /// Names for an operator that takes the place of `node`, which this was read from, and for its weights.
     #[must_use]
     pub fn names(&self, cx: Context<'_>, node: NodeId) -> Option<(String, String)> {

@@ -111,6 +111,12 @@ impl Region {
         gone
     }
 
+    /// True when it selects channels.
+    #[must_use]
+    pub fn selects(&self) -> bool {
+        self.ops().any(|(_, _, op)| op.is_selection())
+    }
+
     /// The linear operators, with the place of each among the terms.
     pub fn ops(&self) -> impl Iterator<Item = (usize, &Term, &Op)> + '_ {
         self.terms.iter().enumerate().filter_map(|(i, term)| match &term.kind {

@@ -1,27 +1,76 @@
-//! What things cost: multiply-accumulates, parameters, bytes.
+//! What things cost: multiply-accumulates, parameters, bytes, elements moved, time.
+
+use std::cmp::Ordering;
 
 use crate::facts::{Dim, Facts};
 use crate::graph::{GraphView, NodeId, ValueId};
 use crate::onnx::ModelProto;
+use crate::options::Objective;
 
 use super::change::Price;
 
-/// The cost of a candidate, compared in this order: multiply-accumulates, parameters, channels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+use super::latency;
+use super::work::Work;
+
+/// The cost of a candidate, by every measure. Where sizes are unknown all are relative to one position of the fork.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Cost {
-    /// Multiply-accumulates for one image; relative to one position of the fork where sizes are unknown.
+    /// Multiply-accumulates for one image.
     pub macs: f64,
     /// Weights.
     pub params: f64,
-    /// Channels of all intermediate tensors.
-    pub channels: f64,
+    /// Elements that are read and written.
+    pub moved: f64,
+    /// Elements in front of and behind the operator that has most of both.
+    pub peak: f64,
+    /// Operators.
+    pub nodes: f64,
+    /// Nanoseconds, by the model of [`latency`].
+    pub time: f64,
 }
 
 impl Cost {
-    /// A convolution with so many weights, output positions and output channels.
+    /// A convolution.
     #[must_use]
-    pub fn conv(weights: usize, positions: f64, channels: usize) -> Self {
-        Self { macs: weights as f64 * positions, params: weights as f64, channels: channels as f64 }
+    pub fn conv(work: &Work) -> Self {
+        let (params, moved) = (work.weights() as f64, work.moved());
+        let macs = params * work.positions.1;
+        Self { macs, params, moved, peak: moved, nodes: 1.0, time: latency::conv(work) }
+    }
+
+    /// A selection of so many channels.
+    #[must_use]
+    pub fn select(inputs: usize, outputs: usize, positions: f64) -> Self {
+        let peak = (inputs + outputs) as f64 * positions;
+        let moved = 2.0 * outputs as f64 * positions;
+        Self { moved, peak, nodes: 1.0, time: latency::select(inputs, outputs, positions), ..Self::default() }
+    }
+
+    /// Any other operator on so many channels, `plain` when it is what stood in the network.
+    #[must_use]
+    pub fn pass(channels: usize, positions: f64, plain: bool) -> Self {
+        let moved = 2.0 * channels as f64 * positions;
+        Self { moved, peak: moved, nodes: 1.0, time: latency::pass(moved, plain), ..Self::default() }
+    }
+
+    /// Which of two candidates is better for `objective`; what it does not tell apart, the measures behind it do.
+    #[must_use]
+    pub fn order(&self, other: &Self, objective: Objective) -> Ordering {
+        let measures = |c: &Self| match objective {
+            Objective::Macs => [c.macs, c.params, c.moved],
+            Objective::Parameters => [c.params, c.macs, c.moved],
+            Objective::Memory => [c.peak, c.moved, c.macs],
+            Objective::Latency => [c.time, c.macs, c.params],
+            Objective::Nodes => [c.nodes, c.time, c.macs],
+        };
+        let pairs = measures(self).into_iter().zip(measures(other));
+        pairs.map(|(a, b)| a.total_cmp(&b)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+    }
+
+    /// True when it is better than `other`, or there is none.
+    #[must_use]
+    pub fn beats(&self, other: Option<&Self>, objective: Objective) -> bool {
+        other.is_none_or(|other| self.order(other, objective).is_lt())
     }
 }
 
@@ -32,7 +81,10 @@ impl std::ops::Add for Cost {
         Self {
             macs: self.macs + other.macs,
             params: self.params + other.params,
-            channels: self.channels + other.channels,
+            moved: self.moved + other.moved,
+            peak: self.peak.max(other.peak),
+            nodes: self.nodes + other.nodes,
+            time: self.time + other.time,
         }
     }
 }
@@ -103,4 +155,49 @@ pub fn price(model: &ModelProto, view: &GraphView<'_>, facts: &Facts<'_>, joins:
         .fold(0, u64::saturating_add);
     let macs = nodes.iter().try_fold(0_u64, |n, node| Some(n.saturating_add(macs(view, facts, *node)?)));
     Price { macs, params, bytes: prost::Message::encoded_len(model) as u64, nodes: nodes.len(), joins }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conv(inputs: usize, outputs: usize, group: usize, side: f64) -> Cost {
+        Cost::conv(&Work { inputs, outputs, group, taps: 9, positions: (side * side, side * side) })
+    }
+
+    #[test]
+    fn an_objective_decides_by_its_own_measure_first() {
+        use Objective::{Latency, Macs, Memory, Nodes, Parameters};
+        let base = Cost { macs: 2.0, params: 2.0, moved: 2.0, peak: 2.0, nodes: 2.0, time: 2.0 };
+        let better = [
+            (Macs, Cost { macs: 1.0, params: 9.0, time: 9.0, ..base }),
+            (Parameters, Cost { params: 1.0, macs: 9.0, ..base }),
+            (Memory, Cost { peak: 1.0, moved: 9.0, ..base }),
+            (Latency, Cost { time: 1.0, macs: 9.0, nodes: 9.0, ..base }),
+            (Nodes, Cost { nodes: 1.0, time: 9.0, ..base }),
+        ];
+        for (i, (objective, cost)) in better.iter().enumerate() {
+            assert!(cost.beats(Some(&base), *objective) && !base.beats(Some(cost), *objective), "{objective:?}");
+            let (other, _) = better[(i + 1) % better.len()];
+            assert!(!cost.beats(Some(&base), other), "{objective:?} is not {other:?}");
+        }
+        assert!(base.beats(None, Macs) && !base.beats(Some(&base), Macs));
+    }
+
+    #[test]
+    fn one_behind_the_other_costs_both_and_the_larger_tensors() {
+        let (a, b) = (conv(64, 64, 1, 8.0), conv(64, 128, 2, 8.0));
+        let both = a + b;
+        assert_eq!((both.macs, both.nodes, both.peak), (a.macs + b.macs, 2.0, b.peak));
+        assert!(both.time > a.time.max(b.time));
+    }
+
+    #[test]
+    fn small_groups_are_slower_than_whole_blocks() {
+        let (blocks, small) = (conv(256, 256, 16, 14.0), conv(256, 256, 32, 14.0));
+        assert!(small.macs < blocks.macs && small.time > blocks.time);
+        let (dense, deep) = (conv(256, 256, 1, 14.0), conv(256, 256, 256, 14.0));
+        assert!(deep.time < blocks.time && blocks.time < dense.time);
+        assert!(Cost::select(64, 64, 1.0).time > Cost::pass(64, 1.0, true).time);
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::graph::{EditList, Names, NodeId};
-use crate::linear::{Fold, flatten, fold, parallel, sequence, transposed};
+use crate::linear::{Fold, Region, flatten, fold, parallel, sequence, transposed};
 use crate::read::{Context, Reject, RejectCode};
 
 use super::change::{Change, Exactness};
@@ -92,6 +92,8 @@ impl Folds {
         let site = sequence::find(cx, node);
         let mut best: Option<(Fold, Price)> = None;
         let mut reject: Option<(NodeId, Reject)> = None;
+        // What a removal left in front of grouped convolutions: that it does not fold into dense ones is no news.
+        let selects = site.regions.iter().any(Region::selects);
         for region in site.regions {
             let Some(last) = cx.view.def(region.root) else { continue };
             match fold::prove(cx, region).and_then(|f| Ok((pointwise(cx, &f)?, f))) {
@@ -112,6 +114,7 @@ impl Folds {
                     self.choose(cx, Family::Sequence, node, &fold, price, names);
                 }
             }
+            (None, Some(_)) if selects => {}
             (None, Some((last, reject))) => self.keep(Family::Sequence, last, reject),
             (None, None) => {
                 if let Some(reject) = site.end {

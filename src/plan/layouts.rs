@@ -1,31 +1,36 @@
-//! Choosing the layout of every tensor of a branch: a shortest path, with multiply-accumulates as length.
+//! Choosing the layout of every tensor of a branch, and the form of every convolution: a shortest path, whose length is what
+//! the user wants small.
 //!
 //! The fork and the join keep their own layout. Between them each tensor has a few candidates: carried
 //! channels in front of the body, or interleaved in the groups of the convolution before or behind it, the
 //! body's outputs split over one to sixteen groups. A widened convolution costs inputs times outputs over the
-//! finest number of groups, so the cheapest layouts for a whole branch are found exactly by dynamic programming.
+//! finest number of groups; or it stands behind a selection, or is cut into blocks ([`super::forms`]). So the cheapest chain
+//! for a whole branch is found by dynamic programming.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::algebra::slots::{before, contiguous, grouped, mixed, shared};
-use crate::algebra::{Carried, Layout, Reach, Slot, widen::finest_group};
+use crate::algebra::{Carried, Cut, Hop, Layout, Slot};
 use crate::facts::Dim;
+use crate::onnx::tensor_proto::DataType;
+use crate::options::Chain;
 use crate::read::{BranchConv, Context, Frame, Reject, RejectCode};
 use crate::residual::branch::{Branch, Kind};
 use crate::residual::build::Choice;
 use crate::residual::check::Proof;
 use crate::residual::host::Host;
+use crate::residual::pass::Form as PassForm;
 
 use super::cost::Cost;
+use super::forms::{Form, Place, replicas};
 
-/// Most ways in which the body's outputs are split over groups.
-const MOST_REPLICAS: usize = 16;
-
-/// A layout of one tensor, the cheapest cost of getting there, and from which state before.
+/// A layout of one tensor, the cheapest cost of getting there, from which state before, and in which form.
+#[derive(Clone)]
 struct State {
     layout: Layout,
     cost: Cost,
     from: usize,
+    form: Form,
 }
 
 /// The cheapest choice over all hosts, with its cost.
@@ -35,14 +40,14 @@ struct State {
 pub fn choose<'p>(cx: Context<'_>, proof: &'p Proof) -> Result<(Choice<'p>, Cost), Reject> {
     let cx = cx.within(proof.frame);
     let mut best: Option<(Choice<'p>, Cost)> = None;
-    let mut too_large: Option<usize> = None;
+    let mut search = Search { cx, proof, positions: positions(cx, proof), too_large: None };
     for host in proof.hosts() {
-        let Some((layouts, cost)) = shortest(cx, proof, host, &mut too_large) else { continue };
-        if best.as_ref().is_none_or(|(_, b)| cost < *b) {
-            best = Some((Choice { host, layouts }, cost));
+        let Some((choice, cost)) = search.shortest(host) else { continue };
+        if cost.beats(best.as_ref().map(|(_, b)| b), cx.options.objective) {
+            best = Some((choice, cost));
         }
     }
-    best.ok_or_else(|| match too_large {
+    best.ok_or_else(|| match search.too_large {
         Some(entries) => {
             let reason = cx.too_large("a widened convolution", entries);
             Reject::at(cx.view, proof.join, RejectCode::TooLarge, reason)
@@ -54,72 +59,165 @@ pub fn choose<'p>(cx: Context<'_>, proof: &'p Proof) -> Result<(Choice<'p>, Cost
     })
 }
 
-/// The cheapest layouts for `host`. `too_large` gets the size of the smallest weight that would have been too large.
-fn shortest(cx: Context<'_>, proof: &Proof, host: &Host, too_large: &mut Option<usize>) -> Option<(Vec<Layout>, Cost)> {
-    let branch = proof.branch();
-    let last = branch.items.len().checked_sub(1)?;
-    let spatial = spatial_sizes(cx, proof);
-    let mut columns = vec![vec![State { layout: shared(proof.channels.0), cost: Cost::default(), from: 0 }]];
-    for (i, item) in branch.items.iter().enumerate() {
-        let before = columns.last()?;
+struct Search<'a, 'p> {
+    cx: Context<'a>,
+    proof: &'p Proof,
+    /// Positions of the fork, then of what each item computes.
+    positions: Vec<f64>,
+    /// The size of the smallest weight that would have been too large.
+    too_large: Option<usize>,
+}
+
+impl<'p> Search<'_, 'p> {
+    /// The cheapest chain for `host`.
+    fn shortest(&mut self, host: &'p Host) -> Option<(Choice<'p>, Cost)> {
+        let items = &self.proof.branch().items;
+        let start = State { layout: shared(self.proof.channels.0), cost: Cost::default(), from: 0, form: Form::Direct };
+        let mut columns = vec![vec![start]];
+        for (i, item) in items.iter().enumerate() {
+            let before = columns.last()?;
+            let after = match &item.kind {
+                Kind::Pass(pass) => {
+                    let plain = host.form(i) == Some(PassForm::Unchanged);
+                    let behind = |(from, state): (usize, &State)| {
+                        let layout = pass.layout(&state.layout)?;
+                        debug_assert!(!pass.keeps_layout() || layout == state.layout, "a layout was not kept");
+                        let cost = state.cost + Cost::pass(layout.len(), *self.positions.get(i + 1)?, plain);
+                        Some(State { layout, cost, from, form: Form::Direct })
+                    };
+                    before.iter().enumerate().filter_map(behind).collect()
+                }
+                Kind::Conv(_) => self.behind(&self.place(host, i)?, i, before),
+            };
+            columns.push(after);
+        }
+        let cost = columns.last()?.first()?.cost;
+        let mut way = Vec::new();
+        let mut at = 0;
+        for states in columns.iter_mut().rev() {
+            if at >= states.len() {
+                return None;
+            }
+            let state = states.swap_remove(at);
+            at = state.from;
+            way.push(state);
+        }
+        way.reverse();
+        let hop = |(i, around): (usize, &[State])| match around {
+            [before, after] if items.get(i)?.conv().is_some() => {
+                self.place(host, i)?.hop(after.form, &before.layout, &after.layout)
+            }
+            _ => Some(Hop::default()),
+        };
+        let hops: Option<Vec<Hop>> = way.windows(2).enumerate().map(hop).collect();
+        debug_assert!(hops.is_some(), "a form that was counted does not fit");
+        let hops = hops?;
+        Some((Choice { host, layouts: way.into_iter().map(|s| s.layout).collect(), hops }, cost))
+    }
+
+    fn place(&self, host: &'p Host, item: usize) -> Option<Place<'p>> {
+        let items = &self.proof.branch().items;
+        let before = item.checked_sub(1).map_or(Some(Carried::whole(self.proof.channels.0)), |i| host.carried(i))?;
+        Some(Place {
+            conv: items.get(item)?.conv()?,
+            hosted: host.conv(item)?,
+            carried: (before, host.carried(item)?),
+            positions: (*self.positions.get(item)?, *self.positions.get(item + 1)?),
+            is_last: item + 1 == items.len(),
+        })
+    }
+
+    /// The states behind the convolution at `item`.
+    fn behind(&mut self, place: &Place<'_>, item: usize, before: &[State]) -> Vec<State> {
+        let (cx, objective) = (self.cx, self.cx.options.objective);
+        let branch = self.proof.branch();
+        let options = match cx.frame {
+            _ if place.is_last => vec![shared(self.proof.channels.1)],
+            Frame::Maps => candidates(branch, place.carried.1, item, place.conv),
+            // A linear layer has no groups, so no layout is cheaper than another.
+            Frame::Rows => vec![contiguous(place.conv.channels.1, place.carried.1)],
+        };
         let mut after: Vec<State> = Vec::new();
-        match &item.kind {
-            Kind::Pass(pass) => {
-                for (from, state) in before.iter().enumerate() {
-                    let layout = pass.layout(&state.layout);
-                    debug_assert!(
-                        !pass.keeps_layout() || layout.as_ref() == Some(&state.layout),
-                        "a layout was not kept"
-                    );
-                    after.extend(layout.map(|layout| State { layout, cost: state.cost, from }));
+        for layout in options {
+            let mut best: Option<(Cost, usize)> = None;
+            for (from, state) in before.iter().enumerate() {
+                // No convolution makes up for what was spent before.
+                if !state.cost.beats(best.as_ref().map(|(b, _)| b), objective) {
+                    continue;
+                }
+                let Some(work) = place.direct(&state.layout, &layout, !cx.is_maps()) else { continue };
+                if !self.fits(work.weights()) {
+                    continue;
+                }
+                let cost = state.cost + Cost::conv(&work);
+                if cost.beats(best.as_ref().map(|(b, _)| b), objective) {
+                    best = Some((cost, from));
                 }
             }
-            Kind::Conv(conv) => {
-                let options = match cx.frame {
-                    _ if i == last => vec![shared(proof.channels.1)],
-                    Frame::Maps => candidates(branch, host.carried(i)?, i, conv),
-                    // A linear layer has no groups, so no layout is cheaper than another.
-                    Frame::Rows => vec![contiguous(conv.channels.1, host.carried(i)?)],
-                };
-                let hosted = host.conv(i)?;
-                let reach = Reach::new(conv.group_channels(), &hosted.carry);
-                let taps = hosted.window.taps();
-                for layout in options {
-                    let mut best: Option<(Cost, usize)> = None;
-                    for (from, state) in before.iter().enumerate() {
-                        let Some(finest) = finest_group(reach, &state.layout, &layout) else { continue };
-                        let group = if cx.is_maps() { finest } else { 1 };
-                        let weights = (state.layout.len() / group).saturating_mul(layout.len()).saturating_mul(taps);
-                        if weights > cx.most_weights {
-                            *too_large = Some(too_large.map_or(weights, |so_far| so_far.min(weights)));
-                            continue;
-                        }
-                        let cost = state.cost + Cost::conv(weights, spatial[i], layout.len());
-                        if best.is_none_or(|(b, _)| cost < b) {
-                            best = Some((cost, from));
-                        }
-                    }
-                    if let Some((cost, from)) = best {
-                        after.push(State { layout, cost, from });
-                    }
-                }
+            after.extend(best.map(|(cost, from)| State { layout, cost, from, form: Form::Direct }));
+        }
+        let parted = next_parting(branch, item).is_some();
+        if cx.options.carry == Chain::Conv || !cx.is_maps() || parted {
+            return after;
+        }
+        let mut more = Vec::new();
+        // Behind a selection one layout is as good as another.
+        let cheapest =
+            before.iter().enumerate().reduce(|a, b| if b.1.cost.beats(Some(&a.1.cost), objective) { b } else { a });
+        for (layout, cost, form) in cheapest.iter().flat_map(|(_, state)| self.blocks(place, &state.layout)) {
+            let Some((from, state)) = cheapest else { break };
+            more.push(State { layout, cost: state.cost + cost, from, form });
+        }
+        if cx.options.carry == Chain::Blocks && !more.is_empty() {
+            let sums = more.iter().any(|s| matches!(s.form, Form::Blocks { .. }));
+            more.retain(|s| !sums || matches!(s.form, Form::Blocks { .. }));
+            after.clear();
+        }
+        let mut found: BTreeMap<Layout, State> = BTreeMap::new();
+        for state in after.into_iter().chain(more) {
+            if state.cost.beats(found.get(&state.layout).map(|s| &s.cost), objective) {
+                found.insert(state.layout.clone(), state);
             }
         }
-        columns.push(after);
+        found.into_values().collect()
     }
-    let cost = columns.last()?.first()?.cost;
-    let mut layouts = Vec::new();
-    let mut at = 0;
-    for states in columns.iter_mut().rev() {
-        if at >= states.len() {
-            return None;
+
+    /// What the convolution may write behind a selection of `lin`, at what cost and in which form.
+    fn blocks(&mut self, place: &Place<'_>, lin: &[Slot]) -> Vec<(Layout, Cost, Form)> {
+        let (cx, objective) = (self.cx, self.cx.options.objective);
+        let mut found = Vec::new();
+        // Partial results are rounded, which costs digits where a number has few.
+        let dtype = cx.facts.float_type([self.proof.fork, self.proof.output]);
+        let exact = !matches!(dtype, Some(DataType::Float16 | DataType::Bfloat16));
+        let cuts = if exact { place.cuts(lin, cx.options.carry == Chain::Blocks) } else { Vec::new() };
+        for groups in place.groups() {
+            let mut best: Option<(Cost, Cut)> = None;
+            for cut in &cuts {
+                let Some((cost, largest)) = place.blocks(lin, *cut, groups) else { continue };
+                if self.fits(largest) && cost.beats(best.as_ref().map(|(b, _)| b), objective) {
+                    best = Some((cost, *cut));
+                }
+            }
+            if let (Some((cost, cut)), Some(layout)) = (best, place.layout(groups)) {
+                found.push((layout, cost, Form::Blocks { cut, groups }));
+            }
         }
-        let state = states.swap_remove(at);
-        at = state.from;
-        layouts.push(state.layout);
+        let own = place.groups().into_iter().filter_map(|groups| Some((place.layout(groups)?, groups)));
+        for (layout, groups) in own.chain(place.grouped()) {
+            let selected = place.selected(lin, &layout, groups).filter(|(_, work)| self.fits(work.weights()));
+            found.extend(selected.map(|(cost, _)| (layout, cost, Form::Selected { groups })));
+        }
+        found
     }
-    layouts.reverse();
-    Some((layouts, cost))
+
+    /// True when a weight of so many entries may be made.
+    fn fits(&mut self, weights: usize) -> bool {
+        let fits = weights <= self.cx.most_weights;
+        if !fits {
+            self.too_large = Some(self.too_large.map_or(weights, |so_far| so_far.min(weights)));
+        }
+        fits
+    }
 }
 
 /// Layouts worth considering for what the convolution at `item` writes.
@@ -185,10 +283,6 @@ fn next_parting(branch: &Branch, item: usize) -> Option<usize> {
     passes.into_iter().find(|maps| *maps > 1)
 }
 
-fn replicas(outputs: usize) -> impl Iterator<Item = usize> {
-    (1..=MOST_REPLICAS.min(outputs)).filter(move |r| outputs.is_multiple_of(*r))
-}
-
 /// The convolution behind `item` and its place, when the passes between leave every layout as it is.
 fn next_conv(branch: &Branch, item: usize) -> Option<(usize, &BranchConv)> {
     for (at, next) in branch.items.iter().enumerate().skip(item + 1) {
@@ -201,8 +295,9 @@ fn next_conv(branch: &Branch, item: usize) -> Option<(usize, &BranchConv)> {
     None
 }
 
-/// Output positions of each item: counted where the shape is known, else relative to the fork's.
-fn spatial_sizes(cx: Context<'_>, proof: &Proof) -> Vec<f64> {
+/// Positions of the fork, then of each item: counted where the shape is known, else as if the fork had as many as a map in the
+/// middle of a network.
+fn positions(cx: Context<'_>, proof: &Proof) -> Vec<f64> {
     let known = |v: crate::graph::ValueId| -> Option<f64> {
         let shape = cx.facts.shape(v)?;
         shape
@@ -215,8 +310,8 @@ fn spatial_sizes(cx: Context<'_>, proof: &Proof) -> Vec<f64> {
             .product()
     };
     let start = known(proof.fork);
-    let mut at: f64 = start.unwrap_or(1.0);
-    let mut sizes = Vec::new();
+    let mut at: f64 = start.unwrap_or(USUAL_POSITIONS);
+    let mut sizes = vec![at];
     for item in &proof.branch().items {
         if let Some(conv) = item.conv() {
             at /= conv.window.stride.iter().map(|s| *s as f64).product::<f64>();
@@ -228,3 +323,6 @@ fn spatial_sizes(cx: Context<'_>, proof: &Proof) -> Vec<f64> {
     }
     sizes
 }
+
+/// 28 by 28.
+const USUAL_POSITIONS: f64 = 784.0;

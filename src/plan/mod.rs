@@ -3,5 +3,8 @@
 pub mod change;
 pub mod cost;
 pub mod folds;
+mod forms;
+pub mod latency;
 pub mod layouts;
 pub mod surplus;
+pub mod work;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::algebra::{Kernel, Layout, Slot, widen::widen};
+use crate::algebra::{Hop, Layout, Slot};
 use crate::emit::Emit;
 use crate::facts::{Facts, tensor};
 use crate::graph::{EditList, Names, ValueId};
@@ -11,6 +11,7 @@ use crate::read::{Context, Reject, RejectCode};
 
 use super::branch::{Item, Kind};
 use super::check::Proof;
+use super::hop::Widened;
 use super::host::Host;
 
 /// What the planner chose for a proof.
@@ -19,6 +20,8 @@ pub struct Choice<'p> {
     pub host: &'p Host,
     /// The layout of the fork, then of what each item writes; the last is the join's own.
     pub layouts: Vec<Layout>,
+    /// The form of each item between two of them.
+    pub hops: Vec<Hop>,
 }
 
 /// Builds the plain chain.
@@ -55,15 +58,15 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
             Kind::Conv(conv) => {
                 let hosted = choice.host.conv(i).ok_or_else(|| broken("a convolution that no host knows"))?;
                 let own = conv.own_window(&hosted.window).ok_or_else(|| broken("a window smaller than a Pad"))?;
-                let body = conv.kernel(cx.facts).ok_or_else(unreadable)?.placed_in(&conv.window, &hosted.window);
-                let kernel = body.and_then(|body| widen(&body, &hosted.carry, lin, lout, hosted.pair_scale));
-                // A linear layer has no groups.
-                let kernel = if cx.is_maps() { kernel } else { kernel.and_then(Kernel::dense) };
-                let kernel = kernel.ok_or_else(|| broken("a convolution that cannot be widened"))?;
-                if !tensor::fits(dtype, kernel.weight.iter().chain(kernel.bias.iter().flatten())) {
+                let body = conv.kernel(cx.facts).ok_or_else(unreadable)?;
+                let body = body.placed_in(&conv.window, &hosted.window);
+                let hop = choice.hops.get(i).ok_or_else(|| broken("a convolution without a form"))?;
+                let widened = body.and_then(|body| Widened::new(&body, hosted, hop, (lin, lout), cx.is_maps()));
+                let widened = widened.ok_or_else(|| broken("a convolution that cannot be widened"))?;
+                if !tensor::fits(dtype, widened.weights()) {
                     return Err(unreadable());
                 }
-                emit.conv(&conv.name, &conv.weight_name, &kernel, &own, &input, &output);
+                widened.emit(&mut emit, conv, &own, &input, &output);
             }
             Kind::Pass(pass) => {
                 let emitted = choice.host.form(i).and_then(|form| pass.emit(cx, &mut emit, form, &input, lin, &output));

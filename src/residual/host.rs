@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::algebra::{Carried, Carry, Geometry};
+use crate::algebra::{Carried, Carry, Geometry, Kernel};
 use crate::facts::Interval;
 use crate::graph::ValueId;
 use crate::options::Downsample;
@@ -41,6 +41,29 @@ pub struct Hosted {
     pub window: Geometry,
     /// By how much the halves of a pair differ that it reads; 1 where it reads none.
     pub pair_scale: f64,
+    /// The piece of the shortcut that it applies, where that looks at one position only.
+    pointwise: Option<Kernel>,
+}
+
+impl Hosted {
+    /// The same in two steps: the tap by which it passes what is carried, and what a 1x1 convolution behind it then applies;
+    /// nothing for the identity. `None` where a window wider than one entry has to be applied.
+    #[must_use]
+    pub fn parted(&self) -> Option<(Vec<usize>, Option<&Kernel>)> {
+        let behind = match &self.carry {
+            Carry::Dirac(_) => None,
+            Carry::Shortcut(_) => Some(self.pointwise.as_ref()?),
+        };
+        Some((self.window.dirac_tap()?, behind))
+    }
+
+    /// What the blocks and their sum do to the carried channels, where it comes in two steps.
+    #[must_use]
+    pub fn steps(&self) -> Option<(Carry, Carry)> {
+        let (tap, behind) = self.parted()?;
+        let behind = behind.map_or_else(|| Carry::Dirac(vec![0; self.window.axes()]), |k| Carry::Shortcut(k.clone()));
+        Some((Carry::Dirac(tap), behind))
+    }
 }
 
 impl Host {
@@ -258,7 +281,8 @@ impl<'a> Walk<'a> {
         };
         self.padded &= !conv.is_padded_before();
         self.along.iter_mut().zip(&conv.window.stride).for_each(|(a, s)| *a *= s);
-        Ok(Act::Conv(Box::new(Hosted { carry, window, pair_scale: 1.0 })))
+        let pointwise = piece.filter(|map| map.is_pointwise()).map(|map| map.kernel.clone());
+        Ok(Act::Conv(Box::new(Hosted { carry, window, pair_scale: 1.0, pointwise })))
     }
 
     /// A window wider than one entry must see the very grid that it sees on the shortcut, borders included.

@@ -4,7 +4,7 @@
 //! steps, the shortcut as a chain of linear operators. [`branch`] normalises the branch into convolutions and
 //! the passes between them. [`check`] proves that the join can be removed, or says why not; [`host`] places the
 //! shortcut on the branch's convolutions. [`build`] turns a
-//! proof and the layouts that the planner chose into edits.
+//! proof and what the planner chose, layouts and forms, into edits.
 //!
 //! Nothing here knows a block template. What can stand on a branch is in [`pass`], what can stand on a
 //! shortcut is linear ([`crate::read`]); every block is what comes out when they are read one operator at a time.
@@ -14,6 +14,7 @@ pub mod build;
 pub mod check;
 mod cropped;
 pub mod find;
+mod hop;
 pub mod host;
 pub mod pass;
 pub mod shortcut;

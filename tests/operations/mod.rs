@@ -5,6 +5,7 @@
 mod blocks;
 mod bounds;
 mod broadcast;
+mod carry;
 use crate::common;
 mod everywhere;
 mod identity;

@@ -1,7 +1,7 @@
 //! What a random model consists of. Every number is taken modulo what fits where it is used, so that any combination
 //! is a model, and shrinking one part leaves the others as they are.
 
-use onnx_rm::options::{ActivationForm, Downsample, Options, Target};
+use onnx_rm::options::{ActivationForm, Chain, Downsample, Objective, Options, Target};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -299,9 +299,15 @@ fn options() -> impl Strategy<Value = Options> {
     let downsample = select(vec![Downsample::Auto, Downsample::Auto, Downsample::V1, Downsample::V2]);
     let activation = select(vec![Auto, Auto, Minmax, Pair, Prelu, Select]);
     let target = select(vec![Target::Generic, Target::Onnxruntime]);
-    (any::<bool>(), downsample, activation, target).prop_map(|(long_skips, downsample, activation, target)| {
-        Options::default().long_skips(long_skips).downsample(downsample).activation(activation).target(target)
-    })
+    let objective = select(vec![Objective::Latency, Objective::Macs, Objective::Parameters, Objective::Memory]);
+    let carry = select(vec![Chain::Auto, Chain::Conv, Chain::Blocks, Chain::Blocks]);
+    let rest = (objective, carry);
+    (any::<bool>(), downsample, activation, target, rest).prop_map(
+        |(long_skips, downsample, activation, target, (objective, carry))| {
+            let options = Options::default().long_skips(long_skips).downsample(downsample).activation(activation);
+            options.target(target).objective(objective).carry(carry)
+        },
+    )
 }
 
 /// Any model of one to three blocks, one behind the other.

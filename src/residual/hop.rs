@@ -1,0 +1,81 @@
+//! A widened convolution in the form that was chosen for it: up to four nodes in a row.
+
+use crate::algebra::{Geometry, Hop, Kernel, Layout, Slot, blocks::select, widen::widen};
+
+use crate::emit::Emit;
+use crate::read::BranchConv;
+
+use super::host::Hosted;
+
+/// What stands for one convolution of the branch.
+pub(super) struct Widened<'h> {
+    main: Step<'h>,
+    /// The sum of what it writes.
+    sum: Option<Step<'h>>,
+}
+
+/// A convolution, with a selection in front of it or none.
+struct Step<'h> {
+    /// Channels in front, and those of them that it reads.
+    select: Option<(usize, &'h [usize])>,
+    kernel: Kernel,
+}
+
+impl<'h> Step<'h> {
+    fn new(width: usize, columns: Option<&'h [usize]>, kernel: Kernel) -> Self {
+        Self { select: columns.map(|columns| (width, columns)), kernel }
+    }
+
+    /// The name of what it reads of `input`.
+    fn selected(&self, emit: &mut Emit<'_>, name: &str, input: &str) -> String {
+        self.select.map_or_else(|| input.to_owned(), |(width, columns)| emit.take_alone(name, input, width, columns))
+    }
+}
+
+impl<'h> Widened<'h> {
+    /// `body` in the form `hop` between two layouts; a linear layer where there are no `maps`. `None` when it does not fit.
+    pub(super) fn new(
+        body: &Kernel,
+        hosted: &Hosted,
+        hop: &'h Hop,
+        around: (&[Slot], &[Slot]),
+        maps: bool,
+    ) -> Option<Self> {
+        let (lin, lout) = around;
+        let front = hop.select.as_deref();
+        let reads = select(lin, front)?;
+        let Some(sum) = &hop.sum else {
+            let main = widen(body, &hosted.carry, &reads, lout, hosted.pair_scale)?;
+            // A linear layer has no groups.
+            let main = if maps { main } else { main.dense()? };
+            return Some(Self { main: Step::new(lin.len(), front, main), sum: None });
+        };
+        let (pass, merge) = hosted.steps()?;
+        let main = widen(body, &pass, &reads, &sum.partial, 1.0)?;
+        let terms: Layout = select(&sum.partial, sum.select.as_deref())?;
+        let identity = Kernel { bias: body.bias.clone(), ..Kernel::identity(body.outputs(), hosted.window.axes()) };
+        let added = widen(&identity, &merge, &terms, lout, 1.0)?;
+        let sum = Step::new(sum.partial.len(), sum.select.as_deref(), added);
+        Some(Self { main: Step::new(lin.len(), front, main), sum: Some(sum) })
+    }
+
+    /// Every weight and bias.
+    pub(super) fn weights(&self) -> impl Iterator<Item = &f64> {
+        let steps = std::iter::once(&self.main).chain(&self.sum);
+        steps.flat_map(|step| step.kernel.weight.iter().chain(step.kernel.bias.iter().flatten()))
+    }
+
+    /// Writes the nodes; the convolution itself, which looks through `window`, keeps its name.
+    pub(super) fn emit(&self, emit: &mut Emit<'_>, conv: &BranchConv, window: &Geometry, input: &str, output: &str) {
+        let (name, weight) = (conv.name.as_str(), conv.weight_name.as_str());
+        let input = self.main.selected(emit, &format!("{name}_select"), input);
+        let Some(sum) = &self.sum else {
+            return emit.conv(name, weight, &self.main.kernel, window, &input, output);
+        };
+        let partial = emit.fresh(&format!("{name}_partial"));
+        emit.conv(name, weight, &self.main.kernel, window, &input, &partial);
+        let terms = sum.selected(emit, &format!("{name}_terms"), &partial);
+        let one = Geometry::pointwise(window.axes());
+        emit.conv(&format!("{name}_sum"), &format!("{weight}_sum"), &sum.kernel, &one, &terms, output);
+    }
+}
