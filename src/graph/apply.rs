@@ -27,7 +27,7 @@ pub enum ApplyError {
     Broken(#[from] GraphError),
 }
 
-/// Makes `edits` and returns the names that removed nodes read or defined, for [`super::clean`].
+/// Makes `edits` and returns the names that removed nodes read or defined, for [`super::clean()`].
 ///
 /// New nodes take the place of the first node of their edit; where needed, nodes are moved as little as possible to
 /// stand in topological order. What is said of a tensor that is gone is dropped; a tensor that keeps its name keeps its

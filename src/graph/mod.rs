@@ -1,7 +1,7 @@
 //! The graph: a read-only view, and the only code that changes it.
 //!
-//! Everything above this layer reads a [`GraphView`] and describes changes as an [`EditList`]. [`apply`] checks
-//! all of them first and then makes them; [`clean`] takes away what became dead by them and nothing else.
+//! Everything above this layer reads a [`GraphView`] and describes changes as an [`EditList`]. [`apply()`] checks
+//! all of them first and then makes them; [`clean()`] takes away what became dead by them and nothing else.
 
 mod apply;
 mod clean;
