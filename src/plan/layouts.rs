@@ -27,8 +27,10 @@ use super::options::Chain;
 /// Most ways in which the body's outputs are split over groups.
 const MOST_REPLICAS: usize = 16;
 
+/// Most channels of a tensor around a convolution that may be cut: no real network has more.
+const MOST_CUT: usize = 1 << 15;
+
 /// A layout of one tensor, the cheapest cost of getting there, from which state before, and in which form.
-#[derive(Clone)]
 struct State {
     layout: Layout,
     cost: Cost,
@@ -160,7 +162,8 @@ impl<'p> Search<'_, 'p> {
             after.extend(best.map(|(cost, from)| State { layout, cost, from, form: Form::Direct }));
         }
         let parted = next_parting(branch, item).is_some();
-        if cx.options.carry == Chain::Conv || !cx.is_maps() || parted {
+        let many = before.iter().map(|s| s.layout.len()).chain([place.conv.channels.1]).any(|n| n > MOST_CUT);
+        if cx.options.carry == Chain::Conv || !cx.is_maps() || parted || many {
             return after;
         }
         let mut more = Vec::new();
