@@ -1,5 +1,7 @@
 //! What each channel of a branch tensor holds.
 
+use std::num::NonZeroU32;
+
 /// One channel of a widened tensor: a channel of the body, a carried channel, both or neither.
 ///
 /// At the fork every channel is both (the body reads it and it is what is carried); at the join every
@@ -13,7 +15,7 @@ pub struct Slot {
     /// Which part of the carried channel it holds.
     pub part: Part,
     /// The inputs of its group that a partial result sums up, from and to; `None` for a channel that is whole.
-    pub over: Option<(u32, u32)>,
+    pub over: Option<(u32, NonZeroU32)>,
 }
 
 /// A carried channel stands in one slot as it is, or in two as a pair `(+x, -x)`: what an activation with
@@ -42,7 +44,11 @@ impl Slot {
     /// The part of a channel of the body that its inputs `from..to` give.
     #[must_use]
     pub const fn partial(channel: u32, from: u32, to: u32) -> Self {
-        Self { over: Some((from, to)), ..Self::body(channel) }
+        let over = match NonZeroU32::new(to) {
+            Some(to) => Some((from, to)),
+            None => None,
+        };
+        Self { over, ..Self::body(channel) }
     }
 
     /// A carried channel.

@@ -8,6 +8,7 @@
 //! results is read at all of them: the sum of partial results is the identity, widened.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::ops::Range;
 
 use ndarray::{ArrayD, IxDyn};
@@ -56,17 +57,20 @@ impl Reach {
     pub(super) fn of(self, row: Slot) -> (Range<usize>, usize, Range<usize>) {
         let all = Self::reads(self.body, row.body);
         let body = match row.over {
-            Some((from, to)) => all.start + from as usize..all.end.min(all.start + to as usize),
+            Some((from, to)) => all.start + from as usize..all.end.min(all.start + to.get() as usize),
             None => all.clone(),
         };
         (body, all.start, Self::reads(self.carried, row.carried))
     }
 }
 
+/// The inputs that a partial result sums up, from and to.
+type Inputs = (u32, NonZeroU32);
+
 /// In how many partial results each body channel of a layout stands; empty where all are whole.
 fn parts(lin: &[Slot]) -> BTreeMap<u32, usize> {
     let mut parts = BTreeMap::new();
-    let partial: BTreeSet<(u32, (u32, u32))> = lin.iter().filter_map(|s| Some((s.body?, s.over?))).collect();
+    let partial: BTreeSet<(u32, Inputs)> = lin.iter().filter_map(|s| Some((s.body?, s.over?))).collect();
     partial.into_iter().for_each(|(channel, _)| *parts.entry(channel).or_default() += 1);
     parts
 }
@@ -117,12 +121,12 @@ pub(super) enum Standing {
     /// In one column, as it is.
     Whole(usize),
     /// In partial results: the inputs that each sums up, and its column.
-    Parts(Vec<((u32, u32), usize)>),
+    Parts(Vec<(Inputs, usize)>),
 }
 
 impl Standing {
     /// A channel, or a partial result, that stands there twice is read once, at its first place.
-    fn put(&mut self, over: Option<(u32, u32)>, column: usize) {
+    fn put(&mut self, over: Option<Inputs>, column: usize) {
         match (&mut *self, over) {
             (Self::Nowhere, None) => *self = Self::Whole(column),
             (Self::Nowhere, Some(over)) => *self = Self::Parts(vec![(over, column)]),

@@ -96,16 +96,18 @@ fn form(proof: &Proof, choice: &build::Choice<'_>) -> String {
     format!("{carried}, {}{chain}", choice.host.hardest_form().words())
 }
 
-fn site_nodes(proof: &Proof) -> impl Iterator<Item = NodeId> + '_ {
-    proof.branch().removed.iter().chain(&proof.shortcut_nodes).copied()
+/// The nodes of branch and shortcut, which may share some, each once.
+fn site_nodes(proof: &Proof) -> BTreeSet<NodeId> {
+    proof.branch().removed.iter().chain(&proof.shortcut_nodes).copied().collect()
 }
 
 fn macs_of(cx: Context<'_>, proof: &Proof) -> Option<u64> {
-    site_nodes(proof).try_fold(0_u64, |n, node| Some(n.saturating_add(cost::macs(cx.view, cx.facts, node)?)))
+    let mut nodes = site_nodes(proof).into_iter();
+    nodes.try_fold(0_u64, |n, node| Some(n.saturating_add(cost::macs(cx.view, cx.facts, node)?)))
 }
 
 fn params_of(cx: Context<'_>, proof: &Proof) -> u64 {
-    let convs = site_nodes(proof).filter(|n| matches!(cx.view.op(*n), "Conv" | "Gemm" | "MatMul"));
+    let convs = site_nodes(proof).into_iter().filter(|n| matches!(cx.view.op(*n), "Conv" | "Gemm" | "MatMul"));
     convs
         .filter_map(|n| cx.facts.constant_shape(cx.view.input(n, 1)?))
         .map(|s| s.iter().fold(1_u64, |n, d| n.saturating_mul(*d as u64)))

@@ -80,7 +80,11 @@ impl Place<'_> {
         let common = |n: usize| body.is_multiple_of(n) && (self.is_last || carried.is_multiple_of(n));
         let powers = (0..).map(|p| 1_usize << p).take_while(|n| *n <= body.max(carried));
         let parts = [1, 2, 3, 4, 6, 8, 12, 16, 32].into_iter().filter(|n| body.is_multiple_of(*n)).map(|n| body / n);
-        powers.chain(parts).filter(|n| common(*n) || !self.is_last && *n <= body.min(carried)).collect()
+        powers
+            .chain(parts)
+            .filter(|n| *n > 0)
+            .filter(|n| common(*n) || !self.is_last && *n <= body.min(carried))
+            .collect()
     }
 
     /// The layout in which so many groups write.
@@ -179,6 +183,7 @@ impl Place<'_> {
         }
     }
 }
+
 /// The numbers of groups over which so many outputs may be split.
 pub(super) fn replicas(outputs: usize) -> impl Iterator<Item = usize> {
     (1..=MOST_REPLICAS.min(outputs)).filter(move |r| outputs.is_multiple_of(*r))

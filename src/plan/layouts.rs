@@ -4,7 +4,7 @@
 //! The fork and the join keep their own layout. Between them each tensor has a few candidates: carried
 //! channels in front of the body, or interleaved in the groups of the convolution before or behind it, the
 //! body's outputs split over one to sixteen groups. A widened convolution costs inputs times outputs over the
-//! finest number of groups; or it stands behind a selection, or is cut into blocks ([`super::forms`]). So the cheapest chain
+//! finest number of groups; or it stands behind a selection, or is cut into blocks (`forms`). So the cheapest chain
 //! for a whole branch is found by dynamic programming.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,8 +24,10 @@ use crate::residual::pass::Form as PassForm;
 use super::cost::Cost;
 use super::forms::{Form, Place, replicas};
 
+/// Most channels of a tensor around a convolution that may be cut: no real network has more.
+const MOST_CUT: usize = 1 << 15;
+
 /// A layout of one tensor, the cheapest cost of getting there, from which state before, and in which form.
-#[derive(Clone)]
 struct State {
     layout: Layout,
     cost: Cost,
@@ -157,7 +159,8 @@ impl<'p> Search<'_, 'p> {
             after.extend(best.map(|(cost, from)| State { layout, cost, from, form: Form::Direct }));
         }
         let parted = next_parting(branch, item).is_some();
-        if cx.options.carry == Chain::Conv || !cx.is_maps() || parted {
+        let many = before.iter().map(|s| s.layout.len()).chain([place.conv.channels.1]).any(|n| n > MOST_CUT);
+        if cx.options.carry == Chain::Conv || !cx.is_maps() || parted || many {
             return after;
         }
         let mut more = Vec::new();

@@ -273,6 +273,35 @@ fn each_objective_makes_its_own_measure_smallest() {
     }
 }
 
+/// Blocks are priced without being laid out: what was counted is what is there.
+#[test]
+fn the_price_that_was_planned_is_paid() {
+    let families = Families::new(&[Selector::Residual], &[]);
+    for model in [basic(64, 1, 32), basic(64, 2, 8), bottleneck(32, false), bottleneck(32, true)] {
+        for objective in [Objective::Macs, Objective::Latency, Objective::Parameters] {
+            let outcome = rewrite(&model, &by(objective).families(families)).1;
+            let (planned, gone) = outcome.removed().fold((0, 0), |(planned, gone), (_, change)| {
+                (planned + change.macs_after.unwrap(), gone + change.macs_before.unwrap())
+            });
+            assert_eq!(macs(&outcome), outcome.before.macs.unwrap() + planned - gone, "{objective:?}");
+        }
+    }
+    // Here and there a convolution splits into more groups than were asked for.
+    for (name, block) in all() {
+        let outcome = rewrite(&model_of(block, 3, true).model(), &forced()).1;
+        let sides = outcome.removed().map(|(_, c)| Some((c.macs_before?, c.macs_after?))).collect::<Option<Vec<_>>>();
+        let (Some(sides), Some(before), Some(after)) = (sides, outcome.before.macs, outcome.after.macs) else {
+            continue;
+        };
+        let (gone, planned) = sides.iter().fold((0, 0), |(a, b), (before, after)| (a + before, b + after));
+        assert!(
+            after + gone <= before + planned,
+            "{name}: {before} - {gone} + {planned} is {after}\n{}",
+            onnx_rm::graph::dump(&rewrite(&model_of(block, 3, true).model(), &forced()).0)
+        );
+    }
+}
+
 #[test]
 fn a_size_that_is_not_known_stops_no_blocks() {
     let mut b = Build::new(101);
