@@ -1,5 +1,6 @@
 //! View, facts, find, prove, plan, apply: round after round, to a fixed point.
 
+mod budget;
 mod error;
 mod join;
 mod round;
@@ -128,8 +129,20 @@ fn rewrite_under(
     watch: Watch<'_>,
 ) -> Result<Outcome, EngineError> {
     graph::check_operators(model)?;
+    let mut refused = refused;
+    budget::not_asked(model, options, &mut refused)?;
     let before = model.clone();
-    rounds(net, model, options, refused, watch).inspect_err(|_| *model = before)
+    let mut attempt = |refused: &Refused| {
+        let mut rewritten = before.clone();
+        let outcome = rounds(net, &mut rewritten, options, refused.clone(), watch)?;
+        Ok((rewritten, outcome))
+    };
+    let (rewritten, outcome) = match options.limits.is_none() {
+        true => attempt(&refused)?,
+        false => budget::within(&options.limits, &refused, &mut attempt)?,
+    };
+    *model = rewritten;
+    Ok(outcome)
 }
 
 fn rounds(

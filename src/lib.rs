@@ -91,7 +91,10 @@ pub use graph::{ApplyError, GraphError};
 pub use io::{ExternalError, LoadError, LoadOptions, Model, SaveError, Saved, SideFile, UnknownField};
 pub use mend::Unstable;
 pub use onnx::ModelProto;
-pub use options::{ActivationForm, Downsample, Families, Family, FusePointwise, Options, Selector, Target};
+pub use options::{
+    ActivationForm, Chain, Downsample, Families, Family, FusePointwise, Limit, Limits, Objective, Options, Selector,
+    Target,
+};
 pub use plan::change::{Change, Exactness, Price};
 pub use read::RejectCode;
 pub use report::{

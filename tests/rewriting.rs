@@ -1,6 +1,7 @@
 //! What is rewritten, and what it then computes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
+mod budget;
 mod common;
 mod constants;
 mod facts;

@@ -21,7 +21,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::engine::{EngineError, Progress};
 use crate::io::{LoadError, LoadOptions, Model, SaveError};
 use crate::options::{
-    ActivationForm, Chain, Downsample, Families, FusePointwise, Objective, Options, Selector, Target,
+    ActivationForm, Chain, Downsample, Families, FusePointwise, Limit, Limits, Objective, Options, Selector, Target,
 };
 use crate::printable::{Lines, Printable};
 
@@ -57,6 +57,21 @@ struct Planning {
     /// When two 1x1 convolutions, or linear layers, with nothing between become one: auto when that is no dearer
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     fuse_pointwise: FusePointwise,
+    /// Remove the most joins for at most so many multiply-accumulates: 1.5x of the original's, or a number
+    #[arg(long, value_name = "LIMIT")]
+    max_macs: Option<Limit>,
+    /// The same for weights
+    #[arg(long, value_name = "LIMIT")]
+    max_parameters: Option<Limit>,
+    /// The same for the bytes of the file, with its weights
+    #[arg(long, value_name = "LIMIT")]
+    max_bytes: Option<Limit>,
+    /// Leave the joins whose node or output has such a name, as 'layer1*'; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    keep: Vec<String>,
+    /// Remove only joins whose node or output has such a name; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    sites: Vec<String>,
 }
 
 impl Planning {
@@ -70,6 +85,9 @@ impl Planning {
             carry: self.carry,
             families: Families::new(&self.only, &self.skip),
             fuse_pointwise: self.fuse_pointwise,
+            limits: Limits { macs: self.max_macs, parameters: self.max_parameters, bytes: self.max_bytes },
+            keep: self.keep.clone(),
+            sites: self.sites.clone(),
         }
     }
 }

@@ -12,6 +12,12 @@ pub enum EngineError {
     /// Who was told of the progress asked to stop. The model is as it was.
     #[error("stopped")]
     Stopped,
+    /// The limits are kept by no rewrite, not even by one that removes no join. The model is as it was.
+    #[error("the limits cannot be kept: without removing any join the model takes {reason}")]
+    Limit {
+        /// What is beyond which limit.
+        reason: String,
+    },
     /// An edit would have broken it, which is a fault of this crate. The model is as it was.
     #[error("{0}; nothing was rewritten. This is a fault of onnx-rm: please report it")]
     Apply(#[from] graph::ApplyError),

@@ -44,6 +44,10 @@ pub enum RejectCode {
     BrokenProof,
     /// Verification found that its rewrite computes something else.
     Unverified,
+    /// Cheaper joins went first, and with it a limit would be exceeded.
+    OverBudget,
+    /// The user asked for it to stay, or for others.
+    NotAsked,
     /// The model's own result is mostly rounding error, so that a sum in another order is another answer.
     Unstable,
 }
@@ -70,6 +74,8 @@ impl RejectCode {
             Self::TooLarge => "too-large",
             Self::BrokenProof => "broken-proof",
             Self::Unverified => "unverified",
+            Self::OverBudget => "over-budget",
+            Self::NotAsked => "not-asked",
             Self::Unstable => "unstable",
         }
     }

@@ -197,7 +197,7 @@ fn a_second_rewrite_leaves_blocks_alone() {
     let wide = wide.iter().flat_map(|m| objectives.map(|o| ("wide", m.clone(), by(o))));
     for (name, model, options) in models.chain(wide) {
         let (once, first) = rewrite(&model, &options);
-        let (twice, second) = rewrite(&once, &options.carry(Chain::Auto).families(Families::default()));
+        let (twice, second) = rewrite(&once, &options.clone().carry(Chain::Auto).families(Families::default()));
         if options.carry == Chain::Auto {
             assert_eq!(once, twice, "{name}: {:?}", second.removed().collect::<Vec<_>>());
         }
@@ -226,11 +226,11 @@ fn joins_around_and_behind_blocks_go_as_well() {
         let model = b.model();
         for carry in [Chain::Auto, Chain::Blocks] {
             let options = forced().carry(carry);
-            let (short, outcome) = rewrite(&model, &options.long_skips(false));
+            let (short, outcome) = rewrite(&model, &options.clone().long_skips(false));
             assert_eq!(joins(&outcome), 1, "a chain of blocks is known to carry");
             assert!(distance(&model, &short) < ROUNDING);
             for second in [Chain::Auto, Chain::Conv, Chain::Blocks] {
-                let (long, outcome) = rewrite(&short, &options.carry(second));
+                let (long, outcome) = rewrite(&short, &options.clone().carry(second));
                 assert_eq!(joins(&outcome), 0, "{second:?}: {:?}", outcome.sites);
                 let d = distance(&model, &long);
                 assert!(d < 2.0 * ROUNDING, "{carry:?} {second:?}: {d}");

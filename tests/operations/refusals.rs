@@ -368,7 +368,7 @@ fn refused(block: Block, opset: Option<i64>, options: &Options) -> Result<(Strin
     let mut b = model_of(block, 29, true);
     b.opset = opset.unwrap_or(b.opset);
     let model = b.model();
-    let options = options.families(Families::new(&[Selector::Residual], &[]));
+    let options = options.clone().families(Families::new(&[Selector::Residual], &[]));
     let (after, outcome) = rewrite(&model, &options);
     if model != after {
         let removed: Vec<_> = outcome.removed().collect();

@@ -79,7 +79,7 @@ fn committed() -> Vec<Case> {
     let options = Options::default().long_skips(true);
     let one = |path: &PathBuf| {
         let model = load(path, &LoadOptions::default()).unwrap_or_else(|e| panic!("{e}"));
-        case(path.file_name().unwrap().to_str().unwrap().to_owned(), model.into_proto(), options)
+        case(path.file_name().unwrap().to_str().unwrap().to_owned(), model.into_proto(), options.clone())
     };
     paths.iter().map(one).collect()
 }

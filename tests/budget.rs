@@ -1,0 +1,114 @@
+//! Not all joins: those that were asked for, and the most within limits.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use onnx_rm::engine::{self, go_on};
+use onnx_rm::onnx::ModelProto;
+use onnx_rm::{Chain, EngineError, Limit, Limits, Options, Outcome, RejectCode};
+
+use crate::common::{self, Build, conv};
+
+/// Blocks of such widths, each behind a convolution that brings its channels, and the tensors of the joins.
+fn net(widths: &[usize]) -> (ModelProto, Vec<String>) {
+    let mut b = Build::new(17);
+    let mut x = b.input("x", &[1, 3, 8, 8]);
+    let mut channels = 3;
+    let mut joins = Vec::new();
+    for width in widths {
+        let y = b.conv(&x, &conv(channels, *width, 3));
+        x = b.relu(&y);
+        channels = *width;
+        let y = b.conv(&x, &conv(channels, channels, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(channels, channels, 3));
+        x = b.add(&y, &x);
+        joins.push(x.clone());
+    }
+    b.output(&x);
+    (b.model(), joins)
+}
+
+fn dense() -> Options {
+    Options::default().carry(Chain::Conv)
+}
+
+fn rewrite(model: &ModelProto, options: &Options) -> (ModelProto, Outcome) {
+    let (after, outcome) = common::rewrite(model, options);
+    assert!(common::distance(model, &after) < common::ROUNDING);
+    (after, outcome)
+}
+
+fn stayed(outcome: &Outcome, code: RejectCode) -> Vec<String> {
+    outcome.kept().filter(|(_, reject)| reject.code == code).map(|(site, _)| site.tensor.clone()).collect()
+}
+
+/// Every choice of joins, tried one by one, with what it costs.
+fn all_choices(model: &ModelProto, joins: &[String]) -> Vec<(usize, u64, u64)> {
+    (0..1_usize << joins.len())
+        .map(|choice| {
+            let keep: Vec<String> =
+                joins.iter().enumerate().filter(|(i, _)| choice >> i & 1 == 0).map(|(_, j)| j.clone()).collect();
+            let outcome = rewrite(model, &dense().keep(keep)).1;
+            assert_eq!(outcome.after.joins, joins.len() - choice.count_ones() as usize);
+            (choice.count_ones() as usize, outcome.after.macs.unwrap(), outcome.after.params)
+        })
+        .collect()
+}
+
+#[test]
+fn the_most_joins_go_that_a_limit_allows() {
+    let (model, joins) = net(&[12, 4, 16, 8]);
+    let choices = all_choices(&model, &joins);
+    let before = rewrite(&model, &dense().keep(vec!["*".to_owned()])).1.before;
+    for thousandths in (1000..=2000).step_by(50) {
+        let limit: Limit = format!("{}.{:03}x", thousandths / 1000, thousandths % 1000).parse().unwrap();
+        for limits in [Limits::default().macs(limit), Limits::default().parameters(limit)] {
+            let fits = |macs: u64, params: u64| match limits.macs {
+                Some(limit) => macs <= limit.of(before.macs.unwrap()),
+                None => params <= limit.of(before.params),
+            };
+            let most = choices.iter().filter(|(_, macs, params)| fits(*macs, *params)).map(|(n, ..)| *n).max().unwrap();
+            let outcome = rewrite(&model, &dense().limits(limits)).1;
+            assert!(fits(outcome.after.macs.unwrap(), outcome.after.params), "{limits:?}");
+            assert_eq!(outcome.after.joins, joins.len() - most, "{limits:?}");
+            assert_eq!(stayed(&outcome, RejectCode::OverBudget).len(), joins.len() - most, "{limits:?}");
+        }
+    }
+}
+
+#[test]
+fn both_of_two_limits_are_kept() {
+    let (model, joins) = net(&[12, 4, 16, 8]);
+    let half = rewrite(&model, &dense().keep(joins[2..].to_vec())).1;
+    let limits = Limits::default().macs(Limit::Count(half.after.macs.unwrap()));
+    let both = limits.bytes(Limit::Count(half.before.bytes + 400));
+    let (_, outcome) = rewrite(&model, &dense().limits(both));
+    assert!(outcome.after.macs <= half.after.macs && outcome.after.bytes <= half.before.bytes + 400);
+    assert!(outcome.after.joins > rewrite(&model, &dense().limits(limits)).1.after.joins);
+}
+
+#[test]
+fn a_limit_below_the_model_itself_is_an_error_and_changes_nothing() {
+    let (model, _) = net(&[4]);
+    let mut copy = model.clone();
+    let limits = Limits::default().macs(Limit::Thousandths(900));
+    let error = engine::rewrite_proto(&mut copy, &dense().limits(limits), &mut go_on).unwrap_err();
+    assert!(matches!(error, EngineError::Limit { .. }));
+    assert!(error.to_string().contains("multiply-accumulates, where") && error.to_string().contains("0.9x"), "{error}");
+    assert_eq!(copy, model);
+}
+
+#[test]
+fn patterns_say_which_joins_stay_or_go() {
+    let (model, joins) = net(&[4, 4, 4]);
+    let node = |tensor: &String| {
+        let nodes = &model.graph.as_ref().unwrap().node;
+        nodes.iter().find(|n| n.output[0] == *tensor).unwrap().name().to_owned()
+    };
+    let stays = |options: Options| stayed(&rewrite(&model, &options).1, RejectCode::NotAsked);
+    assert_eq!(stays(dense().keep(vec![joins[1].clone()])), [joins[1].clone()]);
+    assert_eq!(stays(dense().keep(vec![node(&joins[1])])), [joins[1].clone()]);
+    assert_eq!(stays(dense().sites(vec![joins[1].clone()])), [joins[0].clone(), joins[2].clone()]);
+    assert_eq!(stays(dense().keep(vec!["Add_*".to_owned()])), joins);
+    assert_eq!(stays(dense().sites(vec!["*".to_owned()]).keep(vec![joins[0].clone()])), [joins[0].clone()]);
+    assert!(stays(dense().keep(vec!["nothing?".to_owned()])).is_empty());
+}
