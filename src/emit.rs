@@ -40,7 +40,7 @@ impl<'a> Emit<'a> {
     /// Starts an edit whose new nodes say `provenance`.
     pub fn new(names: &'a mut Names, dtype: DataType, axes: usize, provenance: String) -> Self {
         let edits = EditList { provenance, ..EditList::default() };
-        Self { names, edits, dtype, axes, axis: 1, frame: Frame::Maps, opset: 0, taken: None }
+        Self { names, edits, dtype, axes, axis: 1, frame: Frame::ChannelsFirst, opset: 0, taken: None }
     }
 
     /// A name that nothing in the model has.
@@ -144,7 +144,7 @@ impl<'a> Emit<'a> {
 
     /// Adds a convolution with the weights of `kernel` in `window`; over rows, a linear layer.
     pub fn conv(&mut self, name: &str, weight: &str, kernel: &Kernel, window: &Geometry, input: &str, output: &str) {
-        if self.frame == Frame::Rows {
+        if self.frame == Frame::ChannelsLast {
             return self.layer(name, weight, kernel, input, output);
         }
         let w = self.constant(weight, &kernel.weight);

@@ -30,7 +30,7 @@ use survivors::Known;
 
 /// Most rounds; each removes the joins that the round before uncovered, so a model needs as many rounds as
 /// its joins are nested deep, and as many again for the folds between them.
-pub const MOST_ROUNDS: usize = 128;
+pub const MAX_ROUNDS: usize = 128;
 
 /// What the engine is doing, for a progress bar.
 #[derive(Clone, Debug)]
@@ -159,7 +159,7 @@ fn rounds(
     let mut through_joins = false;
     let mut last: Option<Applied> = None;
     // The last one only looks at what the one before did.
-    for number in 1..=MOST_ROUNDS + 1 {
+    for number in 1..=MAX_ROUNDS + 1 {
         let known = last.as_ref().map(|applied| &applied.known);
         let round = plan_round(model, options, (through_joins, number), (net, known, &refused), watch)?;
         if let Some(applied) = last.take() {
@@ -170,7 +170,7 @@ fn rounds(
             }
             sites.extend(applied.removed);
         }
-        if number > MOST_ROUNDS {
+        if number > MAX_ROUNDS {
             break;
         }
         kept = round.kept;
@@ -239,7 +239,7 @@ fn plan_round(
     let view = GraphView::new(model)?;
     let facts = Facts::new(&view);
     let fault = known.and_then(|known| net(known, &view, &facts));
-    if fault.is_some() || number > MOST_ROUNDS {
+    if fault.is_some() || number > MAX_ROUNDS {
         return Ok(Round { fault, ..Round::default() });
     }
     let cx = Context { through_joins, ..Context::new(&view, &facts, options) };

@@ -6,7 +6,7 @@
 //! by a 1x1 convolution of zeros and ones, in groups too, which has the bias and merges. Selections that change nothing are
 //! left out, and where no group holds a part of a row only, so is the sum: [`Hop`] says what is left.
 
-use super::slots::{Carried, Layout, MOST_SLOTS, Slot};
+use super::slots::{Carried, Layout, MAX_SLOTS, Slot};
 use super::widen::{Columns, Reach};
 
 /// How a convolution stands between the layout in front of it and the one behind.
@@ -57,7 +57,7 @@ impl Cut {
         let (terms, height) = (inputs.div_ceil(width), if let Self::Squares(_) = self { width } else { outputs });
         let blocks = group.checked_mul(terms)?.checked_mul(outputs.div_ceil(height))?;
         let passing = if let Self::Squares(_) = self { carried.div_ceil(width) } else { 0 };
-        blocks.checked_add(passing)?.checked_mul(self.height(outputs)).filter(|slots| *slots <= MOST_SLOTS)?;
+        blocks.checked_add(passing)?.checked_mul(self.height(outputs)).filter(|slots| *slots <= MAX_SLOTS)?;
         let (mut layout, mut groups) = (Layout::new(), 0);
         for g in 0..group {
             for first in (0..outputs).step_by(height) {
@@ -98,7 +98,7 @@ impl Cut {
 pub fn balanced(groups: usize, body: usize, carried: Carried) -> Option<Layout> {
     let (own, more) = (body.div_ceil(groups.max(1)), carried.count.div_ceil(groups.max(1)));
     let width = own.checked_add(more.checked_mul(2)?)?;
-    width.checked_mul(groups).filter(|slots| (1..=MOST_SLOTS).contains(slots))?;
+    width.checked_mul(groups).filter(|slots| (1..=MAX_SLOTS).contains(slots))?;
     let mut layout = Layout::new();
     let run = |g: usize, each: usize, all: usize| (g * each).min(all)..((g + 1) * each).min(all);
     for g in 0..groups {
@@ -174,7 +174,7 @@ fn needed(reach: Reach, lin: &[Slot], lout: &[Slot], groups: usize) -> Option<Ve
         runs.push(run);
     }
     let width = runs.iter().map(Vec::len).max().filter(|width| *width > 0)?;
-    runs.len().checked_mul(width).filter(|slots| *slots <= MOST_SLOTS)?;
+    runs.len().checked_mul(width).filter(|slots| *slots <= MAX_SLOTS)?;
     for run in &mut runs {
         run.resize(width, run.last().copied().unwrap_or(0));
     }

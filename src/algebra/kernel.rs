@@ -3,11 +3,11 @@
 use ndarray::{Array2, ArrayD, ArrayView1, Axis, Dimension, Ix2, IxDyn};
 
 /// Most entries of a kernel, 2 GiB in float64: nothing larger is ever allocated.
-pub const MOST_WEIGHTS: usize = 1 << 28;
+pub const MAX_WEIGHTS: usize = 1 << 28;
 
 /// The number of entries of a kernel of `shape`. `None` when it is too large to be written down.
 pub(super) fn entries(shape: &[usize]) -> Option<usize> {
-    shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d)).filter(|n| *n <= MOST_WEIGHTS)
+    shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d)).filter(|n| *n <= MAX_WEIGHTS)
 }
 
 /// How a convolution's window moves, one entry a spatial axis.

@@ -14,7 +14,7 @@ pub mod widen;
 pub mod window;
 
 pub use blocks::{Cut, Hop, Sum};
-pub use kernel::{Geometry, Kernel, MOST_WEIGHTS};
+pub use kernel::{Geometry, Kernel, MAX_WEIGHTS};
 pub use slots::{Carried, Layout, Part, Slot};
 pub use widen::{Carry, Reach};
 pub use window::Border;

@@ -111,7 +111,7 @@ pub fn contiguous(body: usize, carried: Carried) -> Layout {
 }
 
 /// Most slots of a layout with groups: padding them with zeros may ask for any number.
-pub(super) const MOST_SLOTS: usize = 1 << 21;
+pub(super) const MAX_SLOTS: usize = 1 << 21;
 
 /// The two layouts around a convolution that passes carried channels in groups of its own.
 ///
@@ -135,7 +135,7 @@ pub fn grouped(
         return None;
     }
     let groups = group.checked_mul(replicas)?.checked_add(carried.count.div_ceil(fit))?;
-    groups.checked_mul(inputs.max(part)).filter(|slots| *slots <= MOST_SLOTS)?;
+    groups.checked_mul(inputs.max(part)).filter(|slots| *slots <= MAX_SLOTS)?;
     let (mut before, mut after) = (Layout::new(), Layout::new());
     for g in 0..group {
         for r in 0..replicas {
@@ -178,7 +178,7 @@ pub fn before(after: &[Slot], inputs: usize, outputs: usize) -> Option<Layout> {
     if outputs == 0 || !after.len().is_multiple_of(outputs) {
         return None;
     }
-    (after.len() / outputs).checked_mul(inputs).filter(|slots| *slots <= MOST_SLOTS)?;
+    (after.len() / outputs).checked_mul(inputs).filter(|slots| *slots <= MAX_SLOTS)?;
     let mut layout = Layout::new();
     for rows in after.chunks(outputs) {
         let end = layout.len() + inputs;

@@ -3,10 +3,10 @@
 use super::kernel::Geometry;
 
 /// Largest stride, dilation or pad that a composed window may have; keeps sums of them far from overflow.
-const MOST: usize = 1 << 24;
+const MAX_SIZE: usize = 1 << 24;
 
 /// Most taps along an axis of a window that is enlarged: no real network needs more.
-const MOST_TAPS: usize = 64;
+const MAX_TAPS: usize = 64;
 
 /// Why two windows, one after the other, are not one window at the border of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +94,7 @@ impl Geometry {
             out.pad_end[axis] = next.pad_end[axis] * stride + self.pad_end[axis];
         }
         let all = [&out.kernel, &out.stride, &out.dilation, &out.pad_begin, &out.pad_end];
-        if all.iter().any(|list| list.iter().any(|n| *n > MOST)) { Err(Border::TooLarge) } else { Ok(out) }
+        if all.iter().any(|list| list.iter().any(|n| *n > MAX_SIZE)) { Err(Border::TooLarge) } else { Ok(out) }
     }
 
     /// Entry `-1` of this output reads `-s - p + t * d`; entry `n` reads `n * s - p + t * d`. Zero needs that
@@ -140,7 +140,7 @@ impl Geometry {
             out.kernel[axis] = reach / step + 1;
             out.pad_begin[axis] = usize::try_from(-lo).ok()?;
             out.pad_end[axis] = usize::try_from(first.growth(axis) + hi).ok()?;
-            if out.kernel[axis] > MOST_TAPS {
+            if out.kernel[axis] > MAX_TAPS {
                 return None;
             }
         }

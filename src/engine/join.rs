@@ -11,7 +11,7 @@ use crate::report::{SiteReport, SiteStatus};
 use crate::residual::build;
 use crate::residual::check::{self, Proof, Recipe};
 use crate::residual::find::{self, PathStep, Site};
-use crate::residual::pass::Step;
+use crate::residual::operation::Step;
 
 use super::round::report;
 

@@ -42,7 +42,7 @@ pub struct ConvSpec {
 }
 
 /// Largest attribute that is taken seriously; keeps every sum of them far from overflow.
-const MOST: i64 = 1 << 24;
+const MAX_SIZE: i64 = 1 << 24;
 
 impl ConvSpec {
     /// Reads the `Conv` at `node`.
@@ -78,7 +78,7 @@ impl ConvSpec {
         let kernel = dims[2..].to_vec();
         let list = |name: &str, default: i64, length: usize, least: i64| -> Result<Vec<usize>, ConvSpecError> {
             let Some(values) = view.attr_ints(node, name) else { return Ok(vec![default as usize; length]) };
-            if values.len() != length || values.iter().any(|v| !(least..=MOST).contains(v)) {
+            if values.len() != length || values.iter().any(|v| !(least..=MAX_SIZE).contains(v)) {
                 return fail(format!(
                     "attribute {name} is {values:?}: {length} entries of at least {least} are needed"
                 ));

@@ -15,7 +15,7 @@ use super::wire::{self, UnknownField, WireError};
 
 /// Most bytes of a protobuf message: its readers keep lengths as signed 32-bit numbers. A model that is larger has its
 /// weights in side files.
-pub(super) const LARGEST: usize = i32::MAX as usize;
+pub(super) const MAX_BYTES: usize = i32::MAX as usize;
 
 /// How to read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -129,7 +129,7 @@ pub(super) fn decode(source: Bytes, path: Option<&Path>, options: &LoadOptions) 
     if source.is_empty() {
         return Err(LoadError::Empty { path: name });
     }
-    if source.len() > LARGEST {
+    if source.len() > MAX_BYTES {
         return Err(LoadError::TooLarge { path: name, bytes: source.len() });
     }
     let not_onnx = |reason: String| LoadError::NotOnnx { path: name.clone(), reason };

@@ -9,7 +9,7 @@ use prost::Message;
 use crate::onnx::ModelProto;
 
 use super::external::embed;
-use super::load::{self, LARGEST, LoadError, LoadOptions, load};
+use super::load::{self, LoadError, LoadOptions, MAX_BYTES, load};
 use super::model::Model;
 use super::save::SaveError;
 
@@ -55,7 +55,7 @@ impl Model {
         }
         let mut proto = self.proto.clone();
         embed(&mut proto);
-        if proto.encoded_len() > LARGEST {
+        if proto.encoded_len() > MAX_BYTES {
             let reason = "with all its weights it is larger than a protobuf message can be (2 GiB)";
             let source = Error::new(ErrorKind::FileTooLarge, reason);
             return Err(SaveError { path: "the model".to_owned(), source });

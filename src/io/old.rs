@@ -19,7 +19,7 @@ use super::side::ALIGNMENT;
 const PROVENANCE_KEY: &str = "onnx_rm.rewrite";
 
 /// Most bytes that are looked through for the name of a side file.
-const MOST_BYTES: u64 = 1 << 30;
+const MAX_OLD: u64 = 1 << 30;
 
 /// A side file of the old model.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ fn is_packed(mut ranges: Vec<(u64, u64)>, size: u64) -> bool {
 pub(super) fn is_named(place: &Path, home: &Path) -> bool {
     let Some(name) = place.file_name().filter(|_| place.parent() == Some(home)) else { return true };
     let (Ok(real), Ok(entries)) = (place.canonicalize(), fs::read_dir(home)) else { return true };
-    let mut budget = MOST_BYTES;
+    let mut budget = MAX_OLD;
     for entry in entries {
         let Ok((path, kind)) = entry.and_then(|e| Ok((e.path(), e.file_type()?))) else { return true };
         if path.file_name() == Some(name) {
@@ -95,7 +95,7 @@ pub(super) fn is_named(place: &Path, home: &Path) -> bool {
             return true;
         }
         // No model is larger than a protobuf message.
-        let Some(meta) = fs::metadata(&path).ok().filter(|m| m.is_file() && m.len() <= super::load::LARGEST as u64)
+        let Some(meta) = fs::metadata(&path).ok().filter(|m| m.is_file() && m.len() <= super::load::MAX_BYTES as u64)
         else {
             continue;
         };

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use prost::Message;
 
-use super::load::LARGEST;
+use super::load::MAX_BYTES;
 use super::model::Model;
 use super::old::{self, Old};
 use super::parent;
@@ -121,7 +121,7 @@ pub fn save(model: &Model, path: &Path) -> Result<Saved, SaveError> {
 /// [`SaveError`] when the folder does not exist or cannot be written, when something else than a file is at `path`, or
 /// when a side file has the name of another file.
 pub fn stage(model: &Model, path: &Path) -> Result<Staged, SaveError> {
-    stage_within(model, path, LARGEST).map_err(|source| SaveError { path: path.display().to_string(), source })
+    stage_within(model, path, MAX_BYTES).map_err(|source| SaveError { path: path.display().to_string(), source })
 }
 
 fn stage_within(model: &Model, path: &Path, largest: usize) -> io::Result<Staged> {
@@ -224,7 +224,7 @@ fn replaced_side_files(model: &Model, staged: &Staged) -> Vec<Old> {
     let home = parent(&staged.target);
     let Some(target) = real(&staged.target) else { return Vec::new() };
     let replaces_itself = real(&model.path).is_some_and(|path| path == target);
-    let is_small = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.len() <= LARGEST as u64);
+    let is_small = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.len() <= MAX_BYTES as u64);
     let content = match replaces_itself {
         true => model.source.clone(),
         false if is_small(&target) => read(&target).unwrap_or_default(),

@@ -36,7 +36,7 @@ pub(super) enum WireError {
 }
 
 /// Deepest nesting that is read; prost stops at the same depth.
-const DEEPEST: usize = 100;
+const MAX_DEPTH: usize = 100;
 
 /// The first unknown field of a `ModelProto`.
 pub(super) fn unknown_field(bytes: &[u8]) -> Result<Option<UnknownField>, WireError> {
@@ -60,7 +60,7 @@ impl Walk {
         message: usize,
         depth: usize,
     ) -> Result<(), WireError> {
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return Err(WireError::TooDeep);
         }
         let schema = &MESSAGES[message];

@@ -28,7 +28,7 @@ pub struct Flattened {
 }
 
 /// Most operators that are walked through.
-const MOST_NODES: usize = 16;
+const MAX_NODES: usize = 16;
 
 /// The constants that can fold into the linear layer `layer` across an operator that rearranges.
 ///
@@ -50,7 +50,7 @@ pub fn find(cx: Context<'_>, layer: NodeId) -> Option<Result<Flattened, Reject>>
     };
     let mut needed: Option<ValueId> = None;
     let (mut at, mut passed) = (found.input, Vec::new());
-    for _ in 0..MOST_NODES {
+    for _ in 0..MAX_NODES {
         let Some(node) = view.def(at) else { break };
         needed = needed.or((!view.is_private(at)).then_some(at));
         if let Some((input, scale, shift)) = affine::affine(cx, node) {
@@ -130,7 +130,7 @@ impl Flattened {
         }
         let node = view.node(self.layer);
         let mut emit = Emit::new(names, self.dtype, 0, format!("sequence: {}", node.name()));
-        emit.frame = Frame::Rows;
+        emit.frame = Frame::ChannelsLast;
         emit.edits.remove = self.nodes().collect();
         // What stays reads something else now, so its result needs another name.
         let mut input = view.name(self.input).to_owned();

@@ -121,7 +121,7 @@ impl Fold {
         emit.edits.remove = self.removed.iter().copied().collect();
         let (input, output) = (view.name(self.region.origin), view.name(self.region.root));
         if axes == 0 {
-            emit.frame = Frame::Rows;
+            emit.frame = Frame::ChannelsLast;
             kernel = kernel.dense()?;
         }
         emit.conv(&name, &weight, &kernel, &map.outline.window, input, output);

@@ -204,7 +204,7 @@ fn pad(cx: Context<'_>, node: NodeId, input: ValueId) -> Result<Op, Reject> {
         return Err(refuse(RejectCode::Border, reason));
     }
     let (outer, spatial) = padding.axes.split_at(2);
-    let large = spatial.iter().any(|(begin, end)| *begin.max(end) > MOST_PADDING);
+    let large = spatial.iter().any(|(begin, end)| *begin.max(end) > MAX_PADDING);
     if large || outer.iter().any(|p| *p != (0, 0)) {
         return Err(refuse(RejectCode::CannotPass, "the Pad adds images or channels, or more than any network would"));
     }
@@ -215,4 +215,4 @@ fn pad(cx: Context<'_>, node: NodeId, input: ValueId) -> Result<Op, Reject> {
 }
 
 /// Most entries added at one side; keeps sums of them far from overflow.
-const MOST_PADDING: i64 = 1 << 24;
+const MAX_PADDING: i64 = 1 << 24;

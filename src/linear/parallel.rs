@@ -13,7 +13,7 @@ use super::op;
 use super::region::{Kind, Region, Term};
 
 /// Most operators of a region.
-const MOST_TERMS: usize = 512;
+const MAX_TERMS: usize = 512;
 
 /// The factors of the inputs of `node`, when it is a sum of tensors of data.
 #[must_use]
@@ -45,7 +45,7 @@ pub fn find(cx: Context<'_>, root: NodeId) -> Option<Result<Region, Reject>> {
     while terms.is_empty() || frontier.len() > 1 {
         let (_, value) = frontier.pop_last()?;
         let node = cx.view.def(value)?;
-        if terms.len() == MOST_TERMS {
+        if terms.len() == MAX_TERMS {
             return None;
         }
         let kind = match sum(cx, node) {

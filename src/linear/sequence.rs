@@ -11,7 +11,7 @@ use super::op::{self, Found};
 use super::region::{Kind, Region, Term};
 
 /// Longest chain that is looked at.
-const MOST_TERMS: usize = 32;
+const MAX_TERMS: usize = 32;
 
 /// A place where folding may start.
 pub struct Site {
@@ -30,7 +30,7 @@ pub fn find(cx: Context<'_>, head: NodeId) -> Site {
         return site;
     }
     let mut chain = vec![first];
-    while chain.len() < MOST_TERMS {
+    while chain.len() < MAX_TERMS {
         let Some((value, _)) = chain.last() else { break };
         match next(cx, *value) {
             Ok(Some(found)) => chain.push(found),

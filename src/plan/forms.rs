@@ -16,10 +16,10 @@ use super::cost::Cost;
 use super::work::Work;
 
 /// Most ways in which the body's outputs are split over groups.
-const MOST_REPLICAS: usize = 16;
+const MAX_REPLICAS: usize = 16;
 
 /// Most channels of a tensor inside of a form, in channels of the larger layout around it.
-const MOST_SPREAD: usize = 32;
+const MAX_SPREAD: usize = 32;
 
 /// Widths of blocks that are tried, beside halves, thirds and quarters of the body's width; smaller ones where they are forced.
 const WIDTHS: &[usize] = &[4, 8, 16, 32, 64, 128, 256];
@@ -67,7 +67,7 @@ impl Place<'_> {
     pub(super) fn selected(&self, lin: &[Slot], lout: &[Slot], groups: usize) -> Option<(Cost, Work)> {
         let hop = Hop::selected(self.reach(), lin, lout, groups)?;
         let columns = hop.select?;
-        if columns.len() > MOST_SPREAD * lin.len().max(lout.len()) {
+        if columns.len() > MAX_SPREAD * lin.len().max(lout.len()) {
             return None;
         }
         let work = self.work(columns.len(), lout.len(), groups);
@@ -155,7 +155,7 @@ impl Place<'_> {
             taps: 1,
             positions: (at, at),
         };
-        let most = MOST_SPREAD.saturating_mul(lin.len().max(sum.outputs));
+        let most = MAX_SPREAD.saturating_mul(lin.len().max(sum.outputs));
         if blocks.inputs.max(blocks.outputs).max(sum.inputs) > most {
             return None;
         }
@@ -186,5 +186,5 @@ impl Place<'_> {
 
 /// The numbers of groups over which so many outputs may be split.
 pub(super) fn replicas(outputs: usize) -> impl Iterator<Item = usize> {
-    (1..=MOST_REPLICAS.min(outputs)).filter(move |r| outputs.is_multiple_of(*r))
+    (1..=MAX_REPLICAS.min(outputs)).filter(move |r| outputs.is_multiple_of(*r))
 }

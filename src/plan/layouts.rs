@@ -19,13 +19,13 @@ use crate::residual::branch::{Branch, Kind};
 use crate::residual::build::Choice;
 use crate::residual::check::Proof;
 use crate::residual::host::Host;
-use crate::residual::pass::Form as PassForm;
+use crate::residual::operation::Form as PassForm;
 
 use super::cost::Cost;
 use super::forms::{Form, Place, replicas};
 
 /// Most channels of a tensor around a convolution that may be cut: no real network has more.
-const MOST_CUT: usize = 1 << 15;
+const MAX_CUT: usize = 1 << 15;
 
 /// A layout of one tensor, the cheapest cost of getting there, from which state before, and in which form.
 struct State {
@@ -79,7 +79,7 @@ impl<'p> Search<'_, 'p> {
         for (i, item) in items.iter().enumerate() {
             let before = columns.last()?;
             let after = match &item.kind {
-                Kind::Pass(pass) => {
+                Kind::Operation(pass) => {
                     let plain = host.form(i) == Some(PassForm::Unchanged);
                     let behind = |(from, state): (usize, &State)| {
                         let layout = pass.layout(&state.layout)?;
@@ -135,9 +135,9 @@ impl<'p> Search<'_, 'p> {
         let branch = self.proof.branch();
         let options = match cx.frame {
             _ if place.is_last => vec![shared(self.proof.channels.1)],
-            Frame::Maps => candidates(branch, place.carried.1, item, place.conv),
+            Frame::ChannelsFirst => candidates(branch, place.carried.1, item, place.conv),
             // A linear layer has no groups, so no layout is cheaper than another.
-            Frame::Rows => vec![contiguous(place.conv.channels.1, place.carried.1)],
+            Frame::ChannelsLast => vec![contiguous(place.conv.channels.1, place.carried.1)],
         };
         let mut after: Vec<State> = Vec::new();
         for layout in options {
@@ -147,7 +147,7 @@ impl<'p> Search<'_, 'p> {
                 if !state.cost.beats(best.as_ref().map(|(b, _)| b), objective) {
                     continue;
                 }
-                let Some(work) = place.direct(&state.layout, &layout, !cx.is_maps()) else { continue };
+                let Some(work) = place.direct(&state.layout, &layout, !cx.is_channels_first()) else { continue };
                 if !self.fits(work.weights()) {
                     continue;
                 }
@@ -159,8 +159,8 @@ impl<'p> Search<'_, 'p> {
             after.extend(best.map(|(cost, from)| State { layout, cost, from, form: Form::Direct }));
         }
         let parted = next_parting(branch, item).is_some();
-        let many = before.iter().map(|s| s.layout.len()).chain([place.conv.channels.1]).any(|n| n > MOST_CUT);
-        if cx.options.carry == Chain::Conv || !cx.is_maps() || parted || many {
+        let many = before.iter().map(|s| s.layout.len()).chain([place.conv.channels.1]).any(|n| n > MAX_CUT);
+        if cx.options.carry == Chain::Conv || !cx.is_channels_first() || parted || many {
             return after;
         }
         let mut more = Vec::new();
@@ -280,7 +280,7 @@ fn segmented(layout: &[Slot], maps: usize, body: usize) -> Option<Layout> {
 /// The number of maps into which a `Reshape` behind `item` parts the channels, before the next convolution.
 fn next_parting(branch: &Branch, item: usize) -> Option<usize> {
     let passes = branch.items.get(item + 1..)?.iter().map_while(|next| match &next.kind {
-        Kind::Pass(pass) => Some(pass.segments()),
+        Kind::Operation(pass) => Some(pass.segments()),
         Kind::Conv(_) => None,
     });
     passes.into_iter().find(|maps| *maps > 1)
@@ -291,8 +291,8 @@ fn next_conv(branch: &Branch, item: usize) -> Option<(usize, &BranchConv)> {
     for (at, next) in branch.items.iter().enumerate().skip(item + 1) {
         match &next.kind {
             Kind::Conv(conv) => return Some((at, conv)),
-            Kind::Pass(pass) if pass.keeps_layout() => {}
-            Kind::Pass(_) => return None,
+            Kind::Operation(pass) if pass.keeps_layout() => {}
+            Kind::Operation(_) => return None,
         }
     }
     None

@@ -27,7 +27,7 @@ pub(crate) fn affine(cx: Context<'_>, node: NodeId) -> Option<(ValueId, Vec<f64>
             let norm = BatchNorm::new(cx.view, cx.facts, node)?;
             let input = cx.view.input(node, 0)?;
             // It acts on axis 1, wherever the channels stand.
-            (cx.is_maps() || cx.axis(input) == Some(1)).then_some((input, norm.scale, norm.shift))
+            (cx.is_channels_first() || cx.axis(input) == Some(1)).then_some((input, norm.scale, norm.shift))
         }
         "Neg" => {
             let input = cx.view.input(node, 0)?;

@@ -4,7 +4,7 @@ use crate::facts::Piece;
 use crate::graph::{NodeId, ValueId};
 
 use super::context::Context;
-use super::frame::MOST_CHANNELS;
+use super::frame::MAX_CHANNELS;
 
 /// The channel of the input that each channel of `value` is, when the node moves channels and nothing else.
 pub(crate) fn taken(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Vec<u32>> {
@@ -53,7 +53,7 @@ fn split(cx: Context<'_>, node: NodeId, input: ValueId, value: ValueId) -> Optio
 fn gathered(cx: Context<'_>, node: NodeId, input: ValueId, channels: usize) -> Option<Vec<u32>> {
     let indices = cx.facts.constant(cx.view.input(node, 1)?)?;
     let along = cx.is_channel_axis(input, cx.view.attr_i(node, "axis").unwrap_or(0));
-    if !along || indices.data.ndim() != 1 || indices.data.len() > MOST_CHANNELS {
+    if !along || indices.data.ndim() != 1 || indices.data.len() > MAX_CHANNELS {
         return None;
     }
     let count = channels as f64;

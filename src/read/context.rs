@@ -1,11 +1,11 @@
 //! What every reader looks at: the graph, what is known of it, and where the channels stand.
 
-use crate::algebra::MOST_WEIGHTS;
+use crate::algebra::MAX_WEIGHTS;
 use crate::facts::{Dim, Facts};
 use crate::graph::{GraphView, NodeId, ValueId};
 use crate::options::Options;
 
-use super::frame::{Frame, MOST_CHANNELS};
+use super::frame::{Frame, MAX_CHANNELS};
 
 /// What a reader looks at.
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ pub struct Context<'a> {
 }
 
 /// By how many times a rewritten weight may be larger than all weights of the model together, ...
-const MOST_GROWTH: usize = 64;
+const MAX_GROWTH: usize = 64;
 
 /// ... and what any model may have: 16 MiB of float32.
 const SMALL: usize = 1 << 22;
@@ -37,16 +37,16 @@ impl<'a> Context<'a> {
         let entries =
             |dims: &[i64]| dims.iter().fold(1_usize, |n, d| n.saturating_mul(usize::try_from(*d).unwrap_or(0)));
         let all = view.graph().initializer.iter().map(|t| entries(&t.dims)).fold(0, usize::saturating_add);
-        let most_weights = all.saturating_mul(MOST_GROWTH).clamp(SMALL, MOST_WEIGHTS);
-        Self { view, facts, options, through_joins: false, frame: Frame::Maps, most_weights }
+        let most_weights = all.saturating_mul(MAX_GROWTH).clamp(SMALL, MAX_WEIGHTS);
+        Self { view, facts, options, through_joins: false, frame: Frame::ChannelsFirst, most_weights }
     }
 
     /// Why something would be too large, which as a weight has so many entries.
     pub(crate) fn too_large(self, what: &str, entries: usize) -> String {
         let most = self.most_weights;
         format!(
-            "{what} would have {entries} weights, and none may have more than {most}: {MOST_GROWTH} times as many as the whole \
-             model, at least {SMALL} and at most {MOST_WEIGHTS}"
+            "{what} would have {entries} weights, and none may have more than {most}: {MAX_GROWTH} times as many as the whole \
+             model, at least {SMALL} and at most {MAX_WEIGHTS}"
         )
     }
 }
@@ -60,8 +60,8 @@ impl Context<'_> {
 
     /// True when the channels stand on axis 1, in front of spatial axes.
     #[must_use]
-    pub fn is_maps(self) -> bool {
-        self.frame == Frame::Maps
+    pub fn is_channels_first(self) -> bool {
+        self.frame == Frame::ChannelsFirst
     }
 
     /// The axis of the channels of `value`.
@@ -69,16 +69,16 @@ impl Context<'_> {
     pub fn axis(self, value: ValueId) -> Option<usize> {
         let rank = self.facts.rank(value)?;
         match self.frame {
-            Frame::Maps => (rank >= 2).then_some(1),
-            Frame::Rows => rank.checked_sub(1).filter(|axis| *axis > 0),
+            Frame::ChannelsFirst => (rank >= 2).then_some(1),
+            Frame::ChannelsLast => rank.checked_sub(1).filter(|axis| *axis > 0),
         }
     }
 
-    /// The channels of `value`, when they are known and not more than `MOST_CHANNELS`.
+    /// The channels of `value`, when they are known and not more than `MAX_CHANNELS`.
     #[must_use]
     pub fn channels(self, value: ValueId) -> Option<usize> {
         let channels = usize::try_from(self.facts.shape(value)?.get(self.axis(value)?)?.known()?).ok()?;
-        (channels <= MOST_CHANNELS).then_some(channels)
+        (channels <= MAX_CHANNELS).then_some(channels)
     }
 
     /// True when `axis`, which counts from the end where it is negative, is the one of the channels of `value`.

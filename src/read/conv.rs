@@ -193,7 +193,7 @@ pub(crate) fn window(spec: &ConvSpec) -> Geometry {
 /// Reads the convolution, or the pool that is one, which computes `value`. `None` when it is neither.
 pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Result<BranchConv, Reject>> {
     match cx.view.op(node) {
-        _ if !cx.is_maps() => None,
+        _ if !cx.is_channels_first() => None,
         "Conv" => Some(branch_conv(cx, node)),
         "AveragePool" | "MaxPool" => {
             let window = pool(cx, node, value)?;
@@ -206,7 +206,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Resu
 
 /// The layer at `node`, when the channels stand on the last axis.
 pub(crate) fn branch_layer(cx: Context<'_>, node: NodeId) -> Option<BranchConv> {
-    let layer = if cx.is_maps() { None } else { Layer::new(cx, node) };
+    let layer = if cx.is_channels_first() { None } else { Layer::new(cx, node) };
     Some(BranchConv::layer(cx, layer?, 0))
 }
 
@@ -236,17 +236,17 @@ pub(crate) fn branch_conv(cx: Context<'_>, node: NodeId) -> Result<BranchConv, R
 }
 
 /// Most taps of a pool that is read as a convolution: it would have a weight for each, where the pool has none.
-const MOST_TAPS: usize = 1 << 12;
+const MAX_TAPS: usize = 1 << 12;
 
 /// Largest kernel, stride, dilation or pad of a pool; keeps sums and products of two far from overflow.
-const MOST: usize = 1 << 24;
+const MAX_SIZE: usize = 1 << 24;
 
 /// The window of a pool (ONNX, opsets 7 to 22) that computes `value` and averages over it, and is thus a depthwise
 /// convolution: an `AveragePool` that divides by its full size everywhere, or a `MaxPool` over one entry, of which both
 /// take every n-th.
 pub(crate) fn pool(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Geometry> {
     let (view, input) = (cx.view, cx.view.input(node, 0)?);
-    let number = |x: &i64| usize::try_from(*x).ok().filter(|n| *n <= MOST);
+    let number = |x: &i64| usize::try_from(*x).ok().filter(|n| *n <= MAX_SIZE);
     let count = |v: &[i64]| v.iter().map(number).collect::<Option<Vec<usize>>>();
     let kernel = count(view.attr_ints(node, "kernel_shape")?)?;
     let axes = kernel.len();
@@ -257,7 +257,7 @@ pub(crate) fn pool(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<Geom
     let stride = list("strides", 1, axes)?;
     let dilation = list("dilations", 1, axes)?;
     let pads = list("pads", 0, 2 * axes)?;
-    let taps = kernel.iter().try_fold(1_usize, |n, k| n.checked_mul(*k)).filter(|n| *n <= MOST_TAPS);
+    let taps = kernel.iter().try_fold(1_usize, |n, k| n.checked_mul(*k)).filter(|n| *n <= MAX_TAPS);
     if taps.is_none() || kernel.iter().chain(&stride).chain(&dilation).any(|n| *n == 0) {
         return None;
     }

@@ -9,8 +9,8 @@ use super::context::Context;
 /// How many entries the node drops at the begin and the end of each spatial axis, when it does nothing else.
 pub(crate) fn cropped(cx: Context<'_>, node: NodeId) -> Option<Vec<(usize, usize)>> {
     match cx.view.op(node) {
-        "Slice" if cx.is_maps() => sliced(cx, node),
-        "Pad" if cx.is_maps() => unpadded(cx, node),
+        "Slice" if cx.is_channels_first() => sliced(cx, node),
+        "Pad" if cx.is_channels_first() => unpadded(cx, node),
         _ => None,
     }
 }

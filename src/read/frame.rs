@@ -10,9 +10,9 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame {
     /// On axis 1, spatial axes behind: `[N, C, ...]`.
-    Maps,
+    ChannelsFirst,
     /// On the last axis, rows in front: `[..., C]`.
-    Rows,
+    ChannelsLast,
 }
 
 impl Frame {
@@ -20,9 +20,9 @@ impl Frame {
     #[must_use]
     pub fn of(rank: Option<usize>) -> &'static [Self] {
         match rank {
-            Some(2) => &[Self::Rows],
-            Some(_) => &[Self::Maps, Self::Rows],
-            None => &[Self::Maps],
+            Some(2) => &[Self::ChannelsLast],
+            Some(_) => &[Self::ChannelsFirst, Self::ChannelsLast],
+            None => &[Self::ChannelsFirst],
         }
     }
 
@@ -30,8 +30,8 @@ impl Frame {
     #[must_use]
     pub fn spatial(self, rank: usize) -> Option<usize> {
         match self {
-            Self::Maps => rank.checked_sub(2).filter(|axes| *axes > 0),
-            Self::Rows => (rank >= 2).then_some(0),
+            Self::ChannelsFirst => rank.checked_sub(2).filter(|axes| *axes > 0),
+            Self::ChannelsLast => (rank >= 2).then_some(0),
         }
     }
 
@@ -39,12 +39,12 @@ impl Frame {
     #[must_use]
     pub fn positions(self, rank: usize) -> Range<usize> {
         let (first, end) = match self {
-            Self::Maps => (2, rank),
-            Self::Rows => (1, rank.saturating_sub(1)),
+            Self::ChannelsFirst => (2, rank),
+            Self::ChannelsLast => (1, rank.saturating_sub(1)),
         };
         first.min(end)..end
     }
 }
 
 /// Most channels of a tensor that are kept track of: no real network has more, and a file may claim any number.
-pub(crate) const MOST_CHANNELS: usize = 1 << 20;
+pub(crate) const MAX_CHANNELS: usize = 1 << 20;

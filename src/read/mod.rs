@@ -22,6 +22,6 @@ pub use context::Context;
 pub(crate) use context::{data_inputs, spatial};
 pub use conv::BranchConv;
 pub use frame::Frame;
-pub(crate) use frame::MOST_CHANNELS;
+pub(crate) use frame::MAX_CHANNELS;
 pub use reject::{Reject, RejectCode};
 pub use rows::Rows;

@@ -20,7 +20,7 @@ pub struct Rows {
 impl Rows {
     /// The numbering that `node` changes. `None` when it does anything else.
     pub(crate) fn new(cx: Context<'_>, node: NodeId, input: ValueId, value: ValueId) -> Option<Self> {
-        if cx.is_maps() || !matches!(cx.view.op(node), "Reshape" | "Flatten") {
+        if cx.is_channels_first() || !matches!(cx.view.op(node), "Reshape" | "Flatten") {
             return None;
         }
         let known = |v: ValueId| cx.channels(v).filter(|c| *c > 0);

@@ -6,7 +6,7 @@ use crate::graph::{NodeId, ValueId};
 
 use super::context::Context;
 use super::conv::{self, BranchConv};
-use super::frame::MOST_CHANNELS;
+use super::frame::MAX_CHANNELS;
 use super::rows::Rows;
 use super::{affine, channels, crop};
 
@@ -45,10 +45,10 @@ pub(crate) fn read(cx: Context<'_>, value: ValueId) -> Option<(NodeId, LinearSte
     }
     let input = cx.view.input(node, 0)?;
     let step = match cx.view.op(node) {
-        "Conv" if cx.is_maps() => LinearStep::Conv(Box::new(conv::branch_conv(cx, node).ok()?)),
+        "Conv" if cx.is_channels_first() => LinearStep::Conv(Box::new(conv::branch_conv(cx, node).ok()?)),
         "Gemm" | "MatMul" => LinearStep::Conv(Box::new(conv::branch_layer(cx, node)?)),
         "Reshape" | "Flatten" => Rows::new(cx, node, input, value).map(|_| LinearStep::Rows)?,
-        "AveragePool" | "MaxPool" if cx.is_maps() => LinearStep::Average(conv::pool(cx, node, value)?),
+        "AveragePool" | "MaxPool" if cx.is_channels_first() => LinearStep::Average(conv::pool(cx, node, value)?),
         "Slice" | "Split" | "Gather" => slice(cx, node, value, input)?,
         "Pad" => match pad(cx, node, input) {
             Some(from) => LinearStep::Select(from),
@@ -69,17 +69,17 @@ fn slice(cx: Context<'_>, node: NodeId, value: ValueId, input: ValueId) -> Optio
     if let Some(from) = channels::taken(cx, node, value) {
         return Some(select(from));
     }
-    if !cx.is_maps() || cx.view.op(node) != "Slice" {
+    if !cx.is_channels_first() || cx.view.op(node) != "Slice" {
         return None;
     }
     subsample(cx, node, input).or_else(|| Some(LinearStep::Crop(small(crop::cropped(cx, node)?)?)))
 }
 
 /// Most entries that a shortcut drops at one side: it is a tap of a window as large.
-const MOST_DROPPED: usize = 8;
+const MAX_DROPPED: usize = 8;
 
 fn small(crop: Vec<(usize, usize)>) -> Option<Vec<(usize, usize)>> {
-    crop.iter().all(|(begin, end)| *begin.max(end) <= MOST_DROPPED).then_some(crop)
+    crop.iter().all(|(begin, end)| *begin.max(end) <= MAX_DROPPED).then_some(crop)
 }
 
 /// A `Concat` of the channels of one tensor, as often as it stands there, and of zeros.
@@ -129,7 +129,7 @@ fn pad(cx: Context<'_>, node: NodeId, input: ValueId) -> Option<Vec<Option<usize
     let padding = Padding::new(cx.view, cx.facts, node)?;
     let elsewhere = padding.axes.iter().enumerate().any(|(axis, p)| axis != at && *p != (0, 0));
     let (front, back) = padding.axes.get(at)?;
-    let count = |n: i64| usize::try_from(n).ok().filter(|n| *n <= MOST_CHANNELS);
+    let count = |n: i64| usize::try_from(n).ok().filter(|n| *n <= MAX_CHANNELS);
     let (front, back) = (count(*front)?, count(*back)?);
     if elsewhere || padding.fill != Fill::Value(0.0) {
         return None;

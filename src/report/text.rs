@@ -72,7 +72,7 @@ fn forms(f: &mut fmt::Formatter<'_>, outcome: &Outcome, residual: bool) -> fmt::
 }
 
 /// Linear sites shown of one reason: most only say that a pair of convolutions is best left alone.
-const MOST_SHOWN: usize = 3;
+const MAX_SHOWN: usize = 3;
 
 fn kept(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
     let mut codes: BTreeMap<(bool, &str), Vec<_>> = BTreeMap::new();
@@ -89,7 +89,7 @@ fn kept(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
             writeln!(f, "linear operators that stay as they are")?;
         }
         writeln!(f, "  {:>4}  {code}", sites.len())?;
-        let shown = if fold { MOST_SHOWN } else { usize::MAX };
+        let shown = if fold { MAX_SHOWN } else { usize::MAX };
         let more = sites.len().saturating_sub(shown);
         for (site, reject) in sites.into_iter().take(shown) {
             let join = if site.join.is_empty() { &site.tensor } else { &site.join };

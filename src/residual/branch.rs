@@ -10,14 +10,14 @@ use crate::graph::{NodeId, Use, ValueId};
 use crate::read::{BranchConv, Context, Reject, RejectCode, Rows};
 
 use super::find::{PathStep, Site};
-use super::pass::{Pass, Reading, Step};
+use super::operation::{Operation, Reading, Step};
 
 /// What one item of the branch does.
 pub enum Kind {
     /// A convolution, which is widened.
     Conv(Box<BranchConv>),
     /// An operator that carried channels pass.
-    Pass(Box<dyn Pass>),
+    Operation(Box<dyn Operation>),
 }
 
 /// One item of the branch.
@@ -34,7 +34,7 @@ impl Item {
     pub fn conv(&self) -> Option<&BranchConv> {
         match &self.kind {
             Kind::Conv(conv) => Some(conv),
-            Kind::Pass(_) => None,
+            Kind::Operation(_) => None,
         }
     }
 
@@ -46,15 +46,15 @@ impl Item {
     fn into_conv(self) -> Option<Box<BranchConv>> {
         match self.kind {
             Kind::Conv(conv) => Some(conv),
-            Kind::Pass(_) => None,
+            Kind::Operation(_) => None,
         }
     }
 
     /// The operator that carried channels pass, if it is one.
     #[must_use]
-    pub fn pass(&self) -> Option<&dyn Pass> {
+    pub fn pass(&self) -> Option<&dyn Operation> {
         match &self.kind {
-            Kind::Pass(pass) => Some(&**pass),
+            Kind::Operation(pass) => Some(&**pass),
             Kind::Conv(_) => None,
         }
     }
@@ -94,7 +94,8 @@ impl Branch {
             let reason = "a Pad stands behind the last convolution of the branch";
             return Err(Reject::at(cx.view, join, RejectCode::CannotPass, reason));
         }
-        let elementwise = |item: &Item| matches!(&item.kind, Kind::Pass(p) if p.is_activation() || p.rows().is_some());
+        let elementwise =
+            |item: &Item| matches!(&item.kind, Kind::Operation(p) if p.is_activation() || p.rows().is_some());
         if branch.items.iter().all(|i| elementwise(i) || i.is_inserted()) {
             let reason = "it is an elementwise function of one tensor, x + f(x): there is no convolution to merge into";
             return Err(Reject::at(cx.view, join, RejectCode::TwoBranches, reason));
@@ -127,7 +128,7 @@ impl Branch {
             Step::Conv(mut conv) => {
                 conv.push_padding(&std::mem::take(&mut self.padding));
                 // Rows have no border: what was inserted for a per-channel map goes into the layer behind it.
-                let goes = !cx.is_maps() && self.last_is_free(cx);
+                let goes = !cx.is_channels_first() && self.last_is_free(cx);
                 if let Some(scale) = self.items.pop_if(|i| goes && i.is_inserted()).and_then(Item::into_conv) {
                     conv.compose_with(*scale);
                 }
@@ -155,13 +156,13 @@ impl Branch {
                 }
                 self.replace_values(output);
             }
-            Step::Pass(pass) => {
+            Step::Operation(pass) => {
                 let any_conv = self.items.iter().any(|i| i.conv().is_some());
                 if !any_conv && !pass.moves_only() {
                     self.insert(cx, reading.input, "duplicate", axes)?;
                 }
                 add(&mut self.padding, pass.padding());
-                self.items.push(Item { kind: Kind::Pass(pass), values: vec![output] });
+                self.items.push(Item { kind: Kind::Operation(pass), values: vec![output] });
             }
         }
         Ok(())
@@ -183,7 +184,7 @@ impl Branch {
             _ => Some(rows),
         };
         match (both, self.items.last_mut()) {
-            (Some(rows), _) => self.items.push(Item { kind: Kind::Pass(Box::new(rows)), values }),
+            (Some(rows), _) => self.items.push(Item { kind: Kind::Operation(Box::new(rows)), values }),
             (None, Some(last)) => last.values.extend(values),
             (None, None) => {}
         }

@@ -61,14 +61,15 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
                 let body = conv.kernel(cx.facts).ok_or_else(unreadable)?;
                 let body = body.placed_in(&conv.window, &hosted.window);
                 let hop = choice.hops.get(i).ok_or_else(|| broken("a convolution without a form"))?;
-                let widened = body.and_then(|body| Widened::new(&body, hosted, hop, (lin, lout), cx.is_maps()));
+                let widened =
+                    body.and_then(|body| Widened::new(&body, hosted, hop, (lin, lout), cx.is_channels_first()));
                 let widened = widened.ok_or_else(|| broken("a convolution that cannot be widened"))?;
                 if !tensor::fits(dtype, widened.weights()) {
                     return Err(unreadable());
                 }
                 widened.emit(&mut emit, conv, &own, &input, &output);
             }
-            Kind::Pass(pass) => {
+            Kind::Operation(pass) => {
                 let emitted = choice.host.form(i).and_then(|form| pass.emit(cx, &mut emit, form, &input, lin, &output));
                 emitted.ok_or_else(|| broken("an operator that cannot be widened"))?;
             }
@@ -103,7 +104,7 @@ fn wide_name(cx: Context<'_>, item: &Item) -> String {
     match (item.values.last(), &item.kind) {
         (Some(value), _) => format!("{}_wide", cx.view.name(*value)),
         (None, Kind::Conv(conv)) => format!("{}_wide", conv.name),
-        (None, Kind::Pass(_)) => "wide".to_owned(),
+        (None, Kind::Operation(_)) => "wide".to_owned(),
     }
 }
 

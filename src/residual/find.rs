@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::graph::{NodeId, ValueId};
 use crate::read::{Context, Frame, Reject, RejectCode, conv};
 
-use super::pass::{self, Reading, Step};
+use super::operation::{self, Reading, Step};
 use super::shortcut::Shortcut;
 
 /// One operator of the branch, from the fork towards the join.
@@ -219,11 +219,11 @@ impl<'a, 'b> Search<'a, 'b> {
     fn readings(&mut self, value: ValueId, depth: usize) -> Option<Vec<Reading>> {
         let node = self.cx.view.def(value)?;
         // Among rows of channels a convolution only says that these are maps.
-        let elsewhere = !self.cx.is_maps() && self.cx.view.op(node) == "Conv";
+        let elsewhere = !self.cx.is_channels_first() && self.cx.view.op(node) == "Conv";
         if self.cx.view.position(node) < self.earliest || elsewhere {
             return None;
         }
-        match pass::read(self.cx, value) {
+        match operation::read(self.cx, value) {
             Ok(readings) => Some(readings),
             Err(mut reject) => {
                 reject.depth = depth;

@@ -9,7 +9,7 @@ use crate::options::Downsample;
 use crate::read::{BranchConv, Context, Reject, RejectCode};
 
 use super::branch::{Branch, Kind};
-use super::pass::{Arrival, Form, Pass};
+use super::operation::{Arrival, Form, Operation};
 use super::shortcut::LinearMap;
 
 /// One way to place the shortcut, with what follows from it for each item of the branch.
@@ -30,7 +30,7 @@ struct Stop {
 
 enum Act {
     Conv(Box<Hosted>),
-    Pass(Form),
+    Operation(Form),
 }
 
 /// What a convolution of the branch does to the carried channels.
@@ -72,7 +72,7 @@ impl Host {
     pub fn conv(&self, item: usize) -> Option<&Hosted> {
         match &self.stops.get(item)?.act {
             Act::Conv(hosted) => Some(hosted),
-            Act::Pass(_) => None,
+            Act::Operation(_) => None,
         }
     }
 
@@ -80,7 +80,7 @@ impl Host {
     #[must_use]
     pub fn form(&self, item: usize) -> Option<Form> {
         match self.stops.get(item)?.act {
-            Act::Pass(form) => Some(form),
+            Act::Operation(form) => Some(form),
             Act::Conv(_) => None,
         }
     }
@@ -168,7 +168,7 @@ impl Placing<'_> {
                     let piece = items.iter().position(|item| *item == i).and_then(|p| pieces.get(p));
                     walk.conv(conv, piece)?
                 }
-                Kind::Pass(pass) => walk.pass(&**pass, self.is_alone(i))?,
+                Kind::Operation(pass) => walk.pass(&**pass, self.is_alone(i))?,
             };
             stops.push(Stop { act, carried: Carried::whole(walk.channels), axis: walk.axis });
         }
@@ -184,24 +184,24 @@ impl Placing<'_> {
         start..end
     }
 
-    fn pass(&self, item: usize) -> Option<&dyn Pass> {
+    fn pass(&self, item: usize) -> Option<&dyn Operation> {
         self.branch.items.get(item)?.pass()
     }
 
     /// True when no other activation stands between the same two convolutions.
     fn is_alone(&self, item: usize) -> bool {
-        self.segment(item).filter(|i| self.pass(*i).is_some_and(Pass::is_activation)).count() == 1
+        self.segment(item).filter(|i| self.pass(*i).is_some_and(Operation::is_activation)).count() == 1
     }
 
     /// Where a pass carries pairs, the convolution before it writes them and the one behind it reads them.
     fn pair(&self, stops: &mut [Stop]) {
         for i in 0..stops.len() {
-            if !matches!(stops[i].act, Act::Pass(Form::Pair)) {
+            if !matches!(stops[i].act, Act::Operation(Form::Pair)) {
                 continue;
             }
             let Range { start, end } = self.segment(i);
             stops[start.saturating_sub(1)..end].iter_mut().for_each(|s| s.carried.paired = true);
-            let halves = self.pass(i).and_then(Pass::pair_scale);
+            let halves = self.pass(i).and_then(Operation::pair_scale);
             if let (Some(Act::Conv(hosted)), Some(halves)) = (stops.get_mut(end).map(|s| &mut s.act), halves) {
                 hosted.pair_scale = halves;
             }
@@ -248,18 +248,18 @@ impl<'a> Walk<'a> {
         })
     }
 
-    fn pass(&mut self, pass: &dyn Pass, alone: bool) -> Result<Act, Reject> {
+    fn pass(&mut self, pass: &dyn Operation, alone: bool) -> Result<Act, Reject> {
         self.padded |= pass.padding().iter().any(|p| *p != (0, 0));
         self.repeated |= pass.repeats(self.placing.cx);
         let arrival = Arrival { carried: self.values, axis: self.axis, stacked: self.is_stacked(), alone };
         let form = pass.form(self.placing.cx, arrival)?;
         self.axis = pass.axis(self.axis);
-        Ok(Act::Pass(form))
+        Ok(Act::Operation(form))
     }
 
     /// True when several maps are stacked on an axis in front of the channels.
     fn is_stacked(&self) -> bool {
-        self.placing.cx.is_maps() && self.axis != 1
+        self.placing.cx.is_channels_first() && self.axis != 1
     }
 
     fn conv(&mut self, conv: &BranchConv, piece: Option<&LinearMap>) -> Result<Act, Reject> {

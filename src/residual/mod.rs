@@ -6,7 +6,7 @@
 //! shortcut on the branch's convolutions. [`build`] turns a
 //! proof and what the planner chose, layouts and forms, into edits.
 //!
-//! Nothing here knows a block template. What can stand on a branch is in [`pass`], what can stand on a
+//! Nothing here knows a block template. What can stand on a branch is in [`operation`], what can stand on a
 //! shortcut is linear ([`crate::read`]); every block is what comes out when they are read one operator at a time.
 
 pub mod branch;
@@ -16,6 +16,6 @@ mod cropped;
 pub mod find;
 mod hop;
 pub mod host;
-pub mod pass;
+pub mod operation;
 pub mod shortcut;
 pub mod size;

@@ -14,7 +14,7 @@ pub struct Shortcut {
 }
 
 /// Longest chain that is looked at.
-const MOST_STEPS: usize = 64;
+const MAX_STEPS: usize = 64;
 
 impl Shortcut {
     /// Walks from `value` towards the graph's input as long as the operators are linear.
@@ -22,7 +22,7 @@ impl Shortcut {
     pub fn walk(cx: Context<'_>, value: ValueId) -> Self {
         let mut chain = Self { steps: Vec::new(), values: vec![value] };
         let mut at = value;
-        while chain.steps.len() < MOST_STEPS {
+        while chain.steps.len() < MAX_STEPS {
             let Some((node, step, input)) = step::read(cx, at) else { break };
             chain.steps.push((node, step));
             chain.values.push(input);
@@ -55,7 +55,7 @@ impl Shortcut {
         self.steps.iter().map(|(node, _)| *node)
     }
 
-    /// Every way to write the chain as at most [`MOST_PIECES`] maps one after the other, fewest first. Different
+    /// Every way to write the chain as at most [`MAX_PIECES`] maps one after the other, fewest first. Different
     /// convolutions of the branch may apply them: average pooling where the branch steps, the 1x1 where it merges.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Shortcut {
             (true, Some((node, _))) => {
                 let reason = format!(
                     "the shortcut has several windows one after the other, or a bias before padding, or would be a very large \
-                     window: it does not compose into {MOST_PIECES} kernels"
+                     window: it does not compose into {MAX_PIECES} kernels"
                 );
                 Err(Reject::at(cx.view, *node, RejectCode::ShortcutDoesNotFit, reason))
             }
@@ -147,14 +147,14 @@ impl Shortcut {
 }
 
 /// Most convolutions of the branch among which a shortcut is divided.
-pub const MOST_PIECES: usize = 2;
+pub const MAX_PIECES: usize = 2;
 
 /// Longest shortcut that is divided; a longer one is applied as a whole.
-const MOST_MAPS: usize = 8;
+const MAX_MAPS: usize = 8;
 
-/// Every way to cut `0..count` into at most [`MOST_PIECES`] runs, as their bounds.
+/// Every way to cut `0..count` into at most [`MAX_PIECES`] runs, as their bounds.
 fn cuts(count: usize) -> Vec<Vec<usize>> {
-    let inner = if count <= MOST_MAPS { 1..count } else { 1..1 };
+    let inner = if count <= MAX_MAPS { 1..count } else { 1..1 };
     let whole = if count > 0 { vec![vec![0, count]] } else { Vec::new() };
     whole.into_iter().chain(inner.map(|cut| vec![0, cut, count])).collect()
 }

@@ -14,7 +14,7 @@ use onnx_rm::verify::reference::{self, Value};
 use crate::common::Rng;
 
 /// Most elements of a tensor.
-const MOST: usize = 400;
+const MAX_ELEMENTS: usize = 400;
 
 pub struct Tensor {
     pub name: String,
@@ -312,7 +312,7 @@ impl World {
         let wanted: Vec<&str> = outputs.iter().map(String::as_str).collect();
         let trace = reference::run_to(&model, &inputs, &wanted).ok()?;
         let values: Vec<Value> = wanted.iter().map(|n| trace.get(n).cloned()).collect::<Option<_>>()?;
-        if values.iter().any(|v| v.shape().iter().product::<usize>() > MOST || v.shape().len() > 6) {
+        if values.iter().any(|v| v.shape().iter().product::<usize>() > MAX_ELEMENTS || v.shape().len() > 6) {
             return None;
         }
         self.graph.node.extend(nodes);

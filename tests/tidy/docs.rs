@@ -51,7 +51,7 @@ fn every_dependency_is_explained() {
 /// Operators and folds have a row in CONTRIBUTING.md, and what each row names as its test exists.
 #[test]
 fn every_operator_and_fold_is_listed_with_its_test() {
-    let present: BTreeSet<String> = files("src/residual/pass", "rs")
+    let present: BTreeSet<String> = files("src/residual/operation", "rs")
         .into_iter()
         .map(|f| f.replace("src/residual/", ""))
         .chain(["src/linear", "src/read"].iter().flat_map(|f| files(f, "rs")).map(|f| f.replace("src/", "")))

@@ -18,7 +18,7 @@ impl Constant {
 }
 
 /// Most elements of an initializer that is kept in float64 once it was read.
-const MOST_KEPT: usize = 1 << 12;
+const MAX_KEPT: usize = 1 << 12;
 
 impl Facts<'_> {
     /// The value of a constant: an initializer that nobody can override, a `Constant`, or what is computed from such.
@@ -41,7 +41,7 @@ impl Facts<'_> {
                 let found = self.checked(last);
                 // The weights of a whole model in float64 are twice the model: what is read from the file is read again.
                 let large =
-                    self.view.initializer(last).is_some() && found.as_ref().is_some_and(|c| c.data.len() > MOST_KEPT);
+                    self.view.initializer(last).is_some() && found.as_ref().is_some_and(|c| c.data.len() > MAX_KEPT);
                 if !large {
                     self.constants.borrow_mut().insert(last, found.clone());
                 }

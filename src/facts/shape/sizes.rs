@@ -5,7 +5,7 @@ use crate::graph::NodeId;
 use crate::onnx::tensor_proto::DataType;
 
 /// Most entries of a list that is put together: as many as a shape has axes, and some more.
-const MOST_ENTRIES: usize = 64;
+const MAX_ENTRIES: usize = 64;
 
 /// Contents of a small integer vector made from shapes, entry by entry.
 pub(in crate::facts) fn sizes(facts: &Facts<'_>, node: NodeId) -> Option<Vec<Dim>> {
@@ -49,7 +49,7 @@ pub(in crate::facts) fn sizes(facts: &Facts<'_>, node: NodeId) -> Option<Vec<Dim
         "Concat" if integer(0) => {
             let parts: Vec<Vec<Dim>> = (0..view.inputs(node).len()).map(of).collect::<Option<_>>()?;
             // A longer list is no shape; each node could double it.
-            Some(parts.concat()).filter(|all| all.len() <= MOST_ENTRIES)
+            Some(parts.concat()).filter(|all| all.len() <= MAX_ENTRIES)
         }
         "Slice" if integer(0) => {
             let data = of(0)?;

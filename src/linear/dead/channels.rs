@@ -23,7 +23,7 @@ use super::bounds::{self, ZERO};
 use super::narrow::Narrowed;
 
 /// Most operators between a producer and its readers.
-const MOST_NODES: usize = 64;
+const MAX_NODES: usize = 64;
 
 /// What reads a tensor.
 enum Reader {
@@ -79,7 +79,7 @@ pub fn find(cx: Context<'_>, producer: NodeId) -> Option<Narrowed> {
             open.push(next);
             pass.push(r.node);
         }
-        if pass.len() > MOST_NODES {
+        if pass.len() > MAX_NODES {
             return None;
         }
     }

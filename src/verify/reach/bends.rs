@@ -28,7 +28,7 @@ use super::probe::{Bound, Groups, Probe};
 use super::regimes::{self, Regimes};
 
 /// Most values of a constant that are told apart; one with more is a mask over positions, not a list of channels.
-const MOST_GROUPS: usize = 4096;
+const MAX_GROUPS: usize = 4096;
 
 /// A bend of a node; a node may have several.
 pub(super) struct Bend {
@@ -304,7 +304,7 @@ fn grouped(numbers: &[Option<f64>], shape: Vec<usize>, by_channel: bool) -> Opti
         return None;
     }
     let groups = (numbers.len() > 1).then(|| Groups::new(numbers, shape, by_channel));
-    Some(groups.filter(|g| g.len() <= MOST_GROUPS))
+    Some(groups.filter(|g| g.len() <= MAX_GROUPS))
 }
 
 #[cfg(test)]

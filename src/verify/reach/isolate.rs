@@ -21,9 +21,9 @@ use super::{Budget, InputSpec, Missed};
 /// Inputs on which tensors of both models are compared.
 const SURVEYED: usize = 4;
 /// Parts that are taken out and searched.
-const MOST_PARTS: usize = 32;
+const MAX_PARTS: usize = 32;
 /// Places where a part may begin that are tried for one bend, the nearest first.
-const MOST_BEGINS: usize = 4;
+const MAX_BEGINS: usize = 4;
 /// Operators whose results are bounded by nothing.
 const UNBOUNDED: [&str; 4] = ["Conv", "ConvTranspose", "Gemm", "MatMul"];
 
@@ -78,7 +78,7 @@ pub fn isolate(
     let mut tried = BTreeSet::new();
     for bend in missed {
         let is_open = found.missed.contains(bend) && tried.insert((bend.model, bend.tensor.clone()));
-        if is_open && found.parts < MOST_PARTS {
+        if is_open && found.parts < MAX_PARTS {
             pair.reach(bend, &mut found);
         }
     }
@@ -125,7 +125,7 @@ impl Pair<'_, '_> {
                 found.missed.retain(|m| !inside(m) || left.iter().any(|l| same(l, m)));
                 found.regions.push(region);
             }
-            if is_done || tries >= MOST_BEGINS || found.parts >= MOST_PARTS {
+            if is_done || tries >= MAX_BEGINS || found.parts >= MAX_PARTS {
                 return;
             }
         }

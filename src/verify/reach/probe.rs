@@ -12,7 +12,7 @@ use crate::verify::reference::Value;
 pub(super) type Inputs<'i> = &'i [Option<Arc<Value>>];
 
 /// Most entries of operands that broadcast: what the evaluator allows a tensor.
-const MOST_ENTRIES: usize = 1 << 28;
+const MAX_ENTRIES: usize = 1 << 28;
 
 /// A bound of a `Clip`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -160,7 +160,7 @@ fn common(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let larger = |i: usize| if at(a, i) == 1 { at(b, i) } else { at(a, i) };
     let shape: Vec<usize> = (0..rank).map(larger).collect();
     let entries = shape.iter().try_fold(1_usize, |n, d| n.checked_mul((*d).max(1)));
-    entries.filter(|n| *n <= MOST_ENTRIES).map(|_| shape)
+    entries.filter(|n| *n <= MAX_ENTRIES).map(|_| shape)
 }
 
 #[cfg(test)]

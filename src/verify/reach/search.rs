@@ -23,7 +23,7 @@ pub(super) type Feed = BTreeMap<String, Value>;
 const PATIENCE: usize = 64;
 
 /// Entries of all inputs that are kept at once (1 GiB of float64).
-const MOST_KEPT: usize = 1 << 27;
+const MAX_KEPT: usize = 1 << 27;
 
 /// The first inputs: level, cells, coloured, smooth. Level 0 stands for nothing.
 const FIRST: [(f64, usize, bool, bool); 14] = [
@@ -130,7 +130,7 @@ impl<'s, 'm> Search<'s, 'm> {
     pub(super) fn run(&mut self, budget: Budget) -> Vec<Found> {
         let entries: usize = self.spaces.iter().map(Space::len).sum();
         let affordable = (budget.work / self.work.max(1)).max(budget.least).min(budget.evaluations);
-        let last = self.used + affordable.min(MOST_KEPT / entries.max(1));
+        let last = self.used + affordable.min(MAX_KEPT / entries.max(1));
         let mut found = Vec::new();
         self.idle = 0;
         for turn in 0.. {

@@ -1,6 +1,6 @@
 //! How much one evaluation may compute and hold: the one place that bounds what a few numbers in a file can ask for.
 //!
-//! A tensor is bounded before it is allocated ([`MOST_ELEMENTS`], checked by `dims::count`), all tensors that are alive
+//! A tensor is bounded before it is allocated ([`MAX_ELEMENTS`], checked by `dims::count`), all tensors that are alive
 //! together after each node, and the work by node executions and elements, not by time: the same file always gives the same answer.
 
 use std::cell::Cell;
@@ -9,17 +9,17 @@ use std::rc::Rc;
 use super::error::Fault;
 
 /// Most elements of one tensor (2 GiB of float64).
-pub(super) const MOST_ELEMENTS: usize = 1 << 28;
+pub(super) const MAX_ELEMENTS: usize = 1 << 28;
 
 /// Most elements of all tensors that are alive at once (8 GiB of float64).
-const MOST_ALIVE: u64 = 1 << 30;
+const MAX_ALIVE: u64 = 1 << 30;
 
 /// Most executions of nodes in subgraphs and functions; those that a run leaves out count too, for it looks at them. A recurrent
 /// network takes some hundred thousand.
-const MOST_STEPS: u64 = 1 << 20;
+const MAX_STEPS: u64 = 1 << 20;
 
 /// Most elements that all executions together produce. The largest networks take some ten thousand million.
-const MOST_PRODUCED: u64 = 1 << 36;
+const MAX_PRODUCED: u64 = 1 << 36;
 
 /// What an evaluation has used so far.
 pub(super) struct Budget {
@@ -37,7 +37,7 @@ pub(super) struct Limits {
     produced: u64,
 }
 
-const LIMITS: Limits = Limits { alive: MOST_ALIVE, steps: MOST_STEPS, produced: MOST_PRODUCED };
+const LIMITS: Limits = Limits { alive: MAX_ALIVE, steps: MAX_STEPS, produced: MAX_PRODUCED };
 
 impl Budget {
     pub(super) fn new() -> Rc<Self> {

@@ -2,13 +2,13 @@
 
 use ndarray::{ArrayD, IxDyn};
 
-use super::budget::MOST_ELEMENTS;
+use super::budget::MAX_ELEMENTS;
 use super::error::{Outcome, fault};
 
 /// Number of elements of `shape`, when one tensor may have so many: a made-up shape is an error and not an abort.
 pub(super) fn count(shape: &[usize]) -> Outcome<usize> {
     // Zero dimensions hide the others, which ndarray counts nevertheless.
-    let bound = shape.iter().try_fold(1_usize, |n, d| n.checked_mul((*d).max(1))).filter(|n| *n <= MOST_ELEMENTS);
+    let bound = shape.iter().try_fold(1_usize, |n, d| n.checked_mul((*d).max(1))).filter(|n| *n <= MAX_ELEMENTS);
     match bound {
         Some(_) => Ok(shape.iter().product()),
         None => fault!("shape {shape:?} is too large"),

@@ -34,8 +34,8 @@ fn einsum(call: &mut Call) -> Outcome<Vec<Value>> {
     let data = operands.iter().map(|a| dims::rows(a)).collect::<Outcome<Vec<_>>>()?;
     let total = dims::count(&shape)?;
     // Every product is computed by itself: this is the work, and nothing is kept of it.
-    if total.checked_mul(dims::count(&summed)?).is_none_or(|work| work > MOST_PRODUCTS) {
-        return fault!("equation '{text}' needs more than {MOST_PRODUCTS} products");
+    if total.checked_mul(dims::count(&summed)?).is_none_or(|work| work > MAX_PRODUCTS) {
+        return fault!("equation '{text}' needs more than {MAX_PRODUCTS} products");
     }
     let (outside, inside) = strides.iter().map(|s| s.split_at(shape.len())).unzip::<_, _, Vec<_>, Vec<_>>();
     let (mut place, mut sums) = (Odometer::new(&shape, outside), Odometer::new(&summed, inside));
@@ -54,7 +54,7 @@ fn einsum(call: &mut Call) -> Outcome<Vec<Value>> {
 }
 
 /// Most products of one equation.
-const MOST_PRODUCTS: usize = 1 << 32;
+const MAX_PRODUCTS: usize = 1 << 32;
 
 /// Goes through the indices of a shape in row order, with the offsets that they mean in each operand. Behind the last it stands at
 /// the first again.

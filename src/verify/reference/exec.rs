@@ -13,7 +13,7 @@ use super::scope::{Frame, Scope, captured, subgraphs, weight};
 use super::{Tap, Trace, Value, expand, registry, sequence};
 
 /// Deepest nesting of subgraphs and functions: a function that calls itself ends here.
-const DEEPEST: usize = 32;
+const MAX_DEPTH: usize = 32;
 
 /// What runs nodes.
 struct Runner<'m> {
@@ -150,7 +150,7 @@ impl<'m> Runner<'m> {
         scope: &Scope<'_, 'm>,
         frame: &Frame<'m>,
     ) -> Result<Vec<Arc<Value>>, EvalError> {
-        if frame.depth > DEEPEST {
+        if frame.depth > MAX_DEPTH {
             return Err(EvalError::TooDeep(label(node)));
         }
         let values = if let Some(function) = self.function(node) {

@@ -13,7 +13,7 @@ use crate::verify::report::InputReport;
 const SIDES: &[usize] = &[64, 224, 32, 128, 256, 28, 299, 512];
 
 /// More elements than any image or sequence has; a file that asks for more would only exhaust the memory.
-const MOST_ELEMENTS: usize = 1 << 28;
+const MAX_ELEMENTS: usize = 1 << 28;
 
 /// Sizes for dimensions that nothing fixes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +158,7 @@ fn shape<'a>(
         }
     };
     match shape.iter().try_fold(1_usize, |n, d| n.checked_mul(*d)) {
-        Some(n) if n <= MOST_ELEMENTS => Ok(InputReport { name: port.name.clone(), shape, assumed }),
+        Some(n) if n <= MAX_ELEMENTS => Ok(InputReport { name: port.name.clone(), shape, assumed }),
         _ => Err(fail(&format!("shape {shape:?} is too large to run"))),
     }
 }

@@ -11,7 +11,7 @@ use super::content;
 use super::difference::{Found, What};
 
 /// Most differences that are told apart inside one body; what is beyond is one difference.
-const MOST_IN_A_BODY: usize = 16;
+const MAX_IN_A_BODY: usize = 16;
 
 /// A difference, and the node, graph or function of the original with it.
 pub(super) type Spoilt<T> = (Found, T);
@@ -107,7 +107,7 @@ impl<'m> Imports<'m> {
             let initializer = a.initializer.iter().map(swapped).collect();
             found.push((Found { what, ..found_here }, GraphProto { initializer, ..a.clone() }));
         }
-        if found.len() > MOST_IN_A_BODY { whole("its body differs in many places") } else { found }
+        if found.len() > MAX_IN_A_BODY { whole("its body differs in many places") } else { found }
     }
 
     /// Each difference between two functions, and the first with it.
@@ -125,7 +125,7 @@ impl<'m> Imports<'m> {
         if !a.output.iter().zip(&b.output).all(|(a, b)| inner.get(a.as_str()).is_some_and(|n| n == b)) {
             return whole("its body gives other tensors");
         }
-        if nodes.len() > MOST_IN_A_BODY {
+        if nodes.len() > MAX_IN_A_BODY {
             return whole("its body differs in many places");
         }
         nodes.into_iter().map(|(f, node)| (f, FunctionProto { node, ..a.clone() })).collect()
@@ -159,12 +159,12 @@ impl<'m> Imports<'m> {
                 }
             }
             for (spoilt, node) in
-                self.settings(x, y, inner).into_iter().take(MOST_IN_A_BODY + 1 - found.len().min(MOST_IN_A_BODY))
+                self.settings(x, y, inner).into_iter().take(MAX_IN_A_BODY + 1 - found.len().min(MAX_IN_A_BODY))
             {
                 let with = |(i, n): (usize, &NodeProto)| if i == k { node.clone() } else { n.clone() };
                 found.push((spoilt, a.iter().enumerate().map(with).collect()));
             }
-            if found.len() > MOST_IN_A_BODY {
+            if found.len() > MAX_IN_A_BODY {
                 break;
             }
             inner.extend(x.output.iter().map(String::as_str).zip(y.output.iter().map(String::as_str)));

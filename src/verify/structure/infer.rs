@@ -15,10 +15,10 @@ use crate::graph::plain_domain;
 use crate::graph::schemas::{self, Repeats, Schema, element_type, type_name};
 
 /// Deepest nesting of functions and subgraphs that is looked into.
-const DEEPEST: usize = 32;
+const MAX_DEPTH: usize = 32;
 
 /// Most nodes that are looked at, those of a function once for each call: functions that call each other can ask for any number.
-const MOST_NODES: usize = 1 << 22;
+const MAX_NODES: usize = 1 << 22;
 
 /// Infers the element type of every tensor of `model` from its inputs, its constants and the rules of its operators; `value_info`
 /// is never believed. What a custom operator gives is unknown, and nothing is said of it.
@@ -77,7 +77,7 @@ impl<'m> Inference<'m> {
     pub(super) fn new(model: &'m ModelProto) -> Self {
         let key = |f: &'m FunctionProto| ((plain_domain(f.domain()), f.name(), f.overload()), f);
         let functions = model.functions.iter().map(key).collect();
-        Self { model, functions, contradictions: Vec::new(), nodes_left: MOST_NODES }
+        Self { model, functions, contradictions: Vec::new(), nodes_left: MAX_NODES }
     }
 
     pub(super) fn run(mut self) -> Types {
@@ -150,7 +150,7 @@ impl<'m> Inference<'m> {
 
     /// The types of the outputs of `node`.
     fn node(&mut self, node: &'m NodeProto, scope: &Scope<'_, 'm>, frame: &Frame<'m>) -> Vec<Option<DataType>> {
-        if frame.depth > DEEPEST || self.nodes_left == 0 {
+        if frame.depth > MAX_DEPTH || self.nodes_left == 0 {
             return Vec::new();
         }
         self.nodes_left -= 1;

@@ -6,9 +6,9 @@ use crate::algebra::{Layout, Slot};
 use crate::emit::Emit;
 use crate::facts::{Fill, Padding};
 use crate::graph::{NodeId, ValueId};
-use crate::read::{Context, MOST_CHANNELS, Reject};
+use crate::read::{Context, MAX_CHANNELS, Reject};
 
-use super::{Arrival, Form, Found, Pass, Reading, Step, found, moved};
+use super::{Arrival, Form, Found, Operation, Reading, Step, found, moved};
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     if cx.view.op(node) != "Pad" {
@@ -17,7 +17,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     let input = cx.view.input(node, 0)?;
     let (at, before) = (cx.axis(input)?, u32::try_from(cx.channels(input)?).ok()?);
     let padding = Padding::new(cx.view, cx.facts, node)?;
-    let count = |n: i64| usize::try_from(n).ok().filter(|n| *n <= MOST_CHANNELS);
+    let count = |n: i64| usize::try_from(n).ok().filter(|n| *n <= MAX_CHANNELS);
     let mut added: Vec<(usize, usize)> =
         padding.axes.iter().map(|(a, b)| Some((count(*a)?, count(*b)?))).collect::<Option<_>>()?;
     let spatial = added.split_off(at + 1);
@@ -28,7 +28,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
         return None;
     }
     let channels = (front as u32, before, back as u32);
-    found(Reading::one(cx, node, 0, Step::Pass(Box::new(Padded { node, channels, spatial }))))
+    found(Reading::one(cx, node, 0, Step::Operation(Box::new(Padded { node, channels, spatial }))))
 }
 
 struct Padded {
@@ -39,7 +39,7 @@ struct Padded {
     spatial: Vec<(usize, usize)>,
 }
 
-impl Pass for Padded {
+impl Operation for Padded {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
         moved(cx, self.node, arrival)
     }

@@ -8,7 +8,7 @@ use crate::read::channels::{piece, taken};
 use crate::read::{Context, Reject, data_inputs};
 
 use super::shuffle::Shuffle;
-use super::{Arrival, Form, Found, Pass, Reading, Step, found, moved};
+use super::{Arrival, Form, Found, Operation, Reading, Step, found, moved};
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
     match cx.view.op(node) {
@@ -16,13 +16,13 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
         "Split" | "Slice" | "Gather" => {
             let from = taken(cx, node, value)?;
             let channels = cx.channels(cx.view.input(node, 0)?)?;
-            found(Reading::one(cx, node, 0, Step::Pass(part(node, from, channels))))
+            found(Reading::one(cx, node, 0, Step::Operation(part(node, from, channels))))
         }
         "SequenceAt" => {
             let (piece, from) = piece(cx, node)?;
             let channels = cx.channels(piece.input)?;
             found(Some(Reading {
-                step: Step::Pass(part(node, from, channels)),
+                step: Step::Operation(part(node, from, channels)),
                 input: piece.input,
                 reads: vec![Use { node: piece.split, slot: 0 }],
                 nodes: vec![piece.split, node],
@@ -32,7 +32,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
     }
 }
 
-fn part(node: NodeId, from: Vec<u32>, channels: usize) -> Box<dyn Pass> {
+fn part(node: NodeId, from: Vec<u32>, channels: usize) -> Box<dyn Operation> {
     let part = Part::new(node, &from, channels);
     if part.permutes() { Box::new(Shuffle { node, from }) } else { Box::new(part) }
 }
@@ -55,13 +55,13 @@ fn concat(cx: Context<'_>, node: NodeId) -> Found {
         .into_iter()
         .filter_map(|input| {
             let slot = inputs.iter().position(|v| *v == Some(input))?;
-            Reading::one(cx, node, slot, Step::Pass(Box::new(Joined { node, slot, widths: widths.clone() })))
+            Reading::one(cx, node, slot, Step::Operation(Box::new(Joined { node, slot, widths: widths.clone() })))
         })
         .collect();
     Some(Ok(readings))
 }
 
-impl Pass for Joined {
+impl Operation for Joined {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
         moved(cx, self.node, arrival)
     }
@@ -132,7 +132,7 @@ impl Part {
     }
 }
 
-impl Pass for Part {
+impl Operation for Part {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
         moved(cx, self.node, arrival)
     }

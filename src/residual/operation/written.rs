@@ -16,10 +16,10 @@ use crate::read::{Context, Reject, RejectCode};
 
 use super::activation::spared;
 use super::gate::{Gate, gate};
-use super::{Arrival, Form, Found, Pass, Reading, Step, allowed, found};
+use super::{Arrival, Form, Found, Operation, Reading, Step, allowed, found};
 
 /// Most nodes of one written-out function.
-const MOST: usize = 24;
+const MAX_NODES: usize = 24;
 
 /// A function of one tensor, as the nodes that compute it, in order.
 struct Written {
@@ -46,7 +46,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
         return None;
     }
     let written = Written { nodes: nodes.clone(), input, last: node, gate };
-    found(Some(Reading { step: Step::Pass(Box::new(written)), input, reads, nodes }))
+    found(Some(Reading { step: Step::Operation(Box::new(written)), input, reads, nodes }))
 }
 
 /// Every tensor of which `value` is an elementwise function, the nearest first, with the nodes between.
@@ -55,7 +55,7 @@ fn extents(cx: Context<'_>, value: ValueId) -> Vec<(ValueId, Vec<NodeId>)> {
     let mut found = Vec::new();
     let mut nodes: BTreeMap<usize, NodeId> = BTreeMap::new();
     let mut front: BTreeSet<(Option<usize>, ValueId)> = BTreeSet::from([(position(&value), value)]);
-    while nodes.len() < MOST {
+    while nodes.len() < MAX_NODES {
         // Everything in front of the latest tensor leads through it when it is the only one left.
         let Some((at, latest)) = front.pop_last() else { break };
         if front.is_empty() && latest != value {
@@ -96,7 +96,7 @@ fn operands(cx: Context<'_>, node: NodeId) -> Option<Vec<ValueId>> {
     Some(data)
 }
 
-impl Pass for Written {
+impl Operation for Written {
     fn form(&self, cx: Context<'_>, _: Arrival) -> Result<Form, Reject> {
         let asked = cx.options.activation;
         if self.gate.is_some()

@@ -12,7 +12,7 @@ use crate::options::ActivationForm;
 use crate::read::affine::per_channel;
 use crate::read::{Context, Reject, RejectCode, data_inputs};
 
-use super::{Arrival, Form, Found, Pass, Reading, Step, allowed, found, prefers_bounds, unstacked};
+use super::{Arrival, Form, Found, Operation, Reading, Step, allowed, found, prefers_bounds, unstacked};
 
 enum Kind {
     /// `max(x, slope * x)` with a slope for each body channel.
@@ -64,12 +64,17 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     if data_inputs(cx, node) != [input] {
         return None;
     }
-    found(Reading::one(cx, node, slot, Step::Pass(Box::new(Activation { node, slot, kind, uniform: op != "PRelu" }))))
+    found(Reading::one(
+        cx,
+        node,
+        slot,
+        Step::Operation(Box::new(Activation { node, slot, kind, uniform: op != "PRelu" })),
+    ))
 }
 
 /// `max(x, slope * x)` with a slope for each channel, which `node` computes.
 pub(super) fn slope(node: NodeId, slopes: Vec<f64>) -> Step {
-    Step::Pass(Box::new(Activation { node, slot: 0, kind: Kind::Slope(slopes), uniform: false }))
+    Step::Operation(Box::new(Activation { node, slot: 0, kind: Kind::Slope(slopes), uniform: false }))
 }
 
 /// Where `Where` passes `x` on: at everything that is not the body's. Channels of zeros are among them: a function that is
@@ -101,7 +106,7 @@ fn bounded(lo: f64, hi: f64) -> Option<Kind> {
     (lo <= hi && lo < f64::INFINITY && hi > f64::NEG_INFINITY).then_some(Kind::Bounds(lo, hi))
 }
 
-impl Pass for Activation {
+impl Operation for Activation {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
         if matches!(self.kind, Kind::Slope(_)) {
             unstacked(cx, self.node, arrival, "its slopes")?;

@@ -54,7 +54,7 @@ pub fn read(cx: Context<'_>, value: ValueId) -> Result<Vec<Reading>, Reject> {
 }
 
 /// Longest way behind an operator that moves channels, to find why they are moved.
-const MOST_BEHIND: usize = 24;
+const MAX_BEHIND: usize = 24;
 
 /// The operator to blame for `node`: itself, or the one for whose sake it moves the channels to another axis.
 fn culprit(cx: Context<'_>, node: NodeId) -> NodeId {
@@ -63,7 +63,7 @@ fn culprit(cx: Context<'_>, node: NodeId) -> NodeId {
         return node;
     }
     let mut at = node;
-    for _ in 0..MOST_BEHIND {
+    for _ in 0..MAX_BEHIND {
         let Some(before) = data_inputs(cx, at).first().and_then(|v| cx.view.def(*v)) else { break };
         let op = cx.view.op(before);
         if op.ends_with("Normalization") || op == "Softmax" || op == "MatMul" && data_inputs(cx, before).len() > 1 {

@@ -10,7 +10,7 @@ use super::{Found, Reading, Step, found};
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     let view = cx.view;
     let before = |value: Option<ValueId>, op: &str| view.def(value?).filter(|n| view.op(*n) == op);
-    if !cx.is_maps() || view.op(node) != "Transpose" {
+    if !cx.is_channels_first() || view.op(node) != "Transpose" {
         return None;
     }
     let rank = cx.facts.rank(view.output(node)?)?;
@@ -36,7 +36,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
         return None;
     }
     let input = view.input(transpose, 0)?;
-    let layer = Layer::new(cx.within(Frame::Rows), matmul)?.biased(cx, bias)?;
+    let layer = Layer::new(cx.within(Frame::ChannelsLast), matmul)?.biased(cx, bias)?;
     let conv = BranchConv::layer(cx, layer, rank - 2);
     let nodes = [Some(transpose), Some(matmul), add, Some(node)].into_iter().flatten().collect();
     let reads = vec![Use { node: transpose, slot: 0 }];

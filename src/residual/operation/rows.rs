@@ -5,7 +5,7 @@ use crate::emit::{Emit, int};
 use crate::graph::{NodeId, Use, ValueId};
 use crate::read::{Context, Reject, RejectCode, Rows};
 
-use super::{Arrival, Form, Found, Pass, Reading, Step};
+use super::{Arrival, Form, Found, Operation, Reading, Step};
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
     let input = cx.view.input(node, 0)?;
@@ -18,7 +18,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
 }
 
 /// Most nodes that compute the sizes of one `Reshape`.
-const MOST: usize = 32;
+const MAX_NODES: usize = 32;
 
 /// The nodes that compute the sizes that `node` asks for, and their reads of tensors of data. They go with it, where
 /// nothing else reads them.
@@ -26,7 +26,7 @@ fn sizes(cx: Context<'_>, node: NodeId) -> (Vec<NodeId>, Vec<Use>) {
     let (mut nodes, mut reads) = (Vec::new(), Vec::new());
     let mut stack: Vec<ValueId> = cx.view.input(node, 1).into_iter().collect();
     while let Some(value) = stack.pop() {
-        let Some(at) = cx.view.def(value).filter(|n| !nodes.contains(n) && nodes.len() < MOST) else { continue };
+        let Some(at) = cx.view.def(value).filter(|n| !nodes.contains(n) && nodes.len() < MAX_NODES) else { continue };
         nodes.push(at);
         if cx.view.op(at) == "Shape" {
             reads.push(Use { node: at, slot: 0 });
@@ -37,7 +37,7 @@ fn sizes(cx: Context<'_>, node: NodeId) -> (Vec<NodeId>, Vec<Use>) {
     (nodes, reads)
 }
 
-impl Pass for Rows {
+impl Operation for Rows {
     fn form(&self, cx: Context<'_>, _: Arrival) -> Result<Form, Reject> {
         if self.target().is_some() {
             return Ok(Form::Moved);

@@ -8,10 +8,10 @@ use crate::facts::Dim;
 use crate::graph::{NodeId, ValueId};
 use crate::read::{Context, Reject, RejectCode, data_inputs};
 
-use super::{Arrival, Form, Found, Pass, Reading, Step, found};
+use super::{Arrival, Form, Found, Operation, Reading, Step, found};
 
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
-    if !cx.is_maps() {
+    if !cx.is_channels_first() {
         return None;
     }
     match cx.view.op(node) {
@@ -25,8 +25,8 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     }
 }
 
-fn pass(pass: impl Pass + 'static) -> Step {
-    Step::Pass(Box::new(pass))
+fn pass(pass: impl Operation + 'static) -> Step {
+    Step::Operation(Box::new(pass))
 }
 
 /// The single axis that an `Unsqueeze` or a `ReduceSum` names, counted from the front.
@@ -50,7 +50,7 @@ struct Lift {
     by: isize,
 }
 
-impl Pass for Lift {
+impl Operation for Lift {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
         let sums = self.by < 0;
         if sums == (arrival.axis == 2) && (sums || arrival.axis == 1) {
@@ -98,7 +98,7 @@ fn stacked(cx: Context<'_>, node: NodeId) -> Found {
     Some(Ok(readings.collect()))
 }
 
-impl Pass for Stacked {
+impl Operation for Stacked {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
         if arrival.axis == 2 && cx.view.opset() >= 11 {
             return Ok(Form::Moved);
@@ -159,7 +159,7 @@ fn parted(cx: Context<'_>, node: NodeId) -> Found {
     found(Reading::one(cx, node, 0, pass(Parted { node, maps, channels, sizes })))
 }
 
-impl Pass for Parted {
+impl Operation for Parted {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
         if arrival.axis == 1 && self.sizes.is_some() {
             return Ok(Form::Moved);

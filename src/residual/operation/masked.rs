@@ -9,19 +9,19 @@ use crate::graph::{NodeId, Use, ValueId};
 use crate::read::affine::per_channel;
 use crate::read::{Context, Reject};
 
-use super::{Arrival, Form, Found, Pass, Reading, Step, found, unstacked};
+use super::{Arrival, Form, Found, Operation, Reading, Step, found, unstacked};
 
 struct Masked {
     node: NodeId,
     /// True where a channel is passed on as it is.
     mask: Vec<bool>,
-    function: Box<dyn Pass>,
+    function: Box<dyn Operation>,
     /// How the function acts on more channels than it has.
     form: Form,
 }
 
 /// Most masks around one function.
-const MOST: usize = 16;
+const MAX_MASKS: usize = 16;
 
 /// What reads the node that computes a tensor, whatever it is.
 type Inner = fn(Context<'_>, ValueId) -> Result<Vec<Reading>, Reject>;
@@ -41,14 +41,14 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId, inner: Inner) -> F
         let computed = cx.view.input(at, 2)?;
         match cx.view.def(computed).filter(|n| cx.view.op(*n) == "Where") {
             None => break computed,
-            Some(_) if around.len() == MOST => return None,
+            Some(_) if around.len() == MAX_MASKS => return None,
             Some(inner) if cx.view.input(inner, 1) != Some(x) => return None,
             Some(inner) => around.push(inner),
         }
     };
     // No mask stands there, so this reads no other one.
     let inner = inner(cx, computed).ok()?.into_iter().find(|r| r.input == x)?;
-    let Step::Pass(function) = inner.step else { return None };
+    let Step::Operation(function) = inner.step else { return None };
     if !function.is_activation() {
         return None;
     }
@@ -61,10 +61,15 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId, inner: Inner) -> F
     };
     let reads = inner.reads.into_iter().chain(around.iter().map(|node| Use { node: *node, slot: 1 })).collect();
     let nodes = inner.nodes.into_iter().chain(around.into_iter().rev()).collect();
-    found(Some(Reading { step: Step::Pass(Box::new(Masked { node, mask, function, form })), input: x, reads, nodes }))
+    found(Some(Reading {
+        step: Step::Operation(Box::new(Masked { node, mask, function, form })),
+        input: x,
+        reads,
+        nodes,
+    }))
 }
 
-impl Pass for Masked {
+impl Operation for Masked {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
         unstacked(cx, self.node, arrival, "its mask").map(|()| Form::Select)
     }

@@ -39,7 +39,7 @@ pub enum Step {
     /// before it.
     Crop(Vec<(usize, usize)>),
     /// Anything else that carried channels can pass.
-    Pass(Box<dyn Pass>),
+    Operation(Box<dyn Operation>),
     /// Numbers the rows in another way: stands in front of a linear layer as well as behind it.
     Rows(Rows),
     /// An operator that does nothing.
@@ -132,7 +132,7 @@ pub struct Arrival {
 }
 
 /// An operator that carried channels can pass.
-pub trait Pass {
+pub trait Operation {
     /// How it lets the values that arrive through, or why not.
     ///
     /// # Errors
@@ -170,7 +170,7 @@ pub trait Pass {
     }
 
     /// The layout behind it; `None` when it cannot act on `lin`. One that is not `lin` only where it does not
-    /// [keep](Pass::keeps_layout) all of them.
+    /// [keep](Operation::keeps_layout) all of them.
     fn layout(&self, lin: &[Slot]) -> Option<Layout> {
         Some(lin.to_vec())
     }

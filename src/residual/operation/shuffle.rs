@@ -7,7 +7,7 @@ use crate::facts::Dim;
 use crate::graph::{NodeId, Use, ValueId};
 use crate::read::{Context, Reject};
 
-use super::{Arrival, Form, Found, Pass, Reading, Step, found, moved};
+use super::{Arrival, Form, Found, Operation, Reading, Step, found, moved};
 
 pub(super) struct Shuffle {
     pub(super) node: NodeId,
@@ -18,7 +18,7 @@ pub(super) struct Shuffle {
 pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
     let view = cx.view;
     let before = |value: Option<ValueId>, op: &str| view.def(value?).filter(|n| view.op(*n) == op);
-    if !cx.is_maps() || view.op(node) != "Reshape" {
+    if !cx.is_channels_first() || view.op(node) != "Reshape" {
         return None;
     }
     let transpose = before(view.input(node, 0), "Transpose")?;
@@ -39,10 +39,10 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
     let shuffle = Shuffle { node, from };
     let reads = vec![Use { node: part, slot: 0 }];
     let nodes = vec![part, transpose, node];
-    found(Some(Reading { step: Step::Pass(Box::new(shuffle)), input, reads, nodes }))
+    found(Some(Reading { step: Step::Operation(Box::new(shuffle)), input, reads, nodes }))
 }
 
-impl Pass for Shuffle {
+impl Operation for Shuffle {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
         moved(cx, self.node, arrival)
     }

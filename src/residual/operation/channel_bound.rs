@@ -9,7 +9,7 @@ use crate::read::affine::per_channel;
 use crate::read::{Context, Reject};
 
 use super::activation::per_slot;
-use super::{Arrival, Form, Found, Pass, Reading, Step, found, unstacked};
+use super::{Arrival, Form, Found, Operation, Reading, Step, found, unstacked};
 
 struct ChannelBound {
     node: NodeId,
@@ -29,10 +29,10 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     if bounds.iter().any(|b| b.is_nan()) {
         return None;
     }
-    found(Reading::one(cx, node, slot, Step::Pass(Box::new(ChannelBound { node, slot, bounds }))))
+    found(Reading::one(cx, node, slot, Step::Operation(Box::new(ChannelBound { node, slot, bounds }))))
 }
 
-impl Pass for ChannelBound {
+impl Operation for ChannelBound {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
         unstacked(cx, self.node, arrival, "its bounds").map(|()| Form::Bounds)
     }

@@ -9,7 +9,7 @@ use crate::facts::Dim;
 use crate::graph::{NodeId, ValueId};
 use crate::read::{Context, Reject, RejectCode};
 
-use super::{Arrival, Form, Found, Pass, Reading, Step};
+use super::{Arrival, Form, Found, Operation, Reading, Step};
 
 struct Operand {
     node: NodeId,
@@ -44,7 +44,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
                 return None;
             }
             let pass = Operand { node, slot, input, other, neutral };
-            Reading::one(cx, node, slot, Step::Pass(Box::new(pass)))
+            Reading::one(cx, node, slot, Step::Operation(Box::new(pass)))
         })
         .collect();
     if readings.is_empty() { None } else { Some(Ok(readings)) }
@@ -85,7 +85,7 @@ impl Operand {
     }
 }
 
-impl Pass for Operand {
+impl Operation for Operand {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
         let refuse = |code, reason: &str| Reject::at(cx.view, self.node, code, reason);
         let shared = self.is_shared(cx, arrival.axis);
@@ -112,7 +112,7 @@ impl Pass for Operand {
     fn repeats(&self, cx: Context<'_>) -> bool {
         let (Some(own), Some(other)) = (cx.facts.shape(self.input), cx.facts.shape(self.other)) else { return true };
         let rank = own.len();
-        let axes = if cx.is_maps() { cx.frame.positions(rank) } else { 0..rank.saturating_sub(1) };
+        let axes = if cx.is_channels_first() { cx.frame.positions(rank) } else { 0..rank.saturating_sub(1) };
         own.len() != other.len() || axes.into_iter().any(|axis| enlarges(&own[axis], &other[axis]))
     }
 
