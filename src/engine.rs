@@ -215,6 +215,14 @@ fn is_blocked_by_join(status: &SiteStatus) -> bool {
     matches!(status, SiteStatus::Kept(reject) if reject.code == RejectCode::InnerJoin)
 }
 
+/// What `model` costs as it is.
+///
+/// # Errors
+/// [`EngineError`] when the graph is malformed.
+pub fn price(model: &Model) -> Result<Price, EngineError> {
+    priced(model.proto())
+}
+
 fn priced(model: &ModelProto) -> Result<Price, EngineError> {
     let view = GraphView::new(model)?;
     let facts = Facts::new(&view);

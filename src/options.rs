@@ -50,7 +50,7 @@ pub enum Objective {
     Latency,
     /// Multiply-accumulates.
     Macs,
-    /// Weights, and with them the file.
+    /// Weights of convolutions; biases and the numbers of selected channels are not counted.
     Parameters,
     /// What one operator reads and writes, at most.
     Memory,
@@ -67,7 +67,7 @@ pub enum Chain {
     /// Convolutions, selections of channels (`Gather`) and sums of partial results, as is cheapest.
     #[default]
     Auto,
-    /// Convolutions and the network's own operators.
+    /// Convolutions and the network's own operators. What reads a carried tensor elsewhere may get its channels by a selection.
     Conv,
     /// Selections and sums wherever they fit, however dear: for tests.
     #[cfg_attr(feature = "cli", value(skip))]

@@ -3,6 +3,7 @@
 //! Words go to stderr, a command's product (the text of `inspect`, every JSON) to stdout. Exit code 0: done, also when
 //! there was nothing to do; 1: a finding; 2: an error.
 
+mod bench;
 mod inspect;
 mod manual;
 mod rewrite;

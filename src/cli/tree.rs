@@ -9,7 +9,7 @@ use crate::printable::Printable;
 
 #[cfg(unix)]
 use super::signals;
-use super::{Verdict, inspect, manual, rewrite, say, verify};
+use super::{Verdict, bench, inspect, manual, rewrite, say, verify};
 
 /// Removes residual connections from trained ONNX networks without changing what they compute.
 #[derive(Debug, Parser)]
@@ -35,6 +35,9 @@ enum Command {
     /// Compare two models by what they compute, with float64 as the yardstick.
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::Arguments),
+    /// Time two models in turns, through tract.
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(bench::Arguments),
     /// Print a completion script for a shell.
     Completions(manual::Completions),
     /// Print the manual page, or write one a command into a folder.
@@ -63,6 +66,7 @@ pub fn run() -> ExitCode {
         Command::Rewrite(arguments) => rewrite::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Completions(arguments) => manual::completions(&arguments, Cli::command()),
         Command::Man(arguments) => manual::man(&arguments, Cli::command()),
     };

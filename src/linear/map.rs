@@ -29,7 +29,16 @@ impl Outline {
     pub fn weights(&self) -> usize {
         self.outputs.saturating_mul(self.inputs / self.group.max(1)).saturating_mul(self.window.taps())
     }
+
+    /// Products of two weights that composing it with `next` takes.
+    fn products(&self, next: &Self) -> usize {
+        (self.inputs / self.group.max(1)).saturating_mul(self.window.taps()).saturating_mul(next.weights())
+    }
 }
+
+/// Most products of two weights that one composition may take: some seconds. Selections and sums in a row, which a chain of blocks
+/// consists of, are few weights and would be a great many products.
+const MAX_PRODUCTS: usize = 1 << 34;
 
 /// Why maps are not one map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +51,8 @@ pub enum Misfit {
     Size(usize),
     /// A kernel would have so many entries.
     TooLarge(usize),
+    /// To multiply them out would take so many products.
+    TooDear(usize),
     /// A weight could not be read.
     Weights,
 }
@@ -77,6 +88,10 @@ impl Map {
             return Ok(Self { outline: next.clone(), kernel, is_identity: false });
         }
         let window = own.window.then(&next.window, own.biased, size).map_err(Misfit::Border)?;
+        let products = own.products(next);
+        if products > MAX_PRODUCTS {
+            return Err(Misfit::TooDear(products));
+        }
         let kernel = match (&self.kernel, kernel) {
             (Some(first), Some(second)) => {
                 Some(compose::compose(first, &own.window, &second, &next.window, &window).ok_or(Misfit::Channels)?)
@@ -128,5 +143,27 @@ impl Map {
             biased: parts.iter().any(|(p, _)| p.outline.biased),
         };
         Ok(Self { outline, kernel, is_identity: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Without weights, as proofs go.
+    fn outlined(inputs: usize, outputs: usize, group: usize, taps: usize) -> Outline {
+        let window = Geometry { kernel: vec![taps], ..Geometry::pointwise(1) };
+        Outline { inputs, outputs, group, window, biased: false }
+    }
+
+    #[test]
+    fn what_would_take_too_many_products_is_refused_before_it_is_tried() {
+        let first = Map::identity(1000, 1, false).then(&outlined(1000, 9000, 1, 9), None, &[None]).unwrap();
+        let then = |next: &Outline| first.then(next, None, &[None]).map(|map| map.outline.outputs);
+        // A selection among many channels, written out.
+        assert_eq!(then(&outlined(9000, 9000, 1, 1)), Err(Misfit::TooDear(729_000_000_000)));
+        assert_eq!(then(&outlined(9000, 9000, 9000, 1)), Ok(9000), "one product a channel");
+        assert_eq!(then(&outlined(9000, 3, 1, 1)), Ok(3));
     }
 }

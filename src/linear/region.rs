@@ -135,6 +135,9 @@ fn refuse(cx: Context<'_>, term: &Term, misfit: Misfit) -> Reject {
             format!("its inputs are not proved to have the same size along spatial axis {axis}"),
         ),
         Misfit::TooLarge(entries) => (RejectCode::TooLarge, cx.too_large("folded, it", entries)),
+        Misfit::TooDear(products) => {
+            (RejectCode::TooLarge, format!("to multiply the weights out would take {products} products"))
+        }
         Misfit::Weights => (RejectCode::WeightNotConstant, "its weight could not be read".to_owned()),
     };
     Reject::at(cx.view, term.node, code, reason)

@@ -12,6 +12,7 @@ mod report;
 #[cfg(feature = "verify")]
 mod run;
 pub mod structure;
+pub mod timing;
 mod work;
 
 pub use report::{
@@ -20,6 +21,6 @@ pub use report::{
 };
 #[cfg(feature = "verify")]
 pub use run::{
-    Observer, Progress, VerifyError, VerifyOptions, catches_panics, verify, verify_loaded, verify_models,
+    Observer, Progress, VerifyError, VerifyOptions, catches_panics, time, verify, verify_loaded, verify_models,
     verify_watched,
 };

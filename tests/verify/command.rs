@@ -256,3 +256,32 @@ fn a_custom_head_is_reported() {
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stderr.contains("only the rewritten regions were run") && stderr.contains("acme::Boxes"), "{stderr}");
 }
+
+#[test]
+fn two_models_are_timed_in_turns() {
+    let block = residual_block(1, 4);
+    let folder = Folder::new(&[("a.onnx", &block), ("other.onnx", &net())]);
+    assert_eq!(folder.run(&["rewrite", "a.onnx", "b.onnx", "--quiet"]).0, Some(0));
+    let (code, stdout, _) = folder.run(&["bench", "a.onnx", "b.onnx", "--runs", "5", "--json"]);
+    assert_eq!(code, Some(0));
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&report["schema_version"], &report["engine"]), (&1.into(), &"tract".into()));
+    assert_eq!((&report["runs"], &report["threads"]), (&5.into(), &1.into()));
+    let figure = |of: &Value, name: &str| of[name].as_f64().unwrap();
+    for spread in [&report["first"]["milliseconds"], &report["second"]["milliseconds"], &report["ratio"]] {
+        let figures = ["least", "lower", "median", "upper", "most"].map(|name| figure(spread, name));
+        assert!(figures[0] > 0.0 && figures.is_sorted(), "{figures:?}");
+    }
+    assert_eq!(report["inputs"][0]["shape"], serde_json::json!([1, 4, 8, 8]));
+    let macs = |model: &str| report[model]["macs"].as_u64().unwrap();
+    assert!(macs("second") > macs("first") && macs("first") > 0);
+
+    let (code, stdout, stderr) = folder.run(&["bench", "a.onnx", "a.onnx", "--runs", "3"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert!(stdout.contains("second / first: ") && stdout.contains("a.onnx"), "{stdout}");
+    let (code, _, stderr) = folder.run(&["bench", "a.onnx", "other.onnx"]);
+    assert!(code == Some(2) && stderr.contains("graph input"), "{stderr}");
+    let (code, _, stderr) = folder.run(&["bench", "a.onnx", "none.onnx"]);
+    assert!(code == Some(2) && stderr.contains("none.onnx"), "{stderr}");
+    assert_eq!(folder.run(&["bench", "a.onnx", "a.onnx", "--runs", "0"]).0, Some(2));
+}

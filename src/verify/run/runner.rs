@@ -68,12 +68,28 @@ impl Runner {
     /// # Errors
     /// What tract says when it cannot.
     pub(super) fn run(&self, feed: &Feed) -> TractResult<Vec<Value>> {
+        self.run_prepared(self.prepare(feed)?)?.iter().map(|t| value(t)).collect()
+    }
+
+    /// `feed` as tract takes it.
+    ///
+    /// # Errors
+    /// When an input is missing, or no value of its type.
+    pub(super) fn prepare(&self, feed: &Feed) -> TractResult<TVec<TValue>> {
         let mut inputs = tvec![];
         for (name, dtype) in &self.inputs {
             let value = feed.get(name).ok_or_else(|| format_err(&format!("input '{name}' was not given")))?;
             inputs.push(tensor(value, *dtype)?.into_tvalue());
         }
-        self.plan.run(inputs)?.iter().map(|t| value(t)).collect()
+        Ok(inputs)
+    }
+
+    /// Runs the model on what [`Self::prepare`] made.
+    ///
+    /// # Errors
+    /// What tract says when it cannot.
+    pub(super) fn run_prepared(&self, inputs: TVec<TValue>) -> TractResult<TVec<TValue>> {
+        self.plan.run(inputs)
     }
 }
 
