@@ -175,6 +175,26 @@ fn an_original_that_amplifies_rounding_is_compared_in_float64() {
 }
 
 #[test]
+fn very_many_nodes_are_imitated() {
+    let chain = |slope: f32| {
+        let mut b = Build::new(6);
+        let mut y = b.input("x", &[1, 2, 4, 4]);
+        for _ in 0..1030 {
+            let less = b.node("LeakyRelu", &[&y], vec![super::common::float("alpha", slope)]);
+            y = b.node("Neg", &[&less], vec![]);
+        }
+        b.output(&y);
+        b.model()
+    };
+    let model = chain(0.999);
+    let report = check(&model, &model);
+    assert!(report.is_equal(), "{report}");
+    let reason = report.arithmetic.rounded_because.unwrap();
+    assert!(reason.contains("2060 nodes"), "{reason}");
+    assert_eq!(check(&model, &chain(0.998)).status, Status::Mismatch);
+}
+
+#[test]
 fn what_is_stable_only_where_it_grows_without_bound_is_unstable() {
     // Forty steps of the tent map: chaos between 0 and 1, twice the value in each step beyond.
     let mut b = Build::new(6);

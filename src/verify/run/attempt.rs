@@ -21,6 +21,9 @@ use super::watch::Work;
 /// Multiply-accumulates that one run through tract in float16 may take: it emulates the type at a hundred times the price.
 const MAX_FLOAT16: u64 = 1 << 24;
 
+/// Nodes of a model that tract may prepare: twice as many take it five times as long.
+const MAX_NODES: usize = 1 << 11;
+
 /// Models ready to be tried in one assignment of sizes.
 pub(super) struct Ready<'a> {
     pub(super) bench: Bench<'a>,
@@ -169,6 +172,10 @@ fn runners(job: &Job<'_>, stage: &Stage<'_>, macs: u64) -> Result<Runners, Obsta
         return Err(Obstacle::EmulatedFloat16);
     }
     let models = [&stage.original.model, &stage.rewritten.model];
+    let nodes = models.iter().map(|m| m.graph.as_ref().map_or(0, |g| g.node.len())).max().unwrap_or(0);
+    if nodes > MAX_NODES {
+        return Err(Obstacle::ManyNodes(nodes));
+    }
     if let Some(reason) = models.iter().find_map(|m| support::unknown_to_tract(m)) {
         return Err(reason);
     }

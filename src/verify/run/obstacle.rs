@@ -29,6 +29,8 @@ pub(super) enum Obstacle {
     NoBfloat16,
     /// tract emulates float16, at a price.
     EmulatedFloat16,
+    /// tract would prepare so many nodes.
+    ManyNodes(usize),
     /// tract fails.
     Tract(String),
 }
@@ -44,6 +46,7 @@ impl fmt::Display for Obstacle {
             Self::Regions(why) => f.write_str(why),
             Self::NoBfloat16 => f.write_str("tract has no bfloat16"),
             Self::EmulatedFloat16 => f.write_str("tract emulates float16, which would take too long"),
+            Self::ManyNodes(n) => write!(f, "tract takes too long to prepare a model of {n} nodes"),
             Self::Tract(why) => write!(f, "tract cannot run the models: {why}"),
         }
     }
