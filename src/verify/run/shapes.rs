@@ -142,6 +142,8 @@ fn shape<'a>(
                 let size = known.unwrap_or_else(|| match (axis, channels) {
                     (0, _) => batch,
                     (1, Some(channels)) => channels,
+                    // A volume has its side once more than an image has.
+                    _ if dims.len() > 4 => side().div_ceil(2),
                     _ => side(),
                 });
                 if let Some(symbol) = symbol.filter(|_| port.dims.is_some()) {
@@ -208,6 +210,16 @@ mod tests {
         let shapes = choose(&ports, &GraphProto::default(), &stated, SIDE).unwrap();
         assert_eq!(shapes[0].shape, [5, 3, 64], "a symbol that a later input states");
         assert!(!shapes[1].assumed);
+    }
+
+    #[test]
+    fn a_volume_has_half_the_side() {
+        let free = |n: usize| vec![Dim::Free; n];
+        let ports = [port("image", free(4)), port("volume", free(5))];
+        let shapes = choose(&ports, &GraphProto::default(), &HashMap::new(), SIDE).unwrap();
+        assert_eq!((shapes[0].shape[3], shapes[1].shape[3]), (64, 32));
+        let one = Sizing { batch: 2, sides: &[1] };
+        assert_eq!(choose(&ports[1..], &GraphProto::default(), &HashMap::new(), one).unwrap()[0].shape[2], 1);
     }
 
     #[test]
