@@ -1,7 +1,8 @@
 //! What a run costs, in requests for memory and in bytes: time cannot be tested, but work that grows faster than the model shows here.
 #![allow(unsafe_code, clippy::unwrap_used, clippy::panic, missing_docs)]
 
-use crate::common;
+#[path = "common/mod.rs"]
+mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;
