@@ -70,6 +70,7 @@ pub enum Chain {
     /// Convolutions and the network's own operators. What reads a carried tensor elsewhere may get its channels by a selection.
     Conv,
     /// Selections and sums wherever they fit, however dear: for tests.
+    #[doc(hidden)]
     #[cfg_attr(feature = "cli", value(skip))]
     Blocks,
 }

@@ -1,5 +1,7 @@
 //! Which joins go when not all may: those that were asked for, and of these the most that stay within the limits.
 
+use wildmatch::WildMatch;
+
 use crate::graph::GraphView;
 use crate::onnx::ModelProto;
 use crate::options::{Family, Limit, Limits, Options};
@@ -18,14 +20,14 @@ pub(super) fn not_asked(model: &ModelProto, options: &Options, refused: &mut Ref
     if options.sites.is_empty() && options.keep.is_empty() {
         return Ok(());
     }
+    let compiled = |patterns: &[String]| patterns.iter().map(|p| WildMatch::new(p)).collect::<Vec<_>>();
+    let (keep, sites) = (compiled(&options.keep), compiled(&options.sites));
     let view = GraphView::new(model)?;
     for node in view.nodes().filter(|n| matches!(view.op(*n), "Add" | "Sum")) {
         let Some(tensor) = view.output(node).map(|v| view.name(v)) else { continue };
         let name = view.node(node).name();
-        let is_in = |patterns: &[String]| {
-            patterns.iter().map(|p| wildmatch::WildMatch::new(p)).any(|p| p.matches(name) || p.matches(tensor))
-        };
-        if is_in(&options.keep) || !options.sites.is_empty() && !is_in(&options.sites) {
+        let is_in = |patterns: &[WildMatch]| patterns.iter().any(|p| p.matches(name) || p.matches(tensor));
+        if is_in(&keep) || !sites.is_empty() && !is_in(&sites) {
             let reject = RejectReport {
                 node: name.to_owned(),
                 tensor: tensor.to_owned(),

@@ -12,7 +12,6 @@ use super::job::Job;
 use super::obstacle::{Obstacle, words};
 use super::precision::Precision;
 use super::shapes::{self, OTHER_SIZES, Sizing};
-use super::signature::Port;
 use super::stage::{self, Runners, Stage, Trial};
 use super::support;
 use super::trial::{Arithmetic, Bench};
@@ -98,14 +97,8 @@ fn whole<'a>(job: &Job<'a>, sizing: Sizing, given: bool) -> Result<Stage<'a>, Ve
         job.given.iter().filter(|_| given).flatten().map(|(name, value)| (name.clone(), value.shape().to_vec()));
     let stated: HashMap<_, _> = given.chain(job.options.shapes.iter().cloned()).collect();
     let inputs = shapes::choose(&ports, graph, &stated, sizing)?;
-    let slots = ports.iter().zip(&inputs).map(|(p, i)| slot(p, i)).collect::<Result<Vec<_>, _>>()?;
+    let slots = ports.iter().zip(&inputs).map(|(p, i)| Slot::of(p, i)).collect::<Result<Vec<_>, _>>()?;
     Ok(Stage::whole(&job.original, &job.rewritten, slots, inputs, job.options.seed))
-}
-
-fn slot(port: &Port, input: &InputReport) -> Result<Slot, VerifyError> {
-    let untyped =
-        || VerifyError::Input { name: port.name.clone(), reason: "it is no tensor of a known type".to_owned() };
-    Ok(Slot { name: port.name.clone(), dtype: port.dtype.ok_or_else(untyped)?, shape: input.shape.clone() })
 }
 
 /// Makes ready what can be evaluated of `stage`, in the models' own arithmetic too when `own` asks for it.

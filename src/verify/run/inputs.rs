@@ -6,10 +6,12 @@ use ndarray::{ArrayD, IxDyn};
 
 use crate::onnx::GraphProto;
 use crate::onnx::tensor_proto::DataType;
+use crate::verify::report::InputReport;
 
 use super::error::VerifyError;
 use super::precision::Precision;
 use super::random::Random;
+use super::signature::Port;
 use crate::verify::reference::Value;
 
 /// Values by tensor name.
@@ -21,6 +23,18 @@ pub(super) struct Slot {
     pub(super) name: String,
     pub(super) dtype: DataType,
     pub(super) shape: Vec<usize>,
+}
+
+impl Slot {
+    /// The input `port` in the shape of `input`.
+    ///
+    /// # Errors
+    /// [`VerifyError::Input`] when its type is unknown.
+    pub(super) fn of(port: &Port, input: &InputReport) -> Result<Self, VerifyError> {
+        let untyped =
+            || VerifyError::Input { name: port.name.clone(), reason: "it is no tensor of a known type".to_owned() };
+        Ok(Self { name: port.name.clone(), dtype: port.dtype.ok_or_else(untyped)?, shape: input.shape.clone() })
+    }
 }
 
 /// A kind of values.

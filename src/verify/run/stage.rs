@@ -234,7 +234,7 @@ pub(super) fn guarded<T: Send>(f: impl FnOnce() -> Result<T, String> + Send) -> 
 }
 
 /// The chain of causes in one line: the first says where, the last why.
-fn words(error: &tract_onnx::prelude::TractError) -> String {
+pub(super) fn words(error: &tract_onnx::prelude::TractError) -> String {
     format!("{error:#}").replace('\n', " ")
 }
 

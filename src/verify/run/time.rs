@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
+use tract_onnx::prelude::TractError;
+
 use crate::graph::validate;
 use crate::io::{self, LoadOptions};
 use crate::verify::InputReport;
@@ -67,12 +69,7 @@ fn fed(
 ) -> Result<(Vec<Slot>, Vec<InputReport>), VerifyError> {
     let ports = signature::inputs(side.graph());
     let reports = shapes::choose(&ports, side.graph(), stated, sizing)?;
-    let slot = |(port, report): (&signature::Port, &InputReport)| {
-        let untyped =
-            || VerifyError::Input { name: port.name.clone(), reason: "it is no tensor of a known type".to_owned() };
-        Ok(Slot { name: port.name.clone(), dtype: port.dtype.ok_or_else(untyped)?, shape: report.shape.clone() })
-    };
-    let slots = ports.iter().zip(&reports).map(slot).collect::<Result<_, VerifyError>>()?;
+    let slots = ports.iter().zip(&reports).map(|(p, r)| Slot::of(p, r)).collect::<Result<_, VerifyError>>()?;
     Ok((slots, reports))
 }
 
@@ -87,8 +84,7 @@ fn measure(
     runs: usize,
     observer: Observer<'_>,
 ) -> Result<Option<Times>, String> {
-    let words =
-        |path: &Path, e: &dyn std::fmt::Display| format!("{}: {}", path.display(), format!("{e:#}").replace('\n', " "));
+    let words = |path: &Path, e: &TractError| format!("{}: {}", path.display(), stage::words(e));
     let (mut runners, mut loading) = (Vec::new(), [0.0; 2]);
     for (path, loading) in paths.into_iter().zip(&mut loading) {
         let begin = Instant::now();
