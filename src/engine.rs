@@ -1,6 +1,8 @@
 //! View, facts, find, prove, plan, apply: round after round, to a fixed point.
 
 mod budget;
+mod calls;
+mod defaults;
 mod error;
 mod join;
 mod round;
@@ -131,17 +133,27 @@ fn rewrite_under(
     graph::check_operators(model)?;
     let mut refused = refused;
     budget::not_asked(model, options, &mut refused)?;
-    let before = model.clone();
-    let mut attempt = |refused: &Refused| {
-        let mut rewritten = before.clone();
-        let outcome = rounds(net, &mut rewritten, options, refused.clone(), watch)?;
-        Ok((rewritten, outcome))
-    };
-    let (rewritten, outcome) = match options.limits.is_none() {
-        true => attempt(&refused)?,
-        false => budget::within(&options.limits, &refused, &mut attempt)?,
-    };
-    *model = rewritten;
+    let before = defaults::as_constants(model, options);
+    let (rewritten, mut outcome) = calls::rewrite(&before, options, &mut |before| {
+        let mut attempt = |refused: &Refused| {
+            let mut rewritten = before.clone();
+            let outcome = rounds(net, &mut rewritten, options, refused.clone(), watch)?;
+            Ok((rewritten, outcome))
+        };
+        match options.limits.is_none() {
+            true => attempt(&refused),
+            false => budget::within(&options.limits, &refused, &mut attempt),
+        }
+    })?;
+    if !graph::defaults(&before).is_empty() {
+        let mut constant = model.clone();
+        let options = options.clone().constant_initializers(true);
+        let other = rewrite_under(net, &mut constant, &options, refused, watch)?;
+        defaults::explain(model, &other, &mut outcome);
+    }
+    if outcome.removed().next().is_some() {
+        *model = rewritten;
+    }
     Ok(outcome)
 }
 
@@ -220,7 +232,7 @@ fn is_blocked_by_join(status: &SiteStatus) -> bool {
 /// # Errors
 /// [`EngineError`] when the graph is malformed.
 pub fn price(model: &Model) -> Result<Price, EngineError> {
-    priced(model.proto())
+    priced(&defaults::as_constants(model.proto(), &Options::default()))
 }
 
 fn priced(model: &ModelProto) -> Result<Price, EngineError> {

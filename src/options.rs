@@ -346,6 +346,10 @@ pub struct Options {
     pub keep: Vec<String>,
     /// Joins that may go, likewise; all when there is none.
     pub sites: Vec<String>,
+    /// Whether initializers that are graph inputs as well are constants, and no inputs any more once something is rewritten.
+    pub constant_initializers: bool,
+    /// Whether calls of the model's local functions stay, even where a join could go that they are part of.
+    pub keep_functions: bool,
 }
 
 impl Options {
@@ -413,6 +417,18 @@ impl Options {
     #[must_use]
     pub fn sites(self, sites: Vec<String>) -> Self {
         Self { sites, ..self }
+    }
+
+    /// Sets whether initializers that are graph inputs as well are constants.
+    #[must_use]
+    pub fn constant_initializers(self, constant_initializers: bool) -> Self {
+        Self { constant_initializers, ..self }
+    }
+
+    /// Sets whether calls of the model's local functions stay.
+    #[must_use]
+    pub fn keep_functions(self, keep_functions: bool) -> Self {
+        Self { keep_functions, ..self }
     }
 }
 

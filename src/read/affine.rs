@@ -12,12 +12,19 @@ pub(crate) fn nothing(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<V
     match cx.view.op(node) {
         "Identity" => cx.view.input(node, 0),
         "Sum" if cx.view.inputs(node).len() == 1 => cx.view.input(node, 0),
+        // To the type that it has: exporters of mixed precision leave these everywhere.
+        "Cast" if cx.view.input(node, 0).is_some_and(|v| keeps_type(cx, v, value)) => cx.view.input(node, 0),
         // The mask output of Dropout has readers of its own.
         "Dropout" if first && cx.view.outputs(node).len() <= 1 => {
             is_inactive_dropout(cx.view, cx.facts, node).then(|| cx.view.input(node, 0)).flatten()
         }
         _ => None,
     }
+}
+
+/// True when both tensors are known to have one element type.
+fn keeps_type(cx: Context<'_>, from: ValueId, to: ValueId) -> bool {
+    cx.facts.dtype(from).is_some() && cx.facts.dtype(from) == cx.facts.dtype(to)
 }
 
 /// The data input, scale and shift of a node that is a per-channel affine map.

@@ -296,7 +296,11 @@ impl<'a, 'b> Search<'a, 'b> {
                 let reason = format!(
                     "the two sides never meet: neither is linear back to a common tensor (this side ends at a {op}{source})"
                 );
-                Reject::at(view, node, RejectCode::ShortcutNotLinear, reason)
+                let reject = Reject::at(view, node, RejectCode::ShortcutNotLinear, reason);
+                if view.op(node).ends_with("QuantizeLinear") || view.op(node) == "DequantizeLinear" {
+                    return reject.hint(operation::FLOAT_FIRST);
+                }
+                reject
             }
             None => Reject {
                 code: RejectCode::TwoBranches,
@@ -315,6 +319,8 @@ fn unread(op: &str) -> &'static str {
     match op {
         "Concat" => " of several tensors",
         "Slice" | "Split" | "Gather" => " whose entries no window takes",
+        "Cast" => " that rounds to another element type, or back from one",
+        "QuantizeLinear" | "DequantizeLinear" => ", where values are rounded to the steps of a scale",
         "Pad" => " that adds more than channels of zeros",
         "AveragePool" => " that leaves padding or an overhang out of its mean",
         "Reshape" | "Flatten" | "Transpose" => " that moves the channels to another axis",

@@ -154,7 +154,7 @@ pub(in crate::facts) fn infer(facts: &Facts<'_>, node: NodeId) -> Vec<Option<Sha
     match view.op(node) {
         "Split" => split(facts, node),
         "Dropout" => vec![same(), same()],
-        op if is_elementwise(op) || SAME_SHAPE.contains(&op) => vec![same()],
+        op if is_elementwise(view, node) || SAME_SHAPE.contains(&op) => vec![same()],
         op if BROADCAST.contains(&op) => vec![broadcast_all(facts, node)],
         op if REDUCTIONS.contains(&op) => vec![reduce(facts, node)],
         op => SHAPES.iter().filter(|(name, _)| *name == op).map(|(_, infer)| infer(facts, node)).collect(),
@@ -211,7 +211,7 @@ pub(in crate::facts) fn dtype(facts: &Facts<'_>, node: NodeId, slot: usize) -> O
             other => DataType::try_from(i32::try_from(other).ok()?).ok(),
         },
         "SequenceAt" => facts.dtype(Piece::new(view, facts, node)?.input),
-        op if op.contains("::") || op.contains("Sequence") => None,
+        op if op.contains("::") && !is_elementwise(view, node) || op.contains("Sequence") => None,
         "If" | "Loop" | "Scan" | "QuantizeLinear" => None,
         _ => of(0),
     }

@@ -27,6 +27,7 @@ use crate::graph::{NodeId, Use, ValueId};
 use crate::options::{ActivationForm, Options, Target};
 use crate::read::{BranchConv, Context, Reject, RejectCode, Rows};
 
+pub(crate) use readers::FLOAT_FIRST;
 pub use readers::read;
 
 /// One operator of a branch, normalised.

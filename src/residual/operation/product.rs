@@ -91,7 +91,7 @@ impl Operation for Operand {
         let shared = self.is_shared(cx, arrival.axis);
         let (since, reason) = match shared {
             true => (9, "a gate that all channels share needs opset 9 (Where)"),
-            false => (11, "extending a gate needs opset 11 (Pad with a value)"),
+            false => (2, "extending a gate needs opset 2 (Pad)"),
         };
         if cx.view.opset() < since {
             return Err(refuse(RejectCode::Opset, reason).hint("convert the model to a newer opset"));

@@ -53,6 +53,11 @@ pub fn read(cx: Context<'_>, value: ValueId) -> Result<Vec<Reading>, Reject> {
     Err(refuse(cx, node))
 }
 
+const QUANTISED: &str = "it rounds to the steps of a scale, so a carried channel would be rounded as well";
+
+/// What to do with a quantised model.
+pub(crate) const FLOAT_FIRST: &str = "rewrite the float model first, and quantise the chain";
+
 /// Longest way behind an operator that moves channels, to find why they are moved.
 const MAX_BEHIND: usize = 24;
 
@@ -114,10 +119,13 @@ fn refuse(cx: Context<'_>, node: NodeId) -> Reject {
         "GlobalAveragePool" | "ReduceMean" | "ReduceSum" => "it reduces the carried channels to their mean",
         "AveragePool" => "it leaves padding or an overhang out of its mean, so it is no convolution at the border",
         "Dropout" => "it drops entries at random in training mode",
+        "Cast" => "it rounds to another element type, or back from one, so a carried channel would be rounded as well",
+        op if op.contains("QuantizeLinear") || op.contains("DequantizeLinear") => QUANTISED,
         "Transpose" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => {
             "it moves the channels to another axis, and what follows there is not known to keep them apart"
         }
         _ => "no exact way through it is known",
     };
-    Reject::at(cx.view, node, code, format!("{op} on the branch: {why}"))
+    let reject = Reject::at(cx.view, node, code, format!("{op} on the branch: {why}"));
+    if why == QUANTISED { reject.hint(FLOAT_FIRST) } else { reject }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::graph::{in_topological_order, validate};
+use crate::graph::{has_constant_initializers, in_topological_order, validate, without_defaults};
 use crate::io::{self, LoadOptions, Model};
 use crate::onnx::ModelProto;
 
@@ -53,7 +53,7 @@ pub fn verify_watched(
     let read = |path: &Path| {
         let broken = |source| VerifyError::Graph { model: path.display().to_string(), source };
         // Runtimes take nodes in any order, so the order is no finding.
-        in_topological_order(io::load(path, &reading)?.into_proto()).map_err(broken)
+        in_topological_order(constant(io::load(path, &reading)?.into_proto(), options)).map_err(broken)
     };
     let (a, b) = (read(original)?, read(rewritten)?);
     compare(Side::whole(&a, Some(original)), Side::whole(&b, Some(rewritten)), options, observer)
@@ -71,7 +71,7 @@ pub fn verify_loaded(
 ) -> Result<VerifyReport, VerifyError> {
     let ordered = |model: &Model, which: &str| {
         let broken = |source| VerifyError::Graph { model: which.to_owned(), source };
-        in_topological_order(model.proto().clone()).map_err(broken)
+        in_topological_order(constant(model.proto().clone(), options)).map_err(broken)
     };
     let (a, b) = (ordered(original, "original")?, ordered(rewritten, "rewritten model")?);
     compare(Side::whole(&a, None), Side::whole(&b, None), options, observer)
@@ -87,6 +87,12 @@ pub fn verify_models(
     options: &VerifyOptions,
 ) -> Result<VerifyReport, VerifyError> {
     compare(Side::whole(original, None), Side::whole(rewritten, None), options, &go_on)
+}
+
+/// `model` with its defaults as constants, where nobody overrides them.
+fn constant(model: ModelProto, options: &VerifyOptions) -> ModelProto {
+    let constant = options.constant_initializers || has_constant_initializers(&model);
+    constant.then(|| without_defaults(&model)).flatten().unwrap_or(model)
 }
 
 fn compare(
