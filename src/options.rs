@@ -350,6 +350,8 @@ pub struct Options {
     pub constant_initializers: bool,
     /// Whether calls of the model's local functions stay, even where a join could go that they are part of.
     pub keep_functions: bool,
+    /// Whether channels are carried past normalisations by statistics, by taking the body's channels out and putting them back.
+    pub open_norms: bool,
 }
 
 impl Options {
@@ -429,6 +431,12 @@ impl Options {
     #[must_use]
     pub fn keep_functions(self, keep_functions: bool) -> Self {
         Self { keep_functions, ..self }
+    }
+
+    /// Sets whether channels are carried past normalisations by statistics.
+    #[must_use]
+    pub fn open_norms(self, open_norms: bool) -> Self {
+        Self { open_norms, ..self }
     }
 }
 

@@ -73,6 +73,9 @@ struct Planning {
     /// Remove only joins whose node or output has such a name; may be repeated
     #[arg(long, value_name = "GLOB")]
     sites: Vec<String>,
+    /// Also carry channels past Instance-, Group- and LayerNormalization and GRN: what is normalised is taken out and put back
+    #[arg(long)]
+    open_norms: bool,
     /// Keep calls of the model's local functions, even where a join or a fold is part of one
     #[arg(long)]
     keep_functions: bool,
@@ -94,6 +97,7 @@ impl Planning {
             sites: self.sites.clone(),
             constant_initializers: defaults.constant_initializers,
             keep_functions: self.keep_functions,
+            open_norms: self.open_norms,
         }
     }
 }

@@ -11,6 +11,7 @@ mod gate;
 mod leak;
 mod linear;
 mod masked;
+mod norm;
 mod pad;
 mod per_pixel;
 mod product;
@@ -98,6 +99,8 @@ pub enum Form {
     Floor,
     /// `Where(mask, x, f(x))`.
     Select,
+    /// `Where(mask, x, spread(f(take(x))))`: what cannot act on more channels acts on the body's alone.
+    Apart,
     /// Channels are only moved.
     Moved,
 }
@@ -114,6 +117,7 @@ impl Form {
             Self::Neutral => "gates extended with ones",
             Self::Floor => "gates floored at one",
             Self::Select => "Where per channel",
+            Self::Apart => "normalised apart and put back by Where",
             Self::Moved => "channels moved",
         }
     }

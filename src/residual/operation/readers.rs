@@ -5,8 +5,8 @@ use crate::graph::{NodeId, ValueId};
 use crate::read::{Context, Reject, RejectCode, data_inputs};
 
 use super::{
-    Found, Reading, activation, channel_bound, channels, leak, linear, masked, pad, per_pixel, product, rows, shuffle,
-    stack, written,
+    Found, Reading, activation, channel_bound, channels, leak, linear, masked, norm, pad, per_pixel, product, rows,
+    shuffle, stack, written,
 };
 
 type Reader = fn(Context<'_>, NodeId, ValueId) -> Found;
@@ -21,6 +21,7 @@ const READERS: &[Reader] = &[
     per_pixel::read,
     rows::read,
     shuffle::read,
+    norm::read,
     linear::affine,
     activation::read,
     |cx, node, value| masked::read(cx, node, value, read),
@@ -87,12 +88,7 @@ fn refuse(cx: Context<'_>, node: NodeId) -> Reject {
     let op = cx.view.op(node);
     let mut code = RejectCode::CannotPass;
     let why = match op {
-        "LayerNormalization"
-        | "InstanceNormalization"
-        | "GroupNormalization"
-        | "LpNormalization"
-        | "LRN"
-        | "RMSNormalization" => {
+        _ if norm::NORMS.contains(&op) => {
             "its statistics run over channels or positions, so a carried channel would change them and be normalised"
         }
         "BatchNormalization" if BatchNorm::new(cx.view, cx.facts, node).is_some() => {
@@ -127,5 +123,11 @@ fn refuse(cx: Context<'_>, node: NodeId) -> Reject {
         _ => "no exact way through it is known",
     };
     let reject = Reject::at(cx.view, node, code, format!("{op} on the branch: {why}"));
-    if why == QUANTISED { reject.hint(FLOAT_FIRST) } else { reject }
+    match op {
+        _ if why == QUANTISED => reject.hint(FLOAT_FIRST),
+        _ if norm::NORMS.contains(&op) && !cx.options.open_norms => {
+            reject.hint("--open-norms takes the channels that it normalises out, and puts them back")
+        }
+        _ => reject,
+    }
 }

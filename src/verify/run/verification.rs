@@ -1,5 +1,6 @@
 //! The verification itself: read, compare signatures, try inputs in several sizes, say what came out.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use crate::graph::{has_constant_initializers, in_topological_order, validate, without_defaults};
@@ -53,7 +54,7 @@ pub fn verify_watched(
     let read = |path: &Path| {
         let broken = |source| VerifyError::Graph { model: path.display().to_string(), source };
         // Runtimes take nodes in any order, so the order is no finding.
-        in_topological_order(constant(io::load(path, &reading)?.into_proto(), options)).map_err(broken)
+        in_topological_order(io::load(path, &reading)?.into_proto()).map_err(broken)
     };
     let (a, b) = (read(original)?, read(rewritten)?);
     compare(Side::whole(&a, Some(original)), Side::whole(&b, Some(rewritten)), options, observer)
@@ -71,7 +72,7 @@ pub fn verify_loaded(
 ) -> Result<VerifyReport, VerifyError> {
     let ordered = |model: &Model, which: &str| {
         let broken = |source| VerifyError::Graph { model: which.to_owned(), source };
-        in_topological_order(constant(model.proto().clone(), options)).map_err(broken)
+        in_topological_order(model.proto().clone()).map_err(broken)
     };
     let (a, b) = (ordered(original, "original")?, ordered(rewritten, "rewritten model")?);
     compare(Side::whole(&a, None), Side::whole(&b, None), options, observer)
@@ -89,10 +90,13 @@ pub fn verify_models(
     compare(Side::whole(original, None), Side::whole(rewritten, None), options, &go_on)
 }
 
-/// `model` with its defaults as constants, where nobody overrides them.
-fn constant(model: ModelProto, options: &VerifyOptions) -> ModelProto {
-    let constant = options.constant_initializers || has_constant_initializers(&model);
-    constant.then(|| without_defaults(&model)).flatten().unwrap_or(model)
+/// `side` with its defaults as constants, where nobody overrides them.
+fn constant<'a>(side: Side<'a>, options: &VerifyOptions) -> Side<'a> {
+    let constant = options.constant_initializers || has_constant_initializers(&side.model);
+    match constant.then(|| without_defaults(&side.model)).flatten() {
+        Some(model) => Side { model: Cow::Owned(model), ..side },
+        None => side,
+    }
 }
 
 fn compare(
@@ -105,6 +109,7 @@ fn compare(
         let broken = |source| VerifyError::Graph { model: side.name(which), source };
         validate(&side.model).map_err(broken)?;
     }
+    let (original, rewritten) = (constant(original, options), constant(rewritten, options));
     let precision = Precision::of_model(&original.model);
     let mut report = blank(precision, options);
     let signature = signature::difference(original.graph(), rewritten.graph());
