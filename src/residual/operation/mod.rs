@@ -13,6 +13,7 @@ mod linear;
 mod masked;
 mod pad;
 mod per_pixel;
+mod positions;
 mod product;
 mod readers;
 mod rows;
@@ -27,6 +28,7 @@ use crate::graph::{NodeId, Use, ValueId};
 use crate::options::{ActivationForm, Options, Target};
 use crate::read::{BranchConv, Context, Reject, RejectCode, Rows};
 
+pub(super) use channels::repeated;
 pub use readers::read;
 
 /// One operator of a branch, normalised.
@@ -123,6 +125,8 @@ impl Form {
 pub struct Arrival {
     /// Bounds of the carried values.
     pub carried: Interval,
+    /// How many channels are carried.
+    pub channels: usize,
     /// The axis of the channels.
     pub axis: usize,
     /// True when several maps are stacked on an axis in front of the channels.
