@@ -86,3 +86,24 @@ fn expanded(cx: Context<'_>, input: ValueId, value: ValueId, channels: usize) ->
     let wide = cx.channels(value).filter(|wide| channels == 1 && *wide > 0 && alone)?;
     Some(vec![0; wide])
 }
+
+/// Each channel several times in a row, and the tensor whose they are: `Unsqueeze` behind the channels, `Tile` or `Expand` of that
+/// axis, and a `Reshape` that makes both one, as `torch.repeat_interleave` is exported.
+pub(crate) fn interleaved(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<(Vec<u32>, ValueId)> {
+    let view = cx.view;
+    let before = |value: ValueId, ops: &[&str]| view.def(value).filter(|n| ops.contains(&view.op(*n)));
+    let wide = view.input(node, 0).filter(|_| cx.is_channels_first() && view.op(node) == "Reshape")?;
+    let apart = view.input(before(wide, &["Tile", "Expand"])?, 0)?;
+    let input = view.input(before(apart, &["Unsqueeze"])?, 0)?;
+    let [own, alone, spread, all] = [input, apart, wide, value].map(|v| cx.facts.shape(v));
+    let ([batch, channels, rest @ ..], alone, spread, all) = (own?, alone?, spread?, all?) else { return None };
+    let one = Dim::Known(1);
+    let stacked = |times: &Dim| [&[batch.clone(), channels.clone(), times.clone()], rest].concat();
+    let times = spread.get(2)?;
+    let (count, each) =
+        (u32::try_from(channels.known()?).ok()?, u32::try_from(times.known()?).ok().filter(|n| *n > 0)?);
+    let total = count.checked_mul(each).filter(|n| *n as usize <= MAX_CHANNELS)?;
+    let parted = alone == stacked(&one) && spread == stacked(times);
+    let joined = all == [&[batch.clone(), Dim::Known(i64::from(total))], rest].concat();
+    (parted && joined && !own?.contains(&Dim::Unknown)).then(|| ((0..total).map(|c| c / each).collect(), input))
+}

@@ -43,6 +43,9 @@ pub(crate) fn read(cx: Context<'_>, value: ValueId) -> Option<(NodeId, LinearSte
         let (piece, from) = channels::piece(cx, node)?;
         return Some((node, select(from), piece.input));
     }
+    if let Some((from, input)) = channels::interleaved(cx, node, value) {
+        return Some((node, select(from), input));
+    }
     let input = cx.view.input(node, 0)?;
     let step = match cx.view.op(node) {
         "Conv" if cx.is_channels_first() => LinearStep::Conv(Box::new(conv::branch_conv(cx, node).ok()?)),

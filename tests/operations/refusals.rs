@@ -316,6 +316,14 @@ const ON_THE_SHORTCUT: &[Case] = &[
         let s = b.node("Tile", &[x, &times], vec![]);
         b.add(&y, &s)
     }),
+    ("rows repeated in turn", "shortcut-not-linear", "Reshape", |b, x| {
+        let y = b.conv(x, &conv(C, C, 3).pads(&[1, 1, 9, 1]));
+        let (axes, to, shape) = (b.ints(&[3]), b.ints(&[1, 1, 1, 2, 1]), b.ints(&[0, C as i64, 16, 8]));
+        let s = b.node("Unsqueeze", &[x, &axes], vec![]);
+        let s = b.node("Expand", &[&s, &to], vec![]);
+        let s = b.node("Reshape", &[&s, &shape], vec![]);
+        b.add(&y, &s)
+    }),
     ("a row expanded", "shortcut-not-linear", "Expand", |b, x| {
         let rows = b.node("ReduceMax", &[x], vec![ints("axes", &[2])]);
         let y = b.conv(&rows, &conv(C, C, 3).pads(&[8, 1, 1, 1]));

@@ -293,6 +293,16 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
         let s = b.node("Tile", &[&s, &times], vec![]);
         b.add(&y, &s)
     }),
+    ("each channel repeated in turn", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 3 * C, 3));
+        let (axes, to, shape) = (b.ints(&[2]), b.ints(&[1, 1, 3, 1, 1]), b.ints(&[0, -1, 8, 8]));
+        let s = b.node("Unsqueeze", &[x, &axes], vec![]);
+        let s = b.node("Expand", &[&s, &to], vec![]);
+        let s = b.node("Reshape", &[&s, &shape], vec![]);
+        b.add(&y, &s)
+    }),
     ("one channel expanded", |b, x| {
         let y = b.conv(x, &conv(C, 8, 3));
         let y = b.relu(&y);
