@@ -1,5 +1,6 @@
 //! View, facts, find, prove, plan, apply: round after round, to a fixed point.
 
+mod associate;
 mod budget;
 mod calls;
 mod defaults;
@@ -266,8 +267,11 @@ fn plan_round(
     let mut names = Names::new(model);
     let mut round = fold(cx, &mut names);
     round.drop_refused(refused);
+    if round.edits.is_empty() && options.families.has(Family::Parallel) {
+        associate::fold_pair(model, cx, refused, &mut round)?;
+    }
     // Folding first: it makes whatever is removed next smaller.
-    if round.edits.is_empty() && options.families.has(Family::Residual) {
+    if round.edits.is_empty() && round.parted.is_none() && options.families.has(Family::Residual) {
         remove_joins(cx, (number, refused), watch, &mut names, &mut round)?;
         // A `Sum` of more than two is parted only where that removes a join, and when no other edit is in the way.
         if round.edits.is_empty() {

@@ -55,6 +55,18 @@ const ON_THE_BRANCH: &[Case] = &[
         let y = b.conv_with(&[&y, &w], &conv(C, C, 1));
         b.add(&y, x)
     }),
+    ("a constant of a position's own less the branch", "cannot-pass", "Sub", |b, x| {
+        basic_with(b, x, |b, y| {
+            let c = b.random(&[8, 8, 8], 1.0);
+            b.node("Sub", &[&c, y], vec![])
+        })
+    }),
+    ("a constant for each of two images", "cannot-pass", "Mul", |b, x| {
+        basic_with(b, x, |b, y| {
+            let c = b.random(&[2, 1, 8, 8], 1.0);
+            b.node("Mul", &[y, &c], vec![])
+        })
+    }),
     ("a crop of what was there", "cannot-pass", "Slice", |b, x| {
         basic_with(b, x, |b, y| {
             let y = b.relu(y);
@@ -282,6 +294,35 @@ const ON_THE_SHORTCUT: &[Case] = &[
         let s = b.node("Pad", &[x, &pads], vec![string("mode", "edge")]);
         b.add(&y, &s)
     }),
+    ("rows repeated by a tile", "shortcut-not-linear", "Tile", |b, x| {
+        let y = b.conv(x, &conv(C, C, 3).pads(&[1, 1, 9, 1]));
+        let times = b.ints(&[1, 1, 2, 1]);
+        let s = b.node("Tile", &[x, &times], vec![]);
+        b.add(&y, &s)
+    }),
+    ("rows repeated in turn", "shortcut-not-linear", "Reshape", |b, x| {
+        let y = b.conv(x, &conv(C, C, 3).pads(&[1, 1, 9, 1]));
+        let (axes, to, shape) = (b.ints(&[3]), b.ints(&[1, 1, 1, 2, 1]), b.ints(&[0, C as i64, 16, 8]));
+        let s = b.node("Unsqueeze", &[x, &axes], vec![]);
+        let s = b.node("Expand", &[&s, &to], vec![]);
+        let s = b.node("Reshape", &[&s, &shape], vec![]);
+        b.add(&y, &s)
+    }),
+    ("a row expanded", "shortcut-not-linear", "Expand", |b, x| {
+        let rows = b.node("ReduceMax", &[x], vec![ints("axes", &[2])]);
+        let y = b.conv(&rows, &conv(C, C, 3).pads(&[8, 1, 1, 1]));
+        let to = b.ints(&[1, 1, 8, 1]);
+        let s = b.node("Expand", &[&rows, &to], vec![]);
+        b.add(&y, &s)
+    }),
+    ("two branches, one less the other", "shortcut-not-linear", "Relu", |b, x| {
+        let [p, q] = [0, 1].map(|_| {
+            let y = b.conv(x, &conv(C, C, 3));
+            b.relu(&y)
+        });
+        b.node("Sub", &[&p, &q], vec![])
+    }),
+    ("a tensor less itself", "two-branches", "Sub", |b, x| b.node("Sub", &[x, x], vec![])),
     ("another tensor beside the repeated one", "shortcut-not-linear", "Concat", |b, x| {
         let y = b.conv(x, &conv(C, 8, 3));
         let y = b.relu(&y);
@@ -530,5 +571,22 @@ fn norms_stay_unless_they_are_opened() {
         if !name.contains("written out") {
             assert!(reject.iter().any(|r| r.hint.contains("--open-norms")), "{name}: {reject:?}");
         }
+    }
+}
+
+#[test]
+fn what_only_a_mean_is_taken_from_is_no_join() {
+    let norm = |axes: &'static [i64]| {
+        let mut b = Build::new(9);
+        let x = b.input("x", &[-1, C as i64, 8, 8]);
+        let y = b.conv(&x, &conv(C, C, 1));
+        let mean = b.node("ReduceMean", &[&y], vec![ints("axes", axes)]);
+        let y = b.node("Sub", &[&y, &mean], vec![]);
+        b.output(&y);
+        rewrite(&b.model(), &options()).1
+    };
+    for axes in [&[1][..], &[2, 3], &[1, 2, 3]] {
+        let outcome = norm(axes);
+        assert_eq!((outcome.before.joins, refusals(&outcome).len()), (0, 0), "{axes:?}");
     }
 }

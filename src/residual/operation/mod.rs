@@ -14,6 +14,7 @@ mod masked;
 mod norm;
 mod pad;
 mod per_pixel;
+mod positions;
 mod product;
 mod readers;
 mod rows;
@@ -28,6 +29,7 @@ use crate::graph::{NodeId, Use, ValueId};
 use crate::options::{ActivationForm, Options, Target};
 use crate::read::{BranchConv, Context, Reject, RejectCode, Rows};
 
+pub(super) use channels::repeated;
 pub(crate) use readers::FLOAT_FIRST;
 pub use readers::read;
 
@@ -128,6 +130,8 @@ impl Form {
 pub struct Arrival {
     /// Bounds of the carried values.
     pub carried: Interval,
+    /// How many channels are carried.
+    pub channels: usize,
     /// The axis of the channels.
     pub axis: usize,
     /// True when several maps are stacked on an axis in front of the channels.

@@ -5,8 +5,8 @@ use crate::graph::{NodeId, ValueId};
 use crate::read::{Context, Reject, RejectCode, data_inputs};
 
 use super::{
-    Found, Reading, activation, channel_bound, channels, leak, linear, masked, norm, pad, per_pixel, product, rows,
-    shuffle, stack, written,
+    Found, Reading, activation, channel_bound, channels, leak, linear, masked, norm, pad, per_pixel, positions,
+    product, rows, shuffle, stack, written,
 };
 
 type Reader = fn(Context<'_>, NodeId, ValueId) -> Found;
@@ -30,6 +30,7 @@ const READERS: &[Reader] = &[
     channels::read,
     pad::read,
     linear::crop,
+    positions::read,
     product::read,
 ];
 
@@ -109,8 +110,12 @@ fn refuse(cx: Context<'_>, node: NodeId) -> Reject {
             code = RejectCode::InnerJoin;
             "it is another join on the branch, which stays"
         }
+        "Sub" if data_inputs(cx, node).len() > 1 => {
+            code = RejectCode::InnerJoin;
+            "it is the difference of two tensors of data on the branch, which stays"
+        }
         "Add" | "Sub" | "Mul" | "Div" if data_inputs(cx, node).len() == 1 => {
-            "its constant differs between positions, or has no value for each channel"
+            "its constant fits neither the channels nor the positions of one image, or the branch is subtracted from it"
         }
         "GlobalAveragePool" | "ReduceMean" | "ReduceSum" => "it reduces the carried channels to their mean",
         "AveragePool" => "it leaves padding or an overhang out of its mean, so it is no convolution at the border",
