@@ -16,6 +16,8 @@ pub struct Price {
     pub nodes: usize,
     /// `Add` nodes whose inputs are both data; a `Sum` of `n` tensors of data counts as `n - 1`.
     pub joins: usize,
+    /// Most bytes of activations that are alive at once; `null` when a size is unknown.
+    pub activation_bytes: Option<u64>,
 }
 
 /// How a rewritten tensor relates to the original one.
