@@ -86,5 +86,6 @@ fn is_no_worse(now: &Finding, earlier: &Finding) -> bool {
     // A tighter limit is new: what it finds is too.
     let numbers = now.limit == earlier.limit && distance(now).is_none_or(|n| distance(earlier).is_some_and(|e| n <= e));
     let has = |list: &[Place], p: &Place| list.iter().any(|e| (&e.node, &e.tensor) == (&p.node, &p.tensor));
-    numbers && now.places.iter().all(|p| has(&earlier.places, p))
+    let words = now.found.is_some() || !now.places.is_empty() || now.message == earlier.message;
+    numbers && words && now.places.iter().all(|p| has(&earlier.places, p))
 }

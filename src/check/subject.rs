@@ -121,7 +121,13 @@ impl<'a> Subject<'a> {
     pub(super) fn macs(&self) -> Result<u64, String> {
         let uncounted = |p: &&Placed<'_>| {
             let is_own = domain(p.node) == "ai.onnx";
-            let is_function = p.is_main && self.view.model().functions.iter().any(|f| f.name() == p.node.op_type());
+            let is_function = p.is_main
+                && self
+                    .view
+                    .model()
+                    .functions
+                    .iter()
+                    .any(|f| f.name() == p.node.op_type() && f.domain() == p.node.domain());
             (!is_own && !is_function)
                 || is_own && UNCOUNTED.contains(&p.node.op_type())
                 || !p.is_main && WEIGHTED.contains(&p.node.op_type())

@@ -77,7 +77,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
         .load(LoadOptions::default().drop_unknown_fields(arguments.reading.drop_unknown_fields));
     options.jobs = arguments.jobs;
     let beside = Path::new(POLICY);
-    if let Some(path) = arguments.policy.as_deref().or_else(|| io::size(beside).gt(&0).then_some(beside)) {
+    if let Some(path) = arguments.policy.as_deref().or_else(|| is_there(beside).then_some(beside)) {
         options = options.policy(Policy::from_path(path)?);
     }
     if let Some(path) = &arguments.baseline {
@@ -103,6 +103,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
         CheckStatus::Failed => Verdict::Finding,
         CheckStatus::Error => Verdict::Broken,
     })
+}
+
+fn is_there(path: &Path) -> bool {
+    matches!(io::find(path), Ok(io::Found::Files(_)))
 }
 
 fn tell(arguments: &Arguments, report: &CheckReport) -> Result<(), Failure> {

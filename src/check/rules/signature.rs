@@ -5,13 +5,14 @@ use wildmatch::WildMatch;
 use crate::check::policy::{Axis, Shape};
 use crate::check::report::{Finding, Level, Place};
 use crate::check::subject::Subject;
+use crate::facts::Dim;
 use crate::onnx::tensor_proto::DataType;
 use crate::onnx::tensor_shape_proto::dimension::Value;
 use crate::onnx::{ValueInfoProto, type_proto};
 
 use super::tensors::name;
 
-/// What a model declares of an input or output.
+/// What a model declares of an input or output; where it declares nothing, what follows from the graph.
 struct Declared<'a> {
     name: &'a str,
     dtype: Option<DataType>,
@@ -20,19 +21,27 @@ struct Declared<'a> {
 }
 
 impl<'a> Declared<'a> {
-    fn read(info: &'a ValueInfoProto) -> Self {
+    fn read(info: &'a ValueInfoProto, subject: &Subject<'_>) -> Self {
         let tensor = match info.r#type.as_ref().and_then(|t| t.value.as_ref()) {
             Some(type_proto::Value::TensorType(tensor)) => Some(tensor),
             _ => None,
         };
-        let axes = tensor.and_then(|t| t.shape.as_ref()).map(|shape| {
+        let value = subject.view.value(info.name());
+        let known = value.and_then(|v| subject.facts.shape(v)).map(|s| s.iter().map(Dim::known).collect::<Vec<_>>());
+        let declared: Option<Vec<Option<i64>>> = tensor.and_then(|t| t.shape.as_ref()).map(|shape| {
             let size = |value: &Option<Value>| match value {
                 Some(Value::DimValue(n)) if *n >= 0 => Some(*n),
                 _ => None,
             };
             shape.dim.iter().map(|d| size(&d.value)).collect()
         });
+        let axes = match (declared, known) {
+            (Some(a), Some(b)) if a.len() == b.len() => Some(a.into_iter().zip(b).map(|(a, b)| a.or(b)).collect()),
+            (Some(axes), _) | (None, Some(axes)) => Some(axes),
+            (None, None) => None,
+        };
         let dtype = tensor.and_then(|t| DataType::try_from(t.elem_type()).ok()).filter(|t| *t != DataType::Undefined);
+        let dtype = dtype.or_else(|| value.and_then(|v| subject.facts.dtype(v)));
         Self { name: info.name(), dtype, axes }
     }
 
@@ -53,11 +62,11 @@ impl std::fmt::Display for Declared<'_> {
 /// The inputs that a caller must give.
 fn given<'a>(subject: &Subject<'a>) -> Vec<Declared<'a>> {
     let is_given = |i: &&ValueInfoProto| subject.view.value(i.name()).is_none_or(|v| !subject.view.is_overridable(v));
-    subject.view.graph().input.iter().filter(is_given).map(Declared::read).collect()
+    subject.view.graph().input.iter().filter(is_given).map(|info| Declared::read(info, subject)).collect()
 }
 
 fn computed<'a>(subject: &Subject<'a>) -> Vec<Declared<'a>> {
-    subject.view.graph().output.iter().map(Declared::read).collect()
+    subject.view.graph().output.iter().map(|info| Declared::read(info, subject)).collect()
 }
 
 /// Axes that are free, or of a tensor whose rank is not declared, and that no pattern means.
@@ -65,7 +74,7 @@ pub(super) fn free_axes(key: &str, allowed: &[WildMatch], subject: &Subject<'_>)
     let mut places = Vec::new();
     for tensor in given(subject).iter().chain(&computed(subject)) {
         let Some(axes) = &tensor.axes else {
-            places.push(tensor.place("its rank is not declared"));
+            places.push(tensor.place("its rank is not known"));
             continue;
         };
         for axis in (0..axes.len()).filter(|axis| axes[*axis].is_none()) {
