@@ -6,6 +6,7 @@ mod calls;
 mod defaults;
 mod error;
 mod join;
+mod record;
 mod round;
 mod sums;
 mod survivors;
@@ -25,6 +26,7 @@ use crate::report::{NotInspected, Outcome, RejectReport, SiteReport, SiteStatus,
 use crate::residual::find;
 
 pub use error::EngineError;
+pub use record::{Record, without_record};
 pub use round::Refused;
 
 use join::{Planned, plan_join};
@@ -78,7 +80,8 @@ pub fn rewrite_without(
     watch: Watch<'_>,
 ) -> Result<Outcome, EngineError> {
     let mut proto = model.proto().clone();
-    let outcome = rewrite_under(&net, &mut proto, options, refused.clone(), watch)?;
+    let record = Record::new(model, options, refused);
+    let outcome = rewrite_under((&net, Some(&record)), &mut proto, options, refused.clone(), watch)?;
     if outcome.removed().next().is_some() {
         model.replace(proto);
     }
@@ -91,7 +94,8 @@ pub fn rewrite_without(
 /// As [`rewrite`].
 pub fn inspect(model: &Model, options: &Options, watch: Watch<'_>) -> Result<Outcome, EngineError> {
     let mut copy = model.proto().clone();
-    let mut outcome = rewrite_proto(&mut copy, options, watch)?;
+    let record = Record::new(model, options, &Refused::new());
+    let mut outcome = rewrite_under((&net, Some(&record)), &mut copy, options, Refused::new(), watch)?;
     for site in &mut outcome.sites {
         if let SiteStatus::Removed(change) = &site.status {
             site.status = SiteStatus::Candidate(change.clone());
@@ -100,12 +104,12 @@ pub fn inspect(model: &Model, options: &Options, watch: Watch<'_>) -> Result<Out
     Ok(outcome)
 }
 
-/// [`rewrite`] on a model in memory.
+/// [`rewrite`] on a model in memory, which says nothing of its making then.
 ///
 /// # Errors
 /// As [`rewrite`]; the model is then as it was, also when rounds had been made.
 pub fn rewrite_proto(model: &mut ModelProto, options: &Options, watch: Watch<'_>) -> Result<Outcome, EngineError> {
-    rewrite_under(&net, model, options, Refused::new(), watch)
+    rewrite_under((&net, None), model, options, Refused::new(), watch)
 }
 
 /// What contradicts what was known before: see [`Known::contradiction`].
@@ -125,7 +129,7 @@ struct Applied {
 }
 
 fn rewrite_under(
-    net: Net<'_>,
+    under: (Net<'_>, Option<&Record>),
     model: &mut ModelProto,
     options: &Options,
     refused: Refused,
@@ -138,7 +142,7 @@ fn rewrite_under(
     let (rewritten, mut outcome) = calls::rewrite(&before, options, &mut |before| {
         let mut attempt = |refused: &Refused| {
             let mut rewritten = before.clone();
-            let outcome = rounds(net, &mut rewritten, options, refused.clone(), watch)?;
+            let outcome = rounds(under, &mut rewritten, options, refused.clone(), watch)?;
             Ok((rewritten, outcome))
         };
         match options.limits.is_none() {
@@ -149,7 +153,7 @@ fn rewrite_under(
     if !graph::defaults(&before).is_empty() {
         let mut constant = model.clone();
         let options = options.clone().constant_initializers(true);
-        let other = rewrite_under(net, &mut constant, &options, refused, watch)?;
+        let other = rewrite_under((under.0, None), &mut constant, &options, refused, watch)?;
         defaults::explain(model, &other, &mut outcome);
     }
     if outcome.removed().next().is_some() {
@@ -159,7 +163,7 @@ fn rewrite_under(
 }
 
 fn rounds(
-    net: Net<'_>,
+    (net, record): (Net<'_>, Option<&Record>),
     model: &mut ModelProto,
     options: &Options,
     mut refused: Refused,
@@ -204,6 +208,9 @@ fn rounds(
         graph::clean(&mut next, &touched);
         graph::validate(&next)?;
         last = Some(Applied { model: std::mem::replace(model, next), known: round.known, removed: round.removed });
+    }
+    if let (false, Some(record)) = (sites.is_empty(), record) {
+        record.write(model);
     }
     let after = if sites.is_empty() { before.clone() } else { priced(model)? };
     sites.extend(kept);

@@ -49,6 +49,8 @@
 #[doc(hidden)]
 pub mod algebra;
 mod api;
+#[doc(hidden)]
+pub mod check;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
@@ -86,6 +88,10 @@ pub use api::{
 };
 #[cfg(feature = "verify")]
 pub use api::{verify, verify_files, verify_watched};
+pub use check::{
+    Accepted, Baseline, CheckError, CheckObserver, CheckOptions, CheckProgress, CheckReport, CheckStatus, Date,
+    FileReport, Finding, Level, Measures, Place, Policy, PolicyError, Summary, check, check_watched,
+};
 pub use engine::{EngineError, Progress, Watch};
 pub use graph::{ApplyError, GraphError};
 pub use io::{ExternalError, LoadError, LoadOptions, Model, SaveError, Saved, SideFile, UnknownField};

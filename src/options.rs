@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Which recipe removes a projection shortcut.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -21,7 +21,7 @@ pub enum Downsample {
 }
 
 /// How a signed carried channel passes an activation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -40,7 +40,7 @@ pub enum ActivationForm {
 }
 
 /// What is made small.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -59,7 +59,7 @@ pub enum Objective {
 }
 
 /// What the chain may consist of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -76,7 +76,7 @@ pub enum Chain {
 }
 
 /// What runs the model later.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -89,7 +89,7 @@ pub enum Target {
 }
 
 /// When two 1x1 convolutions, or two linear layers, with nothing between become one: MobileNetV2 becomes MobileNetV1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -104,7 +104,7 @@ pub enum FusePointwise {
 }
 
 /// One mechanism of the rewriter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Family {
@@ -178,7 +178,8 @@ impl Selector {
 
 /// The families that run. Dead weight is not among those that run unless asked for: a model in which only an
 /// initializer is unused stays as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Families {
     residual: bool,
     parallel: bool,
@@ -223,8 +224,8 @@ impl Families {
 }
 
 /// A limit on what a rewritten model may cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(into = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(into = "String", try_from = "String")]
 #[non_exhaustive]
 pub enum Limit {
     /// In thousandths of what the original costs: `1.5x`.
@@ -262,6 +263,14 @@ impl From<Limit> for String {
     }
 }
 
+impl TryFrom<String> for Limit {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
 /// A multiple of the original's (`1.5x`), or a number (`2000000`).
 impl FromStr for Limit {
     type Err = String;
@@ -277,7 +286,8 @@ impl FromStr for Limit {
 }
 
 /// Limits on what a rewritten model may cost: of the joins that could go, the most go that keep to them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Limits {
     /// Of multiply-accumulates.
@@ -321,7 +331,8 @@ impl Limits {
 /// let options = Options::default().long_skips(true).target(Target::Onnxruntime);
 /// assert!(options.long_skips);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Options {
     /// Also remove joins whose branch held another join.
@@ -442,6 +453,7 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -457,6 +469,19 @@ mod tests {
         }
         assert_eq!(Limit::Thousandths(1250).of(u64::MAX), u64::MAX);
         assert_eq!((Limit::Thousandths(1250).of(8), Limit::Count(3).of(8)), (10, 3));
+    }
+
+    #[test]
+    fn options_come_back_from_what_is_written_of_them() {
+        let families = Families::new(&[Selector::Linear], &[]);
+        let limits = Limits::default().macs(Limit::Thousandths(1500));
+        let options = Options::default().long_skips(true).families(families).limits(limits).keep(vec!["a*".into()]);
+        let text = serde_json::to_string(&options).unwrap();
+        assert_eq!(serde_json::from_str::<Options>(&text).unwrap(), options);
+        assert_eq!(serde_json::from_str::<Options>("{}").unwrap(), Options::default());
+        for wrong in ["{\"long_skip\": true}", "{\"limits\": {\"macs\": \"x\"}}", "{\"target\": \"moon\"}"] {
+            assert!(serde_json::from_str::<Options>(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod api;
 mod bad_input;
+mod check;
 mod cli;
 mod common;
 mod interrupted;

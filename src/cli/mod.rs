@@ -4,6 +4,7 @@
 //! there was nothing to do; 1: a finding; 2: an error.
 
 mod bench;
+mod check;
 mod inspect;
 mod manual;
 mod rewrite;
@@ -198,6 +199,8 @@ impl From<SaveError> for Failure {
 enum Verdict {
     Done,
     Finding,
+    /// Something could not be found out, and was said.
+    Broken,
 }
 
 /// Writes words for people to stderr.

@@ -9,7 +9,7 @@ use crate::printable::Printable;
 
 #[cfg(unix)]
 use super::signals;
-use super::{Verdict, bench, inspect, manual, rewrite, say, verify};
+use super::{Verdict, bench, check, inspect, manual, rewrite, say, verify};
 
 /// Removes residual connections from trained ONNX networks without changing what they compute.
 #[derive(Debug, Parser)]
@@ -21,7 +21,7 @@ struct Cli {
 
 const EXIT_CODES: &str = "Exit codes:
   0  done, also when there was nothing to do
-  1  a finding: models differ, no evidence, or nothing to do under --require
+  1  a finding: models differ, no evidence, nothing to do under --require, or a policy that is not kept
   2  an error: bad input, unsupported model, input or output failed";
 
 #[derive(Debug, Subcommand)]
@@ -35,6 +35,9 @@ enum Command {
     /// Compare two models by what they compute, with float64 as the yardstick.
     #[command(after_help = verify::EXAMPLES)]
     Verify(verify::Arguments),
+    /// Check models against a policy: the gate for continuous integration.
+    #[command(after_help = check::EXAMPLES)]
+    Check(check::Arguments),
     /// Time two models in turns, through tract.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Arguments),
@@ -66,6 +69,7 @@ pub fn run() -> ExitCode {
         Command::Rewrite(arguments) => rewrite::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Completions(arguments) => manual::completions(&arguments, Cli::command()),
         Command::Man(arguments) => manual::man(&arguments, Cli::command()),
@@ -73,6 +77,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(Verdict::Done) => ExitCode::SUCCESS,
         Ok(Verdict::Finding) => ExitCode::from(1),
+        Ok(Verdict::Broken) => ExitCode::from(2),
         Err(failure) => {
             let red = anstyle::AnsiColor::Red.on_default().bold();
             let mut stderr = anstream::stderr();

@@ -102,7 +102,7 @@ mod tests {
             fault.then(|| "tensor 'y' is odd".to_owned())
         };
         let mut model = digits();
-        let outcome = rewrite_under(&net, &mut model, &Options::default(), Refused::new(), &mut go_on).unwrap();
+        let outcome = rewrite_under((&net, None), &mut model, &Options::default(), Refused::new(), &mut go_on).unwrap();
         (model, outcome)
     }
 

@@ -1,6 +1,7 @@
 //! Files: reading a model into memory once, and writing one so that nothing is lost.
 
 mod content;
+mod digest;
 mod external;
 mod load;
 mod memory;
@@ -12,15 +13,20 @@ mod rope;
 mod save;
 mod side;
 mod temporary;
+mod text;
+mod walk;
 mod wire;
 
 use std::path::Path;
 
+pub use digest::Digest;
 pub use external::{ExternalError, SideFile};
 pub use load::{LoadError, LoadOptions, load};
 pub use model::Model;
 pub use save::{SaveError, Saved, Staged, save, stage};
 pub use temporary::discard;
+pub(crate) use text::{read_text, write_text};
+pub(crate) use walk::{Found, find, size, walk};
 pub use wire::UnknownField;
 
 /// The folder that the file at `path` stands in.

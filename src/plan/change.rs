@@ -17,6 +17,8 @@ pub struct Price {
     /// `Add` nodes whose inputs are both data, and `Sub` nodes that do not broadcast; a `Sum` of `n` tensors of data counts as
     /// `n - 1`.
     pub joins: usize,
+    /// Most bytes of activations that are alive at once; `null` when a size is unknown.
+    pub activation_bytes: Option<u64>,
 }
 
 /// How a rewritten tensor relates to the original one.

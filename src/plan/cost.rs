@@ -10,6 +10,7 @@ use crate::options::Objective;
 use super::change::Price;
 
 use super::latency;
+use super::memory;
 use super::work::Work;
 
 /// The cost of a candidate, by every measure. Where sizes are unknown all are relative to one position of the fork.
@@ -157,7 +158,9 @@ pub fn price(model: &ModelProto, view: &GraphView<'_>, facts: &Facts<'_>, joins:
         .map(|t| t.dims.iter().fold(1_u64, |n, d| n.saturating_mul(u64::try_from(*d).unwrap_or(0))))
         .fold(0, u64::saturating_add);
     let macs = nodes.iter().try_fold(0_u64, |n, node| Some(n.saturating_add(macs(view, facts, *node)?)));
-    Price { macs, params, bytes: prost::Message::encoded_len(model) as u64, nodes: nodes.len(), joins }
+    let bytes = prost::Message::encoded_len(model) as u64;
+    let activation_bytes = memory::peak(view, facts).map(|peak| peak.bytes);
+    Price { macs, params, bytes, nodes: nodes.len(), joins, activation_bytes }
 }
 
 #[cfg(test)]

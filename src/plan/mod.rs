@@ -6,5 +6,6 @@ pub mod folds;
 mod forms;
 pub mod latency;
 pub mod layouts;
+pub mod memory;
 pub mod surplus;
 pub mod work;

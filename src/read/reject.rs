@@ -1,6 +1,7 @@
 //! A reasoned refusal.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
@@ -53,6 +54,30 @@ pub enum RejectCode {
 }
 
 impl RejectCode {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::TwoBranches,
+        Self::CannotPass,
+        Self::InnerJoin,
+        Self::ShortcutNotLinear,
+        Self::WeightNotConstant,
+        Self::ShortcutDoesNotFit,
+        Self::NoDiracTap,
+        Self::SizeUnknown,
+        Self::LongSkip,
+        Self::BadConvolution,
+        Self::Opset,
+        Self::Border,
+        Self::Dearer,
+        Self::ReadElsewhere,
+        Self::TooLarge,
+        Self::BrokenProof,
+        Self::Unverified,
+        Self::OverBudget,
+        Self::NotAsked,
+        Self::Unstable,
+    ];
+
     /// The word itself, which stays.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -90,6 +115,15 @@ impl fmt::Display for RejectCode {
 impl Serialize for RejectCode {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
+    }
+}
+
+/// Its word. Any other text comes back.
+impl FromStr for RejectCode {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL.iter().find(|code| code.as_str() == word).copied().ok_or_else(|| word.to_owned())
     }
 }
 

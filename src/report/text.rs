@@ -142,7 +142,11 @@ fn price(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
     row("parameters", before.params, after.params)?;
     row("file bytes", before.bytes, after.bytes)?;
     row("nodes", before.nodes as u64, after.nodes as u64)?;
-    row("joins", before.joins as u64, after.joins as u64)
+    row("joins", before.joins as u64, after.joins as u64)?;
+    if let (Some(a), Some(b)) = (before.activation_bytes, after.activation_bytes) {
+        row("peak bytes", a, b)?;
+    }
+    Ok(())
 }
 
 /// `1234567` as `1,234,567`.

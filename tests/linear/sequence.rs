@@ -1,6 +1,7 @@
 //! Linear operators one after the other.
 
 use super::*;
+use crate::common::ConvArgs;
 
 fn pair(first: &Free, second: &Free, size: i64) -> ModelProto {
     let mut b = Build::new(20);

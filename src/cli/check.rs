@@ -1,0 +1,143 @@
+//! `onnx-rm check`.
+
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::check::policy::TEMPLATE;
+use crate::check::{Baseline, CheckError, CheckOptions, CheckReport, CheckStatus, Policy, check_watched};
+use crate::io::{self, LoadOptions};
+use crate::printable::Lines;
+
+use super::{Bar, Failure, Reading, Verdict, print, say};
+
+pub(super) const EXAMPLES: &str = "Examples:
+  onnx-rm check models/
+  onnx-rm check --init
+  onnx-rm check --policy onnx-rm.toml --github --sarif findings.sarif
+  onnx-rm check models/ --report baseline.json; onnx-rm check models/ --baseline baseline.json
+
+Exit codes: 0 when all is as the policy says, 1 for findings, 2 when a file is broken or missing, or the policy is.";
+
+/// The policy that is taken where it is there and no other is named.
+const POLICY: &str = "onnx-rm.toml";
+
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// Files, folders with all .onnx files below them, or patterns; without any, what the policy's sections mean
+    models: Vec<PathBuf>,
+    /// What is asked of which model; without it onnx-rm.toml of this folder where there is one, else that nothing is left to rewrite
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Write a commented policy to begin with, as onnx-rm.toml or where --policy says
+    #[arg(long, conflicts_with_all = ["models", "baseline", "json", "github", "sarif", "junit", "markdown", "report"])]
+    init: bool,
+    /// A report of an earlier run: only what it does not have fails
+    #[arg(long, value_name = "REPORT.json")]
+    baseline: Option<PathBuf>,
+    /// Print a versioned JSON report
+    #[arg(long, conflicts_with = "github")]
+    json: bool,
+    /// Print annotations for GitHub Actions before the text
+    #[arg(long)]
+    github: bool,
+    /// Write the JSON report
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Write SARIF 2.1.0
+    #[arg(long, value_name = "FILE")]
+    sarif: Option<PathBuf>,
+    /// Write JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write a summary in Markdown
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Let folders, patterns and sections of the policy mean no file
+    #[arg(long)]
+    allow_unmatched: bool,
+    /// Models that are looked at at once; as many as there are processors without it
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    reading: Reading,
+    /// Say nothing but what is wrong
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
+    if arguments.init {
+        return init(arguments);
+    }
+    let mut options = CheckOptions::default()
+        .allow_unmatched(arguments.allow_unmatched)
+        .load(LoadOptions::default().drop_unknown_fields(arguments.reading.drop_unknown_fields));
+    options.jobs = arguments.jobs;
+    let beside = Path::new(POLICY);
+    if let Some(path) = arguments.policy.as_deref().or_else(|| is_there(beside).then_some(beside)) {
+        options = options.policy(Policy::from_path(path)?);
+    }
+    if let Some(path) = &arguments.baseline {
+        options = options.baseline(Baseline::from_path(path)?);
+    }
+    let bar = Bar::new(arguments.quiet || arguments.json);
+    let watch = |p: &crate::check::CheckProgress| -> ControlFlow<()> { bar.count("check", &p.file, p.done, p.total) };
+    let report = check_watched(&arguments.models, &options, &watch)?;
+    drop(bar);
+    for (path, text) in [
+        (&arguments.report, CheckReport::to_json as fn(&CheckReport) -> String),
+        (&arguments.sarif, CheckReport::to_sarif),
+        (&arguments.junit, CheckReport::to_junit),
+        (&arguments.markdown, CheckReport::to_markdown),
+    ] {
+        if let Some(path) = path {
+            io::write_text(path, &text(&report), false).map_err(|e| Failure::new(path, e))?;
+        }
+    }
+    tell(arguments, &report)?;
+    Ok(match report.status {
+        CheckStatus::Passed => Verdict::Done,
+        CheckStatus::Failed => Verdict::Finding,
+        CheckStatus::Error => Verdict::Broken,
+    })
+}
+
+fn is_there(path: &Path) -> bool {
+    matches!(io::find(path), Ok(io::Found::Files(_)))
+}
+
+fn tell(arguments: &Arguments, report: &CheckReport) -> Result<(), Failure> {
+    if arguments.json {
+        return print(&report.to_json().trim_end());
+    }
+    if arguments.github {
+        print(&report.to_github().trim_end())?;
+    }
+    match (arguments.quiet, report.status) {
+        (false, _) => print(&Lines(report)),
+        (true, CheckStatus::Passed) => Ok(()),
+        (true, _) => print(&Lines(format!("{report:#}"))),
+    }
+}
+
+fn init(arguments: &Arguments) -> Result<Verdict, Failure> {
+    let path = arguments.policy.as_deref().unwrap_or(Path::new(POLICY));
+    io::write_text(path, TEMPLATE, true).map_err(|e| Failure::new(path, e))?;
+    if !arguments.quiet {
+        say(&format!("wrote '{}'\n", crate::printable::Printable(path.display())));
+    }
+    Ok(Verdict::Done)
+}
+
+impl From<CheckError> for Failure {
+    fn from(error: CheckError) -> Self {
+        let hint = match &error {
+            CheckError::Nothing => Some("onnx-rm check models/, or onnx-rm check --init for a policy".to_owned()),
+            _ => None,
+        };
+        Self { message: error.to_string(), hint }
+    }
+}

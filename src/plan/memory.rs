@@ -1,0 +1,195 @@
+//! Peak memory of activations: what is alive at once when the nodes run in their order.
+//!
+//! A tensor of data is alive from the node that computes it to the last one that reads it; the graph's inputs from the start, its
+//! outputs to the end. Weights are not counted, nor what a kernel takes for itself. Views (`Reshape` and its kin) take nothing, and an
+//! operator that works entry by entry writes over an operand of the same size that nothing reads later, as runtimes' planners do.
+
+use crate::facts::{Dim, Facts, is_elementwise};
+use crate::graph::{GraphView, NodeId, ValueId};
+use crate::onnx::tensor_proto::DataType;
+
+/// The most that is alive at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peak {
+    /// Bytes of all tensors of data that are alive.
+    pub bytes: u64,
+    /// The node at which that is; `None` for a graph without nodes.
+    pub node: Option<NodeId>,
+}
+
+/// Where one or more tensors are kept.
+struct Buffer {
+    bytes: u64,
+    /// Position of the last node that reads it.
+    last: usize,
+    /// Kept by the caller, or for it: nothing may be written over it.
+    is_given: bool,
+}
+
+/// The peak of `view`; `None` when the size of any tensor of data is not known. A free first axis of an input counts as 1.
+#[must_use]
+pub fn peak(view: &GraphView<'_>, facts: &Facts<'_>) -> Option<Peak> {
+    let mut buffers: Vec<Buffer> = Vec::new();
+    let mut home: Vec<Option<usize>> = vec![None; view.values().count()];
+    let mut alive = 0_u64;
+    for value in view.values().filter(|v| view.is_input(*v) && !view.is_overridable(*v)) {
+        let buffer = Buffer { bytes: bytes(facts, value)?, last: last_read(view, value), is_given: true };
+        alive = alive.checked_add(buffer.bytes)?;
+        home[value.0 as usize] = Some(buffers.len());
+        buffers.push(buffer);
+    }
+    let mut most = Peak { bytes: alive, node: None };
+    // Buffers by the position behind which they are free; one whose end moves back is asked again.
+    let mut ends: Vec<Vec<usize>> = vec![Vec::new(); view.nodes().count() + 1];
+    for (at, buffer) in buffers.iter().enumerate().filter(|(_, b)| b.last < usize::MAX) {
+        ends[buffer.last].push(at);
+    }
+    for node in view.nodes() {
+        let position = view.position(node);
+        if view.node(node).attribute.iter().any(|a| a.g.is_some() || !a.graphs.is_empty()) {
+            return None;
+        }
+        for value in view.outputs(node).iter().flatten().copied().filter(|v| facts.is_data(*v)) {
+            let (size, last) = (bytes(facts, value)?, last_read(view, value).max(position));
+            let is_given = view.is_output(value);
+            let at = match reused(view, &buffers, &home, node, size) {
+                Some(at) => {
+                    let buffer = &mut buffers[at];
+                    (buffer.last, buffer.is_given) = (buffer.last.max(last), buffer.is_given || is_given);
+                    at
+                }
+                None => {
+                    alive = alive.checked_add(size)?;
+                    buffers.push(Buffer { bytes: size, last, is_given });
+                    buffers.len() - 1
+                }
+            };
+            home[value.0 as usize] = Some(at);
+            if buffers[at].last < usize::MAX {
+                ends[buffers[at].last].push(at);
+            }
+        }
+        if alive > most.bytes || most.node.is_none() {
+            most = Peak { bytes: alive.max(most.bytes), node: Some(node) };
+        }
+        for at in std::mem::take(&mut ends[position]) {
+            if buffers[at].last == position {
+                alive -= std::mem::take(&mut buffers[at].bytes);
+            }
+        }
+    }
+    Some(most)
+}
+
+/// Position of the last node that reads `value`; the end of time for an output.
+fn last_read(view: &GraphView<'_>, value: ValueId) -> usize {
+    if view.is_output(value) || view.is_captured(value) {
+        return usize::MAX;
+    }
+    view.uses(value).iter().map(|u| view.position(u.node)).max().unwrap_or(0)
+}
+
+/// The buffer of an operand in which `node` may leave its result of `size` bytes.
+fn reused(view: &GraphView<'_>, buffers: &[Buffer], home: &[Option<usize>], node: NodeId, size: u64) -> Option<usize> {
+    let op = view.op(node);
+    let of = |slot: usize| home[view.input(node, slot)?.0 as usize];
+    if matches!(op, "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout") {
+        return of(0).filter(|at| buffers[*at].bytes == size);
+    }
+    let operands = match op {
+        "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Max" | "Min" | "Pow" => view.inputs(node).len(),
+        "Clip" | "PRelu" | "BatchNormalization" => 1,
+        _ if is_elementwise(view, node) => 1,
+        _ => 0,
+    };
+    let fits = |b: &Buffer| b.bytes == size && b.last == view.position(node) && !b.is_given;
+    (0..operands).filter_map(of).find(|at| fits(&buffers[*at]))
+}
+
+/// Bytes of `value`, of which a free first axis of an input counts as 1.
+fn bytes(facts: &Facts<'_>, value: ValueId) -> Option<u64> {
+    let one = |d: &Dim| match d {
+        Dim::Known(n) => u64::try_from(*n).ok(),
+        Dim::Symbol(name) if name.ends_with(".0") => Some(1),
+        _ => None,
+    };
+    let bits = facts.shape(value)?.iter().try_fold(bits(facts.dtype(value)?)?, |n, d| n.checked_mul(one(d)?))?;
+    Some(bits.div_ceil(8))
+}
+
+fn bits(dtype: DataType) -> Option<u64> {
+    Some(match dtype {
+        DataType::Undefined | DataType::String => return None,
+        DataType::Complex128 => 128,
+        DataType::Double | DataType::Int64 | DataType::Uint64 | DataType::Complex64 => 64,
+        DataType::Float | DataType::Int32 | DataType::Uint32 => 32,
+        DataType::Float16 | DataType::Bfloat16 | DataType::Int16 | DataType::Uint16 => 16,
+        DataType::Int4 | DataType::Uint4 | DataType::Float4e2m1 => 4,
+        DataType::Int2 | DataType::Uint2 => 2,
+        _ => 8,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::graph::testing::{model, node};
+    use crate::onnx::{ModelProto, NodeProto, TensorShapeProto, TypeProto, tensor_shape_proto, type_proto};
+
+    /// Of nodes that all compute 1000 floats from `x` of 1000 floats.
+    fn measured(nodes: Vec<NodeProto>, outputs: &[&str], dims: &[i64]) -> Option<(u64, String)> {
+        let mut m: ModelProto = model(nodes, outputs);
+        let dim = |n: &i64| tensor_shape_proto::Dimension {
+            value: (*n > 0).then_some(tensor_shape_proto::dimension::Value::DimValue(*n)),
+            ..Default::default()
+        };
+        let shape = TensorShapeProto { dim: dims.iter().map(dim).collect() };
+        let tensor = type_proto::Tensor { elem_type: Some(1), shape: Some(shape) };
+        m.graph.as_mut().unwrap().input[0].r#type =
+            Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() });
+        let view = GraphView::new(&m).unwrap();
+        let peak = peak(&view, &Facts::new(&view))?;
+        Some((peak.bytes, peak.node.map_or(String::new(), |n| view.node(n).name().to_owned())))
+    }
+
+    fn softmax(name: &str, from: &str, to: &str) -> NodeProto {
+        node(name, "Softmax", &[from], &[to])
+    }
+
+    #[test]
+    fn a_chain_holds_two_tensors_and_a_skip_three() {
+        let dims = [1, 1000];
+        let chain = vec![softmax("a", "x", "p"), softmax("b", "p", "q"), softmax("c", "q", "y")];
+        assert_eq!(measured(chain.clone(), &["y"], &dims), Some((8000, "a".into())));
+        let mut skip = chain;
+        skip[2] = softmax("c", "q", "r");
+        skip.push(node("d", "Add", &["r", "p"], &["y"]));
+        assert_eq!(measured(skip, &["y"], &dims), Some((12000, "c".into())), "p is alive beside q and r");
+    }
+
+    #[test]
+    fn what_is_written_over_takes_nothing() {
+        let dims = [1, 1000];
+        let relu = |name: &str, from: &str, to: &str| node(name, "Relu", &[from], &[to]);
+        let over = vec![softmax("a", "x", "p"), relu("b", "p", "q"), relu("c", "q", "y")];
+        assert_eq!(measured(over, &["y"], &dims).unwrap().0, 8000);
+        let given = vec![relu("a", "x", "y")];
+        assert_eq!(measured(given, &["y"], &dims).unwrap().0, 8000, "the caller's input stays");
+        let read_later = vec![softmax("a", "x", "p"), relu("b", "p", "q"), node("c", "Mul", &["p", "q"], &["y"])];
+        assert_eq!(measured(read_later, &["y"], &dims).unwrap().0, 8000, "x is dead when q is made, y goes over p");
+        let output = vec![softmax("a", "x", "p"), relu("b", "p", "q")];
+        assert_eq!(measured(output, &["p", "q"], &dims).unwrap().0, 8000);
+        let alias = vec![node("a", "Identity", &["x"], &["p"]), relu("b", "p", "y")];
+        assert_eq!(measured(alias, &["y"], &dims).unwrap().0, 8000, "a view of the caller's input is the caller's");
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_zero() {
+        let chain = || vec![softmax("a", "x", "y")];
+        assert_eq!(measured(chain(), &["y"], &[-1, 1000]).unwrap().0, 8000, "one image");
+        assert_eq!(measured(chain(), &["y"], &[1, -1]), None);
+        assert_eq!(measured(vec![node("a", "NoSuchOperator", &["x"], &["y"])], &["y"], &[1, 10]), None);
+        assert_eq!(measured(chain(), &["y"], &[i64::from(i32::MAX); 4]), None, "more than there is");
+    }
+}
