@@ -53,6 +53,8 @@ mod api;
 #[doc(hidden)]
 pub mod cli;
 #[doc(hidden)]
+pub mod deliver;
+#[doc(hidden)]
 pub mod emit;
 #[doc(hidden)]
 pub mod engine;
@@ -82,7 +84,8 @@ pub mod residual;
 pub mod verify;
 
 pub use api::{
-    inspect, inspect_watched, load, load_with, rewrite, rewrite_watched, save, save_mended, save_when_equal,
+    encode_mended, inspect, inspect_watched, load, load_with, rewrite, rewrite_watched, save, save_mended,
+    save_when_equal,
 };
 #[cfg(feature = "verify")]
 pub use api::{verify, verify_files, verify_watched};

@@ -14,14 +14,21 @@ pub(super) const EXAMPLES: &str = "Examples:
   onnx-rm inspect model.onnx
   onnx-rm inspect model.onnx --long-skips --json | jq '.sites[] | select(.status == \"kept\")'";
 
+/// What is asked of a look at a model, wherever it comes from.
+#[derive(Args, Clone, Debug)]
+pub struct Inspecting {
+    #[command(flatten)]
+    pub planning: Planning,
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
     /// The model to read
     model: PathBuf,
     #[command(flatten)]
-    planning: Planning,
-    #[command(flatten)]
-    reading: Reading,
+    inspecting: Inspecting,
     /// Print a versioned JSON report
     #[arg(long)]
     json: bool,
@@ -35,8 +42,8 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let bar = Bar::new(arguments.quiet || arguments.json);
-    let model = arguments.reading.load(&arguments.model)?;
-    let options = arguments.planning.options();
+    let model = arguments.inspecting.reading.load(&arguments.model)?;
+    let options = arguments.inspecting.planning.options();
     let outcome =
         engine::inspect(&model, &options, &mut |p| bar.show(p)).map_err(|e| Failure::new(&arguments.model, e))?;
     drop(bar);

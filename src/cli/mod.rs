@@ -11,6 +11,7 @@ mod rewrite;
 mod signals;
 mod tree;
 mod verify;
+mod words;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::ops::ControlFlow;
@@ -26,11 +27,15 @@ use crate::options::{
 };
 use crate::printable::{Lines, Printable};
 
-pub use tree::run;
+pub use bench::Timing;
+pub use inspect::Inspecting;
+pub use rewrite::Rewriting;
+pub use tree::{run, run_words};
+pub use words::read;
 
 /// Choices that plan a rewrite.
 #[derive(Args, Clone, Debug)]
-struct Planning {
+pub struct Planning {
     /// Also remove joins whose branch held another join; dear, for the input is carried across all of it
     #[arg(long)]
     long_skips: bool,
@@ -76,7 +81,9 @@ struct Planning {
 }
 
 impl Planning {
-    fn options(&self) -> Options {
+    /// The same for the library.
+    #[must_use]
+    pub fn options(&self) -> Options {
         Options {
             long_skips: self.long_skips,
             downsample: self.downsample,
@@ -95,22 +102,27 @@ impl Planning {
 
 /// How to read a model.
 #[derive(Args, Clone, Copy, Debug)]
-struct Reading {
+pub struct Reading {
     /// Accept a file with fields that ONNX IR version 14 does not know, and drop them
     #[arg(long)]
     drop_unknown_fields: bool,
 }
 
 impl Reading {
+    /// The same for the library.
+    #[must_use]
+    pub fn options(self) -> LoadOptions {
+        LoadOptions::default().drop_unknown_fields(self.drop_unknown_fields)
+    }
+
     fn load(self, path: &Path) -> Result<Model, Failure> {
-        let options = LoadOptions { drop_unknown_fields: self.drop_unknown_fields };
-        Ok(crate::io::load(path, &options)?)
+        Ok(crate::io::load(path, &self.options())?)
     }
 }
 
 /// Inputs for a verification.
 #[derive(Args, Clone, Debug)]
-struct Feeding {
+pub struct Feeding {
     /// Verify on these inputs too: an .npz with one array a graph input
     #[arg(long, value_name = "FILE.npz")]
     inputs: Option<PathBuf>,
@@ -123,6 +135,20 @@ struct Feeding {
     /// When the models differ, write the part in which they do, and what to feed it, into a new folder in DIR
     #[arg(long, value_name = "DIR")]
     dump: Option<PathBuf>,
+}
+
+#[cfg(feature = "verify")]
+impl Feeding {
+    /// The same for the library.
+    #[must_use]
+    pub fn options(&self) -> crate::verify::VerifyOptions {
+        crate::verify::VerifyOptions {
+            inputs: self.inputs.clone(),
+            shapes: self.input_shape.clone(),
+            seed: self.seed,
+            dump: self.dump.clone(),
+        }
+    }
 }
 
 fn shape(text: &str) -> Result<(String, Vec<usize>), String> {
@@ -172,6 +198,13 @@ impl From<EngineError> for Failure {
 impl From<SaveError> for Failure {
     fn from(error: SaveError) -> Self {
         Self { message: error.to_string(), hint: None }
+    }
+}
+
+#[cfg(feature = "verify")]
+impl From<crate::verify::VerifyError> for Failure {
+    fn from(error: crate::verify::VerifyError) -> Self {
+        Self { message: error.to_string(), hint: error.hint().map(str::to_owned) }
     }
 }
 

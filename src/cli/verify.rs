@@ -48,14 +48,8 @@ pub(super) fn compare(
     feeding: &Feeding,
     bar: &Bar,
 ) -> Result<VerifyReport, Failure> {
-    let options = crate::verify::VerifyOptions {
-        inputs: feeding.inputs.clone(),
-        shapes: feeding.input_shape.clone(),
-        seed: feeding.seed,
-        dump: feeding.dump.clone(),
-    };
-    crate::verify::verify_watched(original, rewritten, &options, &|p| bar.count("verify", p.stage, p.done, p.total))
-        .map_err(|e| Failure { message: e.to_string(), hint: e.hint().map(str::to_owned) })
+    let watch = |p: &crate::verify::Progress| bar.count("verify", p.stage, p.done, p.total);
+    Ok(crate::verify::verify_watched(original, rewritten, &feeding.options(), &watch)?)
 }
 
 #[cfg(not(feature = "verify"))]
