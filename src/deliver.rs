@@ -6,19 +6,20 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::api::{encode_mended, save, save_mended, save_when_equal};
+use crate::demand::Demands;
 use crate::engine::{self, EngineError};
 use crate::io::{LoadError, Model, SaveError, Saved};
-use crate::mend::Unstable;
+use crate::mend::{Unstable, judge};
 use crate::report::{Outcome, Report, Verification};
 use crate::verify::VerifyReport;
 
 /// What a run may give out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Terms {
     /// What becomes of a model in which rounding decides.
     pub unstable: Unstable,
-    /// Nothing is given out when nothing could be removed.
-    pub require: bool,
+    /// Nothing is given out unless all of these hold.
+    pub demands: Demands,
     /// Nothing is given out.
     pub dry_run: bool,
 }
@@ -55,15 +56,13 @@ pub fn deliver<E: From<SaveError> + From<LoadError> + From<EngineError>>(
     original: &Model,
     rewritten: Model,
     report: &mut Report,
-    terms: Terms,
+    terms: &Terms,
     goal: Goal<'_, E>,
 ) -> Result<Delivery, E> {
     let mut delivery = Delivery::default();
-    if terms.require && report.outcome.removed().next().is_none() {
-        delivery.finding = Some(NOTHING.to_owned());
-        return Ok(delivery);
-    }
-    if terms.dry_run {
+    report.unmet = terms.demands.unmet(rewritten.proto(), &report.outcome)?;
+    if report.unmet.is_some() || terms.dry_run {
+        delivery.finding = report.unmet.clone();
         return Ok(delivery);
     }
     let rewritten = (rewritten, report.outcome.clone());
@@ -81,15 +80,15 @@ pub fn deliver<E: From<SaveError> + From<LoadError> + From<EngineError>>(
     };
     delivery.finding = match &verification {
         Verification::Failed(found) => Some(found.to_string()),
-        Verification::Unstable(_) if terms.require => Some(NOTHING.to_owned()),
+        Verification::Unstable(_) if terms.demands.any() => {
+            report.unmet = Some("the model is left as it is, for rounding decides what it computes".to_owned());
+            report.unmet.clone()
+        }
         _ => None,
     };
     report.verification = Some(verification);
     Ok(delivery)
 }
-
-/// Why `require` gives nothing out.
-const NOTHING: &str = "no join could be removed";
 
 type Rewritten = (Model, Outcome);
 
@@ -97,11 +96,15 @@ fn file<E: From<SaveError> + From<EngineError>>(
     original: &Model,
     rewritten: Rewritten,
     report: &mut Report,
-    terms: Terms,
+    terms: &Terms,
     (path, compare): (&Path, Compare<'_, Path, E>),
 ) -> Result<(Verification, Saved), E> {
     let (verification, mut saved) = match compare {
         None => save_when_equal(&rewritten.0, path, None::<fn(&Path) -> Result<VerifyReport, E>>, terms.unstable)?,
+        // What is mended has other operators than what was looked at.
+        Some(compare) if terms.demands.of_model() => {
+            save_when_equal(&rewritten.0, path, Some(compare), terms.unstable)?
+        }
         Some(compare) => {
             let (outcome, verification, saved) =
                 save_mended(original, rewritten, &report.options, path, compare, terms.unstable)?;
@@ -122,15 +125,24 @@ fn bytes<E: From<SaveError> + From<LoadError> + From<EngineError>>(
     original: &Model,
     rewritten: Rewritten,
     report: &mut Report,
-    terms: Terms,
+    terms: &Terms,
     compare: Compare<'_, Model, E>,
 ) -> Result<(Verification, Option<Bytes>), E> {
     let Some(compare) = compare else {
         let verification = if rewritten.0.is_edited() { Verification::Off } else { Verification::Unchanged };
         return Ok((verification, Some(rewritten.0.to_bytes()?)));
     };
-    let (outcome, verification, mut bytes) =
-        encode_mended(original, rewritten, &report.options, compare, terms.unstable)?;
+    // What is mended has other operators than what was looked at.
+    let (outcome, verification, mut bytes) = match terms.demands.of_model() && rewritten.0.is_edited() {
+        true => {
+            let bytes = rewritten.0.to_bytes()?;
+            let found = compare(&Model::from_bytes(bytes.clone())?)?;
+            let verification = judge(found, terms.unstable);
+            let passed = matches!(verification, Verification::Passed(_));
+            (rewritten.1, verification, passed.then_some(bytes))
+        }
+        false => encode_mended(original, rewritten, &report.options, compare, terms.unstable)?,
+    };
     report.outcome = outcome;
     if leave(&verification, report, terms) {
         bytes = Some(original.to_bytes()?);
@@ -139,17 +151,17 @@ fn bytes<E: From<SaveError> + From<LoadError> + From<EngineError>>(
 }
 
 /// Says of an unstable model that it stays as it is. True when it is what is given out.
-fn leave(verification: &Verification, report: &mut Report, terms: Terms) -> bool {
+fn leave(verification: &Verification, report: &mut Report, terms: &Terms) -> bool {
     let Verification::Unstable(found) = verification else { return false };
     let (dtype, message) = (&found.arithmetic.element_type, &found.message);
     engine::leave_unstable(&mut report.outcome, dtype, message, found.agrees_in_float64());
     is_given(verification, terms)
 }
 
-fn is_given(verification: &Verification, terms: Terms) -> bool {
+fn is_given(verification: &Verification, terms: &Terms) -> bool {
     match verification {
         Verification::Failed(_) => false,
-        Verification::Unstable(_) => !terms.require,
+        Verification::Unstable(_) => !terms.demands.any(),
         Verification::Passed(_) | Verification::Off | Verification::Unchanged => true,
     }
 }

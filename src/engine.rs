@@ -87,6 +87,14 @@ pub fn rewrite_without(
 /// # Errors
 /// As [`rewrite`].
 pub fn inspect(model: &Model, options: &Options, watch: Watch<'_>) -> Result<Outcome, EngineError> {
+    Ok(plan(model, options, watch)?.1)
+}
+
+/// [`inspect`], with the model that would come out.
+///
+/// # Errors
+/// As [`rewrite`].
+pub fn plan(model: &Model, options: &Options, watch: Watch<'_>) -> Result<(ModelProto, Outcome), EngineError> {
     let mut copy = model.proto().clone();
     let mut outcome = rewrite_proto(&mut copy, options, watch)?;
     for site in &mut outcome.sites {
@@ -94,7 +102,7 @@ pub fn inspect(model: &Model, options: &Options, watch: Watch<'_>) -> Result<Out
             site.status = SiteStatus::Candidate(change.clone());
         }
     }
-    Ok(outcome)
+    Ok((copy, outcome))
 }
 
 /// [`rewrite`] on a model in memory.

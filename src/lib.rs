@@ -55,6 +55,8 @@ pub mod cli;
 #[doc(hidden)]
 pub mod deliver;
 #[doc(hidden)]
+pub mod demand;
+#[doc(hidden)]
 pub mod emit;
 #[doc(hidden)]
 pub mod engine;

@@ -182,9 +182,9 @@ def rewrite(
         Is called with a `Progress`, in the thread of the caller. What it raises ends the run.
     **options
         Those of ``onnx-rm rewrite``, with underscores: `long_skips`, `downsample`, `activation`, `target`, `objective`,
-        `carry`, `only`, `skip`, `fuse_pointwise`, `max_macs`, `max_parameters`, `max_bytes`, `keep`, `sites`,
-        `drop_unknown_fields`, `no_verify`, `accept_unstable`, `require`, `inputs` (an .npz, or a dict of arrays),
-        `input_shape` (a dict of sizes), `seed` and `dump`.
+        `carry`, `only`, `skip`, `fuse_pointwise`, `fold_head`, `max_macs`, `max_parameters`, `max_bytes`, `keep`,
+        `sites`, `drop_unknown_fields`, `require`, `require_ops`, `no_verify`, `accept_unstable`, `inputs` (an .npz, or
+        a dict of arrays), `input_shape` (a dict of sizes), `seed` and `dump`.
 
     Returns
     -------
@@ -196,7 +196,7 @@ def rewrite(
     VerificationError
         When the rewritten model differs or nothing could be concluded; nothing was given out.
     RequirementError
-        When `require` was asked for and nothing could be removed.
+        When what `require` or `require_ops` asks for does not hold; nothing was given out.
     OnnxRmError
         When the model cannot be read, rewritten, compared or written.
 
@@ -243,8 +243,9 @@ def inspect(
         Is called with a `Progress`, in the thread of the caller.
     **options
         Those of ``onnx-rm inspect``, with underscores: `long_skips`, `downsample`, `activation`, `target`, `objective`,
-        `carry`, `only`, `skip`, `fuse_pointwise`, `max_macs`, `max_parameters`, `max_bytes`, `keep`, `sites` and
-        `drop_unknown_fields`.
+        `carry`, `only`, `skip`, `fuse_pointwise`, `fold_head`, `max_macs`, `max_parameters`, `max_bytes`, `keep`,
+        `sites`, `drop_unknown_fields`, `require` and `require_ops`. Where what is required does not hold,
+        `Report.unmet` says so.
 
     Returns
     -------
@@ -261,7 +262,7 @@ def inspect(
     >>> import onnx_rm
     >>> report = onnx_rm.inspect("models/blocks/max_pool_shortcut.legacy.onnx")
     >>> report
-    <Report 0 of 1 joins removable, MACs 589,824 -> 589,824 (1.00x)>
+    <Report 0 of 1 joins removable, MACs 178,176 -> 178,176 (1.00x)>
     >>> report.kept[0].code
     'cannot-pass'
     """

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
 Family: TypeAlias = Literal["residual", "linear", "parallel", "sequence", "dead", "all"]
+Demand: TypeAlias = Literal["removal", "chain"]
 Limit: TypeAlias = "str | int"
 
 
@@ -25,12 +26,15 @@ class InspectOptions(TypedDict, total=False):
     only: Family | Sequence[Family]
     skip: Family | Sequence[Family]
     fuse_pointwise: Literal["auto", "always", "never"]
+    fold_head: bool
     max_macs: Limit
     max_parameters: Limit
     max_bytes: Limit
     keep: str | Sequence[str]
     sites: str | Sequence[str]
     drop_unknown_fields: bool
+    require: bool | Demand | Sequence[Demand]
+    require_ops: str | Sequence[str]
 
 
 class VerifyOptions(TypedDict, total=False):
@@ -47,7 +51,6 @@ class RewriteOptions(InspectOptions, VerifyOptions, total=False):
 
     no_verify: bool
     accept_unstable: bool
-    require: bool
 
 
 class BenchOptions(TypedDict, total=False):

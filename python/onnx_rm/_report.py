@@ -307,6 +307,7 @@ class Report(_Told):
     after: Price
     stop: Literal["fixed-point", "nothing-to-do", "round-limit"]
     not_inspected: NotInspected
+    unmet: str | None
     verification: Verification | None
 
     @property

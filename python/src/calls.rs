@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use onnx_rm::cli::{self, Inspecting, Rewriting, Timing};
 use onnx_rm::deliver::{Delivery, Goal, deliver};
 use onnx_rm::report::Action;
-use onnx_rm::{Model, Report, VerifyOptions, VerifyReport, inspect_watched, load, rewrite_watched};
+use onnx_rm::{Model, Report, VerifyOptions, VerifyReport, load, rewrite_watched};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde::Serialize;
@@ -68,7 +68,7 @@ fn rewritten(
         Some(path) => Goal::File(path, if asked.no_verify { None } else { Some(&mut files) }),
         None => Goal::Bytes(if asked.no_verify { None } else { Some(&mut models) }),
     };
-    let delivery = deliver(&original, model, &mut report, asked.terms(), goal)?;
+    let delivery = deliver(&original, model, &mut report, &asked.terms(), goal)?;
     Ok((report, delivery))
 }
 
@@ -79,10 +79,8 @@ pub(crate) fn inspect(py: Python<'_>, model: Source, words: Vec<String>, progres
         let asked: Inspecting = cli::read(words).map_err(Fault::option)?;
         let (name, path) = (model.name(), model.path().map(Path::to_owned));
         let model = model.load(asked.reading.options())?;
-        let options = asked.planning.options();
-        let outcome = inspect_watched(&model, &options, &mut |p| planning(teller, p))
-            .map_err(|e| Fault::engine(e, path.as_deref()))?;
-        told(&Report::new(Action::Inspect, name, options, outcome))
+        let report = asked.report(&model, name, &mut |p| planning(teller, p));
+        told(&report.map_err(|e| Fault::engine(e, path.as_deref()))?)
     })
 }
 

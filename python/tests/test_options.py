@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 COMMANDS: dict[str, tuple[type, set[str]]] = {
     # A report is a value here, and `inspect` is the dry run.
     "rewrite": (onnx_rm.RewriteOptions, {"json", "quiet", "help", "dry_run"}),
-    "inspect": (onnx_rm.InspectOptions, {"json", "quiet", "help", "require"}),
+    "inspect": (onnx_rm.InspectOptions, {"json", "quiet", "help"}),
     "verify": (onnx_rm.VerifyOptions, {"json", "quiet", "help"}),
     "bench": (onnx_rm.BenchOptions, {"json", "quiet", "help"}),
 }

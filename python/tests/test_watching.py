@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -55,7 +56,7 @@ def test_other_threads_run_meanwhile(resnet: Path) -> None:
     took = time.perf_counter() - begin
     done.set()
     other.join()
-    gaps = [b - a for a, b in zip(ticks, ticks[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(ticks)]
     # Held, the lock would leave one gap as long as the run.
     assert max(gaps) < max(took / 2, 0.1)
 

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::demand::{Demand, Demands};
 use crate::engine::{EngineError, Progress};
 use crate::io::{LoadError, LoadOptions, Model, SaveError};
 use crate::options::{
@@ -63,6 +64,10 @@ pub struct Planning {
     /// When two 1x1 convolutions, or linear layers, with nothing between become one: auto when that is no dearer
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     fuse_pointwise: FusePointwise,
+    /// Also write an average pool over the whole map and the linear layer behind it as one convolution, and a Reshape that is a
+    /// Flatten as one: dearer, for runtimes that lack the others
+    #[arg(long)]
+    fold_head: bool,
     /// Remove the most joins for at most so many multiply-accumulates: 1.5x of the original's, or a number
     #[arg(long, value_name = "LIMIT")]
     max_macs: Option<Limit>,
@@ -93,6 +98,7 @@ impl Planning {
             carry: self.carry,
             families: Families::new(&self.only, &self.skip),
             fuse_pointwise: self.fuse_pointwise,
+            fold_head: self.fold_head,
             limits: Limits { macs: self.max_macs, parameters: self.max_parameters, bytes: self.max_bytes },
             keep: self.keep.clone(),
             sites: self.sites.clone(),
@@ -117,6 +123,26 @@ impl Reading {
 
     fn load(self, path: &Path) -> Result<Model, Failure> {
         Ok(crate::io::load(path, &self.options())?)
+    }
+}
+
+/// What must hold of the result.
+#[derive(Args, Clone, Debug)]
+pub struct Demanding {
+    /// Exit with 1, and write nothing, unless something could be removed (no word, or removal), or unless every tensor of the
+    /// result has one reader (chain); may be repeated
+    #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, default_missing_value = "removal")]
+    require: Vec<Demand>,
+    /// Exit with 1, and write nothing, unless every operator of the result is one of these, as Conv,Relu
+    #[arg(long, value_name = "OPERATORS", value_delimiter = ',')]
+    require_ops: Vec<String>,
+}
+
+impl Demanding {
+    /// The same for the library.
+    #[must_use]
+    pub fn demands(&self) -> Demands {
+        Demands::new(self.require.clone(), self.require_ops.clone())
     }
 }
 

@@ -10,7 +10,7 @@ use crate::mend::Unstable;
 use crate::printable::Printable;
 use crate::report::{Action, Report};
 
-use super::{Bar, Failure, Feeding, Planning, Reading, Talking, Verdict, print, say};
+use super::{Bar, Demanding, Failure, Feeding, Planning, Reading, Talking, Verdict, print, say};
 
 pub(super) const EXAMPLES: &str = "Examples:
   onnx-rm rewrite resnet50.onnx chain.onnx
@@ -35,9 +35,8 @@ pub struct Rewriting {
     accept_unstable: bool,
     #[command(flatten)]
     pub feeding: Feeding,
-    /// Exit with 1, and write nothing, when no join could be removed
-    #[arg(long)]
-    require: bool,
+    #[command(flatten)]
+    demanding: Demanding,
     /// Plan and report only; write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -48,7 +47,7 @@ impl Rewriting {
     #[must_use]
     pub fn terms(&self) -> Terms {
         let unstable = if self.accept_unstable { Unstable::Accept } else { Unstable::Keep };
-        Terms { unstable, require: self.require, dry_run: self.dry_run }
+        Terms { unstable, demands: self.demanding.demands(), dry_run: self.dry_run }
     }
 }
 
@@ -80,7 +79,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let mut report = Report::new(Action::Rewrite, input.display().to_string(), options, outcome);
     let mut compare = |staged: &Path| super::verify::compare(input, staged, &rewriting.feeding, &bar);
     let compare = if rewriting.no_verify { None } else { Some(&mut compare as _) };
-    let delivery = deliver(&original, model, &mut report, rewriting.terms(), Goal::File(output, compare))?;
+    let delivery = deliver(&original, model, &mut report, &rewriting.terms(), Goal::File(output, compare))?;
     drop(bar);
     if !talking.quiet {
         for file in &delivery.left {
