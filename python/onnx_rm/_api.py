@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from os import PathLike, fspath
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, overload
 
 from onnx_rm import _native
@@ -117,13 +115,20 @@ def _listener(progress: Callable[[Progress], object] | None) -> Callable[[str, s
     return lambda stage, message, done, total: progress(Progress(stage, message, done, total))
 
 
+def _folder(held: ExitStack) -> str:
+    """Make a folder that is there until `held` ends."""
+    from tempfile import TemporaryDirectory  # few need it, and it takes longer to import than all of this package
+
+    return held.enter_context(TemporaryDirectory(prefix="onnx-rm-"))
+
+
 def _words(caller: str, known: Known, options: Mapping[str, Any], held: ExitStack) -> list[str]:
     """Say `options` as words. Arrays to be fed go into a file, which is there until `held` ends."""
     inputs = options.get("inputs")
     if isinstance(inputs, Mapping):
         import numpy as np
 
-        file = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="onnx-rm-"))) / "inputs.npz"
+        file = f"{_folder(held)}/inputs.npz"
         np.savez(file, **inputs)
         options = {**options, "inputs": file}
     return words(caller, known, options)
@@ -357,8 +362,9 @@ def bench(
             source = _Given[bytes](model).source
             if isinstance(source, str):
                 return source
-            file = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="onnx-rm-"))) / "model.onnx"
-            file.write_bytes(source)
-            return str(file)
+            name = f"{_folder(held)}/model.onnx"
+            with open(name, "wb") as file:  # noqa: PTH123 -- so does pathlib
+                file.write(source)
+            return name
 
         return TimeReport._told(_native.bench(path(first), path(second), said, _listener(progress)))
