@@ -4,8 +4,10 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use bytes::Bytes;
+
 use crate::engine::{self, EngineError, Watch};
-use crate::io::{self, LoadError, LoadOptions, Model, SaveError, Saved};
+use crate::io::{self, LoadError, LoadOptions, Model, SaveError, Saved, Staged};
 use crate::mend::{self, Unstable};
 use crate::options::Options;
 use crate::report::{Outcome, Verification};
@@ -137,10 +139,18 @@ pub fn save_when_equal<E: From<SaveError>>(
         None => Verification::Off,
         Some(compare) => {
             let report = compare(&staged.path())?;
-            return Ok(mend::commit(staged, report, unstable)?);
+            return Ok(commit(staged, mend::judge(report, unstable))?);
         }
     };
     Ok((verification, staged.commit()?))
+}
+
+/// Gives the files of `staged` their names when `verification` allows it.
+fn commit(staged: Staged, verification: Verification) -> Result<(Verification, Saved), SaveError> {
+    match verification {
+        Verification::Passed(_) => Ok((verification, staged.commit()?)),
+        _ => Ok((verification, Saved::default())),
+    }
 }
 
 /// Saves what [`rewrite`] made of `original`, as [`save_when_equal`] does, but one wrong rewrite does not spoil the others: where
@@ -157,7 +167,50 @@ pub fn save_mended<E: From<SaveError> + From<EngineError>>(
     compare: &mut dyn FnMut(&Path) -> Result<VerifyReport, E>,
     unstable: Unstable,
 ) -> Result<(Outcome, Verification, Saved), E> {
-    mend::save(original, rewritten, options, path.as_ref(), compare, unstable)
+    let path = path.as_ref();
+    if !rewritten.0.is_edited() {
+        return Ok((rewritten.1, Verification::Unchanged, save(&rewritten.0, path)?));
+    }
+    let mut look = |model: &Model| -> Result<_, E> {
+        let staged = io::stage(model, path)?;
+        let report = compare(&staged.path())?;
+        Ok((staged, report))
+    };
+    let (outcome, report, staged) = mend::mend(original, rewritten, options, &mut look)?;
+    let (verification, saved) = match staged {
+        Some(staged) => commit(staged, mend::judge(report, unstable))?,
+        None => (Verification::Failed(report), Saved::default()),
+    };
+    Ok((outcome, verification, saved))
+}
+
+/// [`save_mended`] for a caller that wants the bytes of one file: they are made, read again and given to `compare` before anyone
+/// gets them. `None` unless they [passed](Verification::Passed), or nothing was edited.
+///
+/// # Errors
+/// Those of [`rewrite`], [`Model::to_bytes`] and `compare`.
+pub fn encode_mended<E: From<SaveError> + From<LoadError> + From<EngineError>>(
+    original: &Model,
+    rewritten: (Model, Outcome),
+    options: &Options,
+    compare: &mut dyn FnMut(&Model) -> Result<VerifyReport, E>,
+    unstable: Unstable,
+) -> Result<(Outcome, Verification, Option<Bytes>), E> {
+    if !rewritten.0.is_edited() {
+        return Ok((rewritten.1, Verification::Unchanged, Some(rewritten.0.to_bytes()?)));
+    }
+    let mut look = |model: &Model| -> Result<_, E> {
+        let bytes = model.to_bytes()?;
+        let report = compare(&Model::from_bytes(bytes.clone())?)?;
+        Ok((bytes, report))
+    };
+    let (outcome, report, bytes) = mend::mend(original, rewritten, options, &mut look)?;
+    let verification = match bytes {
+        Some(_) => mend::judge(report, unstable),
+        None => Verification::Failed(report),
+    };
+    let bytes = bytes.filter(|_| matches!(verification, Verification::Passed(_)));
+    Ok((outcome, verification, bytes))
 }
 
 /// Compares what two models compute, with the first in float64 as the yardstick. That they differ is no error: the report says

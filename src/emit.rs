@@ -90,10 +90,15 @@ impl<'a> Emit<'a> {
         name
     }
 
-    /// Adds one value a channel, shaped `[C, 1, ...]` so that it broadcasts along channels only.
+    /// Adds one value a channel with as many axes as the tensor in hand, `[1, C, 1, ...]`: it broadcasts along channels only,
+    /// and runtimes that bring the channels behind the spatial axes can tell which they are.
     pub fn per_channel(&mut self, hint: &str, values: Vec<f64>) -> String {
         let list = Array1::from(values).into_dyn();
-        let array = (1..=self.axes).fold(list, |array, axis| array.insert_axis(Axis(axis)));
+        let front = (0..self.axis).fold(list, |array, _| array.insert_axis(Axis(0)));
+        let array = (0..self.axes).fold(front, |array, _| {
+            let end = array.ndim();
+            array.insert_axis(Axis(end))
+        });
         self.constant(hint, &array)
     }
 
@@ -111,12 +116,12 @@ impl<'a> Emit<'a> {
         name
     }
 
-    /// Adds a boolean mask shaped `[C, 1, ...]`.
+    /// Adds a boolean mask, shaped as [`Self::per_channel`] is.
     pub fn mask(&mut self, hint: &str, values: impl Iterator<Item = bool>) -> String {
         let name = self.fresh(hint);
         let raw: Vec<u8> = values.map(u8::from).collect();
-        let mut dims = vec![1; self.axes + 1];
-        dims[0] = raw.len() as i64;
+        let mut dims = vec![1; self.axis + 1 + self.axes];
+        dims[self.axis] = raw.len() as i64;
         self.edits.add_initializers.push(TensorProto {
             name: Some(name.clone()),
             dims,
@@ -133,7 +138,7 @@ impl<'a> Emit<'a> {
         let Some(bias) = &kernel.bias else {
             return self.node("MatMul", name, &[input, &w], output, Vec::new());
         };
-        let bias = self.per_channel(&format!("{weight}_bias"), bias.clone());
+        let bias = self.constant(&format!("{weight}_bias"), &Array1::from(bias.clone()).into_dyn());
         if self.axis == 1 {
             return self.node("Gemm", name, &[input, &w, &bias], output, Vec::new());
         }

@@ -93,6 +93,14 @@ pub fn rewrite_without(
 /// # Errors
 /// As [`rewrite`].
 pub fn inspect(model: &Model, options: &Options, watch: Watch<'_>) -> Result<Outcome, EngineError> {
+    Ok(plan(model, options, watch)?.1)
+}
+
+/// [`inspect`], with the model that would come out.
+///
+/// # Errors
+/// As [`rewrite`].
+pub fn plan(model: &Model, options: &Options, watch: Watch<'_>) -> Result<(ModelProto, Outcome), EngineError> {
     let mut copy = model.proto().clone();
     let record = Record::new(model, options, &Refused::new());
     let mut outcome = rewrite_under((&net, Some(&record)), &mut copy, options, Refused::new(), watch)?;
@@ -101,7 +109,7 @@ pub fn inspect(model: &Model, options: &Options, watch: Watch<'_>) -> Result<Out
             site.status = SiteStatus::Candidate(change.clone());
         }
     }
-    Ok(outcome)
+    Ok((copy, outcome))
 }
 
 /// [`rewrite`] on a model in memory, which says nothing of its making then.

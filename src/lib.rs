@@ -55,6 +55,10 @@ pub mod check;
 #[doc(hidden)]
 pub mod cli;
 #[doc(hidden)]
+pub mod deliver;
+#[doc(hidden)]
+pub mod demand;
+#[doc(hidden)]
 pub mod emit;
 #[doc(hidden)]
 pub mod engine;
@@ -84,7 +88,8 @@ pub mod residual;
 pub mod verify;
 
 pub use api::{
-    inspect, inspect_watched, load, load_with, rewrite, rewrite_watched, save, save_mended, save_when_equal,
+    encode_mended, inspect, inspect_watched, load, load_with, rewrite, rewrite_watched, save, save_mended,
+    save_when_equal,
 };
 #[cfg(feature = "verify")]
 pub use api::{verify, verify_files, verify_watched};

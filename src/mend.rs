@@ -1,10 +1,8 @@
-//! What becomes of a rewritten model when both files have been compared: it gets its name, it stays unwritten, or it is rewritten
+//! What becomes of a rewritten model when it has been compared with the original: it is given out, it is not, or it is rewritten
 //! again without the sites that are to blame.
 
-use std::path::Path;
-
 use crate::engine::{self, EngineError, Refused};
-use crate::io::{self, Model, SaveError, Saved, Staged};
+use crate::io::Model;
 use crate::options::{Family, Options};
 use crate::read::RejectCode;
 use crate::report::{Outcome, RejectReport, Verification};
@@ -24,50 +22,47 @@ pub enum Unstable {
 /// Most comparisons that look for the sites whose rewrite is wrong.
 const MAX_COMPARISONS: usize = 24;
 
-/// Gives the files of `staged` their names when `report` allows it.
-pub(crate) fn commit(
-    staged: Staged,
-    report: VerifyReport,
-    unstable: Unstable,
-) -> Result<(Verification, Saved), SaveError> {
+/// What `report` says of a rewritten model: only one that has [passed](Verification::Passed) may be given out.
+pub(crate) fn judge(report: VerifyReport, unstable: Unstable) -> Verification {
     let accepted = unstable == Unstable::Accept && report.agrees_in_float64();
     if report.is_unstable() && unstable == Unstable::Keep {
-        return Ok((Verification::Unstable(report), Saved::default()));
+        Verification::Unstable(report)
+    } else if !report.is_equal() && !accepted {
+        Verification::Failed(report)
+    } else {
+        Verification::Passed(report)
     }
-    if !report.is_equal() && !accepted {
-        return Ok((Verification::Failed(report), Saved::default()));
-    }
-    Ok((Verification::Passed(report), staged.commit()?))
 }
 
-/// Files without a name yet, and how they compare with the original.
-struct Attempt {
+/// Makes what is compared of a rewritten model, and compares it.
+pub(crate) type Look<'a, S, E> = &'a mut dyn FnMut(&Model) -> Result<(S, VerifyReport), E>;
+
+/// What was made of a rewritten model, and how it compares with the original.
+struct Attempt<S> {
     outcome: Outcome,
-    staged: Staged,
+    made: S,
     report: VerifyReport,
 }
 
 /// Makes and compares rewrites of one model.
-struct Mender<'a, E> {
+struct Mender<'a, S, E> {
     original: &'a Model,
     options: &'a Options,
-    path: &'a Path,
-    compare: &'a mut dyn FnMut(&Path) -> Result<VerifyReport, E>,
+    look: Look<'a, S, E>,
     left: usize,
 }
 
-impl<E: From<SaveError> + From<EngineError>> Mender<'_, E> {
+impl<S, E: From<EngineError>> Mender<'_, S, E> {
     /// `None` for a model in which nothing was rewritten.
-    fn look(&mut self, (model, outcome): (Model, Outcome)) -> Result<Option<Attempt>, E> {
+    fn look(&mut self, (model, outcome): (Model, Outcome)) -> Result<Option<Attempt<S>>, E> {
         if !model.is_edited() {
             return Ok(None);
         }
-        let staged = io::stage(&model, self.path)?;
-        let report = (self.compare)(&staged.path())?;
-        Ok(Some(Attempt { outcome, staged, report }))
+        let (made, report) = (self.look)(&model)?;
+        Ok(Some(Attempt { outcome, made, report }))
     }
 
-    fn without(&mut self, refused: &Refused) -> Result<Option<Attempt>, E> {
+    fn without(&mut self, refused: &Refused) -> Result<Option<Attempt<S>>, E> {
         self.left = self.left.saturating_sub(1);
         let mut model = self.original.clone();
         let outcome = engine::rewrite_without(&mut model, self.options, refused, &mut engine::go_on)?;
@@ -75,7 +70,7 @@ impl<E: From<SaveError> + From<EngineError>> Mender<'_, E> {
     }
 
     /// The site that is to blame for what `attempt` found; `None` when there are no comparisons left.
-    fn culprit(&mut self, attempt: &Attempt, refused: &Refused) -> Result<Option<Site>, E> {
+    fn culprit(&mut self, attempt: &Attempt<S>, refused: &Refused) -> Result<Option<Site>, E> {
         let sites: Vec<Site> = attempt.outcome.removed().map(|(s, _)| (s.kind, s.tensor.clone())).collect();
         let difference = attempt.report.first_difference.as_ref();
         if let Some(site) = difference.and_then(|d| sites.iter().find(|(_, tensor)| *tensor == d.tensor)) {
@@ -104,40 +99,39 @@ impl<E: From<SaveError> + From<EngineError>> Mender<'_, E> {
 /// Kind and tensor.
 type Site = (Family, String);
 
-/// See [`crate::save_mended`].
-pub(crate) fn save<E: From<SaveError> + From<EngineError>>(
+/// What is left of a rewrite: how it compares, and what `look` made of it, when something is left that is not wrong.
+pub(crate) type Mended<S> = (Outcome, VerifyReport, Option<S>);
+
+/// Compares an edited model with the original by `look`. Where it is wrong, the sites that are to blame are left as they are,
+/// until what is left is right or nobody can be blamed.
+///
+/// # Errors
+/// Those of a rewrite and of `look`.
+pub(crate) fn mend<S, E: From<EngineError>>(
     original: &Model,
     (model, outcome): (Model, Outcome),
     options: &Options,
-    path: &Path,
-    compare: &mut dyn FnMut(&Path) -> Result<VerifyReport, E>,
-    unstable: Unstable,
-) -> Result<(Outcome, Verification, Saved), E> {
-    let mut mender = Mender { original, options, path, compare, left: MAX_COMPARISONS };
-    if !model.is_edited() {
-        return Ok((outcome, Verification::Unchanged, io::stage(&model, path)?.commit()?));
-    }
+    look: Look<'_, S, E>,
+) -> Result<Mended<S>, E> {
+    let mut mender = Mender { original, options, look, left: MAX_COMPARISONS };
     let mut refused = Refused::new();
-    let mut attempt = mender.look((model, outcome.clone()))?;
+    let (made, report) = (mender.look)(&model)?;
+    let mut attempt = Attempt { outcome: outcome.clone(), made, report };
     let mut first = None;
-    while let Some(wrong) = attempt.take_if(|a| is_wrong(&a.report)) {
-        let culprit = if mender.left == 0 { None } else { mender.culprit(&wrong, &refused)? };
-        let reject = culprit.map(|site| (unverified(&site, &wrong.report), site));
-        first.get_or_insert(wrong.report);
-        let Some((reject, site)) = reject else { break };
-        // The files of the wrong attempt are gone before the next ones are written.
-        drop(wrong.staged);
+    while is_wrong(&attempt.report) {
+        let culprit = if mender.left == 0 { None } else { mender.culprit(&attempt, &refused)? };
+        let reject = culprit.map(|site| (unverified(&site, &attempt.report), site));
+        let wrong = first.get_or_insert(attempt.report).clone();
+        let Some((reject, site)) = reject else { return Ok((outcome, wrong, None)) };
+        // What the wrong attempt made is gone before the next is made.
+        drop(attempt.made);
         refused.insert(site, reject);
-        attempt = mender.without(&refused)?;
-    }
-    match (attempt, first) {
-        (Some(Attempt { outcome, staged, report }), _) => {
-            let (verification, saved) = commit(staged, report, unstable)?;
-            Ok((outcome, verification, saved))
+        match mender.without(&refused)? {
+            Some(next) => attempt = next,
+            None => return Ok((outcome, wrong, None)),
         }
-        (None, Some(report)) => Ok((outcome, Verification::Failed(report), Saved::default())),
-        (None, None) => Ok((outcome, Verification::Unchanged, Saved::default())),
     }
+    Ok((attempt.outcome, attempt.report, Some(attempt.made)))
 }
 
 /// True when the report shows that something differs; without evidence nobody is to blame.

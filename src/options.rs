@@ -351,6 +351,8 @@ pub struct Options {
     pub families: Families,
     /// Whether two 1x1 convolutions, or linear layers, with nothing between become one.
     pub fuse_pointwise: FusePointwise,
+    /// Whether an average pool over the whole map and the linear layer behind it become one convolution.
+    pub fold_head: bool,
     /// What the rewritten model may cost.
     pub limits: Limits,
     /// Joins that stay, by the name of the node or of its output; `*` and `?` stand for any.
@@ -412,6 +414,12 @@ impl Options {
     #[must_use]
     pub fn fuse_pointwise(self, fuse_pointwise: FusePointwise) -> Self {
         Self { fuse_pointwise, ..self }
+    }
+
+    /// Sets whether an average pool over the whole map and the linear layer behind it become one convolution.
+    #[must_use]
+    pub fn fold_head(self, fold_head: bool) -> Self {
+        Self { fold_head, ..self }
     }
 
     /// Sets what the rewritten model may cost.

@@ -187,6 +187,61 @@ fn require_makes_nothing_to_do_a_finding() {
     assert_eq!((run.code, adds(folder.path("out.onnx"))), (Some(0), 0));
 }
 
+/// Whether `require` lets `model` through, and what is said of it otherwise, by both commands; nothing is written then.
+fn required(folder: &Folder, model: &str, require: &[&str]) -> Option<String> {
+    let inspected = folder.run(&[&["inspect", model], require].concat());
+    let unmet = inspected.stdout.lines().find_map(|l| l.strip_prefix("required, but ")).map(str::to_owned);
+    assert_eq!(inspected.code, Some(i32::from(unmet.is_some())), "{}", inspected.stderr);
+    let json = folder.run(&[&["inspect", model, "--json"], require].concat());
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["unmet"].as_str(), unmet.as_deref());
+    let run = folder.run(&[&["rewrite", model, "required.onnx", "--no-verify", "--quiet"], require].concat());
+    assert_eq!(run.code, inspected.code, "{}", run.stderr);
+    assert_eq!(folder.path("required.onnx").exists(), unmet.is_none());
+    let _ = fs::remove_file(folder.path("required.onnx"));
+    let said = unmet.as_ref().map(|unmet| format!("{model}: {unmet}\n"));
+    assert_eq!(run.stderr, said.unwrap_or_default());
+    unmet
+}
+
+#[test]
+fn a_chain_can_be_required() {
+    let folder = Folder::new();
+    assert_eq!(required(&folder, "plain.onnx", &["--require", "chain"]), None);
+    assert_eq!(required(&folder, "block.onnx", &["--require", "chain"]), None);
+    assert_eq!(required(&folder, "block.onnx", &["--require=chain", "--require=removal"]), None);
+    let unmet = required(&folder, "plain.onnx", &["--require=chain", "--require"]);
+    assert_eq!(unmet.as_deref(), Some("no join could be removed"));
+    // The shortcut still reads what the branch reads.
+    let unmet = required(&folder, "block.onnx", &["--require", "chain", "--skip", "residual"]).unwrap();
+    assert!(unmet.starts_with("no chain: tensor 'x' (a graph input) is read more than once: by node '"), "{unmet}");
+    assert!(unmet.contains("(Add)") && unmet.contains("(Conv)"), "{unmet}");
+    // So does whoever is given a tensor that the graph reads too.
+    let mut b = build::Build::new(1);
+    let x = b.input("x", &[1, 4, 8, 8]);
+    let (y, constant) = (b.relu(&x), b.floats(&[1], vec![2.0]));
+    let z = b.node("Mul", &[&y, &constant], vec![]);
+    let z = b.node("Div", &[&z, &constant], vec![]);
+    b.output(&y);
+    b.output(&z);
+    fs::write(folder.path("given.onnx"), b.model().encode_to_vec()).unwrap();
+    let unmet = required(&folder, "given.onnx", &["--require", "chain"]).unwrap();
+    assert!(unmet.contains("the caller, as a graph output") && unmet.contains("(Relu)"), "{unmet}");
+    let wrong = folder.run(&["inspect", "plain.onnx", "--require", "line"]);
+    assert_eq!(wrong.code, Some(2));
+    assert!(wrong.stderr.contains("removal") && wrong.stderr.contains("chain"), "{}", wrong.stderr);
+}
+
+#[test]
+fn operators_can_be_required() {
+    let folder = Folder::new();
+    assert_eq!(required(&folder, "block.onnx", &["--require-ops", "Conv,Relu", "--carry", "conv"]), None);
+    let unmet = required(&folder, "block.onnx", &["--require-ops", "Conv,Relu", "--skip", "residual"]).unwrap();
+    assert!(unmet.contains("(Add) is none of the operators asked for: Conv, Relu"), "{unmet}");
+    let unmet = required(&folder, "block.onnx", &["--require-ops=Conv", "--require", "chain"]).unwrap();
+    assert!(unmet.contains("(Relu) is none of the operators asked for: Conv"), "{unmet}");
+}
+
 #[test]
 fn a_dry_run_writes_nothing() {
     let folder = Folder::new();

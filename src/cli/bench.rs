@@ -1,10 +1,18 @@
 //! `onnx-rm bench`.
 
+#[cfg(feature = "verify")]
+use std::path::Path;
 use std::path::PathBuf;
 
 use clap::Args;
 
+#[cfg(feature = "verify")]
+use crate::engine::EngineError;
+#[cfg(feature = "verify")]
+use crate::io::LoadError;
 use crate::verify::timing::TimeReport;
+#[cfg(feature = "verify")]
+use crate::verify::{Observer, VerifyError};
 
 use super::{Bar, Failure, Reading, Talking, Verdict, print, shape};
 
@@ -16,31 +24,53 @@ pub(super) const EXAMPLES: &str = "Examples:
 Both models are run in turns, so that what else the machine does hits both alike, and the ratio is taken turn by turn.
 It is that of tract on this machine: another runtime likes other forms.";
 
+/// How two models are timed.
+#[derive(Args, Clone, Debug)]
+pub struct Timing {
+    /// Timed runs of each
+    #[arg(long, default_value_t = 21, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub runs: u16,
+    /// Shape of an input with free dimensions, as name:1x3x224x224; may be repeated
+    #[arg(long, value_name = "NAME:SHAPE", value_parser = shape)]
+    pub input_shape: Vec<(String, Vec<usize>)>,
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
+#[cfg(feature = "verify")]
+impl Timing {
+    /// Times the models at two paths, in turns, and counts what they multiply.
+    ///
+    /// # Errors
+    /// When a model cannot be read, looked at or run.
+    pub fn time<E>(&self, paths: [&Path; 2], observer: Observer<'_>) -> Result<TimeReport, E>
+    where
+        E: From<VerifyError> + From<LoadError> + From<EngineError>,
+    {
+        let mut report = crate::verify::time(paths, &self.input_shape, usize::from(self.runs), observer)?;
+        for (path, model) in paths.into_iter().zip([&mut report.first, &mut report.second]) {
+            let loaded = crate::io::load(path, &self.reading.options())?;
+            model.macs = crate::engine::price(&loaded)?.macs;
+        }
+        Ok(report)
+    }
+}
+
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
     /// The model that the other is compared with
     first: PathBuf,
     /// The other one
     second: PathBuf,
-    /// Timed runs of each
-    #[arg(long, default_value_t = 21, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    runs: u16,
-    /// Shape of an input with free dimensions, as name:1x3x224x224; may be repeated
-    #[arg(long, value_name = "NAME:SHAPE", value_parser = shape)]
-    input_shape: Vec<(String, Vec<usize>)>,
     #[command(flatten)]
-    reading: Reading,
+    timing: Timing,
     #[command(flatten)]
     talking: Talking,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let bar = Bar::new(arguments.talking.quiet || arguments.talking.json);
-    let mut report = time(arguments, &bar)?;
-    for (path, model) in [(&arguments.first, &mut report.first), (&arguments.second, &mut report.second)] {
-        let loaded = arguments.reading.load(path)?;
-        model.macs = crate::engine::price(&loaded).map_err(|e| Failure::new(path, e))?.macs;
-    }
+    let report = time(arguments, &bar)?;
     drop(bar);
     if arguments.talking.json {
         print(&serde_json::to_string_pretty(&report).unwrap_or_default())?;
@@ -52,14 +82,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
 
 #[cfg(feature = "verify")]
 fn time(arguments: &Arguments, bar: &Bar) -> Result<TimeReport, Failure> {
-    let paths = [arguments.first.as_path(), arguments.second.as_path()];
     let watch = |p: &crate::verify::Progress| bar.count("bench", p.stage, p.done, p.total);
-    crate::verify::time(paths, &arguments.input_shape, usize::from(arguments.runs), &watch)
-        .map_err(|e| Failure { message: e.to_string(), hint: e.hint().map(str::to_owned) })
+    arguments.timing.time([&arguments.first, &arguments.second], &watch)
 }
 
 #[cfg(not(feature = "verify"))]
 fn time(arguments: &Arguments, _: &Bar) -> Result<TimeReport, Failure> {
-    let _ = (&arguments.runs, &arguments.input_shape);
+    let _ = (&arguments.second, &arguments.timing);
     Err(Failure::new(&arguments.first, "this build cannot run models: it was built without the feature 'verify'"))
 }

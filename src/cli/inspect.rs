@@ -4,30 +4,51 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::engine;
+use crate::engine::{self, EngineError, Watch};
+use crate::io::Model;
 use crate::printable::Lines;
 use crate::report::{Action, Report};
 
-use super::{Bar, Failure, Planning, Reading, Verdict, print};
+use super::{Bar, Demanding, Failure, Planning, Reading, Verdict, print};
 
 pub(super) const EXAMPLES: &str = "Examples:
   onnx-rm inspect model.onnx
   onnx-rm inspect model.onnx --long-skips --json | jq '.sites[] | select(.status == \"kept\")'";
+
+/// What is asked of a look at a model, wherever it comes from.
+#[derive(Args, Clone, Debug)]
+pub struct Inspecting {
+    #[command(flatten)]
+    pub planning: Planning,
+    #[command(flatten)]
+    pub reading: Reading,
+    #[command(flatten)]
+    demanding: Demanding,
+}
+
+impl Inspecting {
+    /// Looks at `model`, which `name` says the origin of.
+    ///
+    /// # Errors
+    /// When its graph is malformed, or `watch` asks to stop.
+    pub fn report(&self, model: &Model, name: String, watch: Watch<'_>) -> Result<Report, EngineError> {
+        let options = self.planning.options();
+        let (rewritten, outcome) = engine::plan(model, &options, watch)?;
+        let mut report = Report::new(Action::Inspect, name, options, outcome);
+        report.unmet = self.demanding.demands().unmet(&rewritten, &report.outcome)?;
+        Ok(report)
+    }
+}
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
     /// The model to read
     model: PathBuf,
     #[command(flatten)]
-    planning: Planning,
-    #[command(flatten)]
-    reading: Reading,
+    inspecting: Inspecting,
     /// Print a versioned JSON report
     #[arg(long)]
     json: bool,
-    /// Exit with 1 when no join could be removed
-    #[arg(long)]
-    require: bool,
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
@@ -35,17 +56,17 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let bar = Bar::new(arguments.quiet || arguments.json);
-    let model = arguments.reading.load(&arguments.model)?;
-    let options = arguments.planning.options(arguments.reading.defaults);
-    let outcome =
-        engine::inspect(&model, &options, &mut |p| bar.show(p)).map_err(|e| Failure::new(&arguments.model, e))?;
+    let model = arguments.inspecting.reading.load(&arguments.model)?;
+    let name = arguments.model.display().to_string();
+    let report = arguments
+        .inspecting
+        .report(&model, name, &mut |p| bar.show(p))
+        .map_err(|e| Failure::new(&arguments.model, e))?;
     drop(bar);
-    let found = outcome.removed().next().is_some();
-    let report = Report::new(Action::Inspect, arguments.model.display().to_string(), options, outcome);
     if arguments.json {
         print(&report.to_json())?;
     } else {
         print(&Lines(report.to_string().trim_end()))?;
     }
-    Ok(if arguments.require && !found { Verdict::Finding } else { Verdict::Done })
+    Ok(if report.unmet.is_some() { Verdict::Finding } else { Verdict::Done })
 }

@@ -12,6 +12,7 @@ mod rewrite;
 mod signals;
 mod tree;
 mod verify;
+mod words;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::ops::ControlFlow;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::demand::{Demand, Demands};
 use crate::engine::{EngineError, Progress};
 use crate::io::{LoadError, LoadOptions, Model, SaveError};
 use crate::options::{
@@ -27,11 +29,16 @@ use crate::options::{
 };
 use crate::printable::{Lines, Printable};
 
-pub use tree::run;
+pub use bench::Timing;
+pub use inspect::Inspecting;
+pub use rewrite::Rewriting;
+pub use tree::{run, run_words};
+pub use verify::Comparing;
+pub use words::read;
 
 /// Choices that plan a rewrite.
 #[derive(Args, Clone, Debug)]
-struct Planning {
+pub struct Planning {
     /// Also remove joins whose branch held another join; dear, for the input is carried across all of it
     #[arg(long)]
     long_skips: bool,
@@ -59,6 +66,10 @@ struct Planning {
     /// When two 1x1 convolutions, or linear layers, with nothing between become one: auto when that is no dearer
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     fuse_pointwise: FusePointwise,
+    /// Also write an average pool over the whole map and the linear layer behind it as one convolution, and a Reshape that is a
+    /// Flatten as one: dearer, for runtimes that lack the others
+    #[arg(long)]
+    fold_head: bool,
     /// Remove the most joins for at most so many multiply-accumulates: 1.5x of the original's, or a number
     #[arg(long, value_name = "LIMIT")]
     max_macs: Option<Limit>,
@@ -74,6 +85,9 @@ struct Planning {
     /// Remove only joins whose node or output has such a name; may be repeated
     #[arg(long, value_name = "GLOB")]
     sites: Vec<String>,
+    /// Take initializers that are graph inputs as well as constants, and out of the inputs of what is rewritten
+    #[arg(long)]
+    constant_initializers: bool,
     /// Also carry channels past Instance-, Group- and LayerNormalization and GRN: what is normalised is taken out and put back
     #[arg(long)]
     open_norms: bool,
@@ -83,7 +97,9 @@ struct Planning {
 }
 
 impl Planning {
-    fn options(&self, defaults: Defaults) -> Options {
+    /// The same for the library.
+    #[must_use]
+    pub fn options(&self) -> Options {
         Options {
             long_skips: self.long_skips,
             downsample: self.downsample,
@@ -93,10 +109,11 @@ impl Planning {
             carry: self.carry,
             families: Families::new(&self.only, &self.skip),
             fuse_pointwise: self.fuse_pointwise,
+            fold_head: self.fold_head,
             limits: Limits { macs: self.max_macs, parameters: self.max_parameters, bytes: self.max_bytes },
             keep: self.keep.clone(),
             sites: self.sites.clone(),
-            constant_initializers: defaults.constant_initializers,
+            constant_initializers: self.constant_initializers,
             keep_functions: self.keep_functions,
             open_norms: self.open_norms,
         }
@@ -105,32 +122,47 @@ impl Planning {
 
 /// How to read a model.
 #[derive(Args, Clone, Copy, Debug)]
-struct Reading {
+pub struct Reading {
     /// Accept a file with fields that ONNX IR version 14 does not know, and drop them
     #[arg(long)]
     drop_unknown_fields: bool,
-    #[command(flatten)]
-    defaults: Defaults,
-}
-
-/// What initializers that are graph inputs as well are.
-#[derive(Args, Clone, Copy, Debug)]
-struct Defaults {
-    /// Take initializers that are graph inputs as well as constants, and out of the inputs of what is rewritten
-    #[arg(long)]
-    constant_initializers: bool,
 }
 
 impl Reading {
+    /// The same for the library.
+    #[must_use]
+    pub fn options(self) -> LoadOptions {
+        LoadOptions::default().drop_unknown_fields(self.drop_unknown_fields)
+    }
+
     fn load(self, path: &Path) -> Result<Model, Failure> {
-        let options = LoadOptions { drop_unknown_fields: self.drop_unknown_fields };
-        Ok(crate::io::load(path, &options)?)
+        Ok(crate::io::load(path, &self.options())?)
+    }
+}
+
+/// What must hold of the result.
+#[derive(Args, Clone, Debug)]
+pub struct Demanding {
+    /// Exit with 1, and write nothing, unless something could be removed (no word, or removal), or unless every tensor of the
+    /// result has one reader (chain); may be repeated
+    #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, default_missing_value = "removal")]
+    require: Vec<Demand>,
+    /// Exit with 1, and write nothing, unless every operator of the result is one of these, as Conv,Relu
+    #[arg(long, value_name = "OPERATORS", value_delimiter = ',')]
+    require_ops: Vec<String>,
+}
+
+impl Demanding {
+    /// The same for the library.
+    #[must_use]
+    pub fn demands(&self) -> Demands {
+        Demands::new(self.require.clone(), self.require_ops.clone())
     }
 }
 
 /// Inputs for a verification.
 #[derive(Args, Clone, Debug)]
-struct Feeding {
+pub struct Feeding {
     /// Verify on these inputs too: an .npz with one array a graph input
     #[arg(long, value_name = "FILE.npz")]
     inputs: Option<PathBuf>,
@@ -143,6 +175,21 @@ struct Feeding {
     /// When the models differ, write the part in which they do, and what to feed it, into a new folder in DIR
     #[arg(long, value_name = "DIR")]
     dump: Option<PathBuf>,
+}
+
+#[cfg(feature = "verify")]
+impl Feeding {
+    /// The same for the library.
+    #[must_use]
+    pub fn options(&self) -> crate::verify::VerifyOptions {
+        crate::verify::VerifyOptions {
+            inputs: self.inputs.clone(),
+            shapes: self.input_shape.clone(),
+            seed: self.seed,
+            dump: self.dump.clone(),
+            ..crate::verify::VerifyOptions::default()
+        }
+    }
 }
 
 fn shape(text: &str) -> Result<(String, Vec<usize>), String> {
@@ -192,6 +239,13 @@ impl From<EngineError> for Failure {
 impl From<SaveError> for Failure {
     fn from(error: SaveError) -> Self {
         Self { message: error.to_string(), hint: None }
+    }
+}
+
+#[cfg(feature = "verify")]
+impl From<crate::verify::VerifyError> for Failure {
+    fn from(error: crate::verify::VerifyError) -> Self {
+        Self { message: error.to_string(), hint: error.hint().map(str::to_owned) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The tree of commands, and what runs the one that is asked for.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -50,11 +51,17 @@ enum Command {
 /// Runs the program on its arguments.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    ExitCode::from(run_words(std::env::args_os()))
+}
+
+/// Runs the program on `words`, its name first, and returns its exit code.
+#[must_use]
+pub fn run_words(words: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            return if error.use_stderr() { 2 } else { 0 };
         }
     };
     #[cfg(unix)]
@@ -64,7 +71,7 @@ pub fn run() -> ExitCode {
         ));
     }
     #[cfg(feature = "verify")]
-    silence_caught_panics();
+    crate::verify::silence_caught_panics();
     let result = match cli.command {
         Command::Rewrite(arguments) => rewrite::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
@@ -75,9 +82,9 @@ pub fn run() -> ExitCode {
         Command::Man(arguments) => manual::man(&arguments, Cli::command()),
     };
     match result {
-        Ok(Verdict::Done) => ExitCode::SUCCESS,
-        Ok(Verdict::Finding) => ExitCode::from(1),
-        Ok(Verdict::Broken) => ExitCode::from(2),
+        Ok(Verdict::Done) => 0,
+        Ok(Verdict::Finding) => 1,
+        Ok(Verdict::Broken) => 2,
         Err(failure) => {
             let red = anstyle::AnsiColor::Red.on_default().bold();
             let mut stderr = anstream::stderr();
@@ -85,20 +92,9 @@ pub fn run() -> ExitCode {
             if let Some(hint) = failure.hint {
                 let _ = writeln!(stderr, "hint: {}", Printable(hint));
             }
-            ExitCode::from(2)
+            2
         }
     }
-}
-
-/// A panic inside of the runtime is caught and told in one line, so its own words stay off the screen.
-#[cfg(feature = "verify")]
-fn silence_caught_panics() {
-    let usual = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if !crate::verify::catches_panics() {
-            usual(panic);
-        }
-    }));
 }
 
 #[cfg(test)]

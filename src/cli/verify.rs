@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::verify::VerifyReport;
 
-use super::{Bar, Defaults, Failure, Feeding, Talking, Verdict, print, say};
+use super::{Bar, Failure, Feeding, Talking, Verdict, print, say};
 
 pub(super) const EXAMPLES: &str = "Examples:
   onnx-rm verify model.onnx chain.onnx
@@ -17,6 +17,31 @@ pub(super) const EXAMPLES: &str = "Examples:
 Both models are evaluated in float64, where they may differ by what rounding of the original itself explains, and both
 are run in their own type. An output that is constant, zero or not finite is no evidence.";
 
+/// What models are compared on.
+#[derive(Args, Clone, Debug)]
+pub struct Comparing {
+    #[command(flatten)]
+    feeding: Feeding,
+    /// Take initializers that are graph inputs as well as constants, and as no inputs
+    #[arg(long)]
+    constant_initializers: bool,
+}
+
+impl Comparing {
+    pub(super) fn new(feeding: Feeding, constant_initializers: bool) -> Self {
+        Self { feeding, constant_initializers }
+    }
+}
+
+#[cfg(feature = "verify")]
+impl Comparing {
+    /// The same for the library.
+    #[must_use]
+    pub fn options(&self) -> crate::verify::VerifyOptions {
+        self.feeding.options().constant_initializers(self.constant_initializers)
+    }
+}
+
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
     /// The model that is right
@@ -24,20 +49,19 @@ pub(super) struct Arguments {
     /// The model that should compute the same
     rewritten: PathBuf,
     #[command(flatten)]
-    feeding: Feeding,
-    #[command(flatten)]
-    defaults: Defaults,
+    comparing: Comparing,
     #[command(flatten)]
     talking: Talking,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
-    let bar = Bar::new(arguments.talking.quiet || arguments.talking.json);
-    let report = compare(&arguments.original, &arguments.rewritten, (&arguments.feeding, arguments.defaults), &bar)?;
+    let Arguments { original, rewritten, comparing, talking } = arguments;
+    let bar = Bar::new(talking.quiet || talking.json);
+    let report = compare(original, rewritten, comparing, &bar)?;
     drop(bar);
-    if arguments.talking.json {
+    if talking.json {
         print(&serde_json::to_string_pretty(&report).unwrap_or_default())?;
-    } else if !arguments.talking.quiet {
+    } else if !talking.quiet {
         say(&format!("{report}\n"));
     }
     Ok(if report.is_equal() { Verdict::Done } else { Verdict::Finding })
@@ -47,27 +71,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
 pub(super) fn compare(
     original: &Path,
     rewritten: &Path,
-    (feeding, defaults): (&Feeding, Defaults),
+    comparing: &Comparing,
     bar: &Bar,
 ) -> Result<VerifyReport, Failure> {
-    let options = crate::verify::VerifyOptions {
-        inputs: feeding.inputs.clone(),
-        shapes: feeding.input_shape.clone(),
-        seed: feeding.seed,
-        dump: feeding.dump.clone(),
-        constant_initializers: defaults.constant_initializers,
-    };
-    crate::verify::verify_watched(original, rewritten, &options, &|p| bar.count("verify", p.stage, p.done, p.total))
-        .map_err(|e| Failure { message: e.to_string(), hint: e.hint().map(str::to_owned) })
+    let watch = |p: &crate::verify::Progress| bar.count("verify", p.stage, p.done, p.total);
+    Ok(crate::verify::verify_watched(original, rewritten, &comparing.options(), &watch)?)
 }
 
 #[cfg(not(feature = "verify"))]
-pub(super) fn compare(
-    original: &Path,
-    _: &Path,
-    (feeding, defaults): (&Feeding, Defaults),
-    _: &Bar,
-) -> Result<VerifyReport, Failure> {
-    let _ = (&feeding.inputs, &feeding.input_shape, &feeding.dump, feeding.seed, defaults.constant_initializers);
+pub(super) fn compare(original: &Path, _: &Path, comparing: &Comparing, _: &Bar) -> Result<VerifyReport, Failure> {
+    let _ = (comparing.constant_initializers, &comparing.feeding);
     Err(Failure::new(original, "this build cannot verify: it was built without the feature 'verify'"))
 }

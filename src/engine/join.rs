@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::graph::{EditList, Names, NodeId};
-use crate::options::Family;
+use crate::options::{ActivationForm, Family};
 use crate::plan::change::{Change, Exactness};
 use crate::plan::{cost, layouts};
 use crate::read::{Context, Reject, RejectCode};
@@ -11,7 +11,7 @@ use crate::report::{SiteReport, SiteStatus};
 use crate::residual::build;
 use crate::residual::check::{self, Proof, Recipe};
 use crate::residual::find::{self, PathStep, Site};
-use crate::residual::operation::Step;
+use crate::residual::operation::{Form, Step};
 
 use super::round::report;
 
@@ -55,7 +55,7 @@ pub(super) fn plan_join(
     }
     let edits = build::build(cx, proof, &choice, names)?;
     let change = Change {
-        form: form(proof, &choice),
+        form: form(proof, &choice, cx.options.activation),
         exactness: Exactness::Reordered,
         macs_before: macs_of(cx, proof),
         macs_after: macs_of(cx, proof).map(|_| cost.macs as u64),
@@ -78,7 +78,7 @@ fn admit(cx: Context<'_>, site: Site) -> Result<Site, Reject> {
     Err(Reject::at(cx.view, step.node, RejectCode::LongSkip, reason).hint("--long-skips removes it too"))
 }
 
-fn form(proof: &Proof, choice: &build::Choice<'_>) -> String {
+fn form(proof: &Proof, choice: &build::Choice<'_>, asked: ActivationForm) -> String {
     let carried = match proof.recipe(choice.host) {
         Recipe::Identity => "identity",
         Recipe::Added => "added into the convolution",
@@ -93,7 +93,21 @@ fn form(proof: &Proof, choice: &build::Choice<'_>) -> String {
         (false, true) => ", channels selected",
         (false, false) => "",
     };
-    format!("{carried}, {}{chain}", choice.host.hardest_form().words())
+    let missed = missed(asked, choice).map(|word| format!("; --activation {word} does not fit there"));
+    format!("{carried}, {}{chain}{}", choice.host.hardest_form().words(), missed.unwrap_or_default())
+}
+
+/// The form of activations that was asked for, where one of them got another.
+fn missed(asked: ActivationForm, choice: &build::Choice<'_>) -> Option<&'static str> {
+    let (form, word) = match asked {
+        ActivationForm::Auto => return None,
+        ActivationForm::Prelu => (Form::Prelu, "prelu"),
+        ActivationForm::Minmax => (Form::Bounds, "minmax"),
+        ActivationForm::Pair => (Form::Pair, "pair"),
+        ActivationForm::Select => (Form::Select, "select"),
+    };
+    let is_other = |f: Form| matches!(f, Form::Prelu | Form::Bounds | Form::Pair | Form::Select) && f != form;
+    choice.host.forms().any(is_other).then_some(word)
 }
 
 /// The nodes of branch and shortcut, which may share some, each once.

@@ -34,7 +34,7 @@ pub(crate) use fused::{Definition, definition};
 pub use ids::{NodeId, Use, ValueId};
 pub use imports::check_imports;
 pub use operators::check_operators;
-pub use subgraph::{captured_names, sums_inside};
+pub use subgraph::{captured_names, inner_nodes, operator, sums_inside};
 pub use validate::validate;
 pub use view::GraphView;
 pub(crate) use view::plain_domain;

@@ -9,6 +9,21 @@ pub(super) fn graphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
     node.attribute.iter().flat_map(|a| a.g.iter().chain(a.graphs.iter()))
 }
 
+/// Every node in the subgraphs of `node`, at any depth.
+#[must_use]
+pub fn inner_nodes(node: &NodeProto) -> Vec<&NodeProto> {
+    graphs(node).flat_map(|g| &g.node).flat_map(|inner| std::iter::once(inner).chain(inner_nodes(inner))).collect()
+}
+
+/// The operator of `node`, with its domain in front (`domain::Op`) when it is not ONNX's own.
+#[must_use]
+pub fn operator(node: &NodeProto) -> String {
+    match node.domain() {
+        "" | "ai.onnx" => node.op_type().to_owned(),
+        domain => format!("{domain}::{}", node.op_type()),
+    }
+}
+
 /// Every name that the subgraphs of `node` read from the graph around it, at any depth.
 ///
 /// A name that a subgraph defines itself is not among them, for a tensor around it may have the same name.

@@ -34,7 +34,15 @@ impl Model {
     /// # Errors
     /// [`LoadError`].
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, LoadError> {
-        load::decode(bytes.into(), None, &LoadOptions::default())
+        Self::from_bytes_with(bytes, &LoadOptions::default())
+    }
+
+    /// [`Model::from_bytes`] with options.
+    ///
+    /// # Errors
+    /// As [`Model::from_bytes`].
+    pub fn from_bytes_with(bytes: impl Into<Bytes>, options: &LoadOptions) -> Result<Self, LoadError> {
+        load::decode(bytes.into(), None, options)
     }
 
     /// A model that is in no file yet. It is taken as it is: what is wrong with its graph is said by whoever works on it. A tensor

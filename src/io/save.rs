@@ -29,6 +29,14 @@ pub struct SaveError {
     pub(super) source: io::Error,
 }
 
+impl SaveError {
+    /// The file that was to be written.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
 /// What came of saving.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -81,23 +81,25 @@ pub fn find(cx: Context<'_>, layer: NodeId) -> Option<Result<Flattened, Reject>>
 
 /// The input of `node`, when it hands on the entries of each channel, or their mean, in the order in which a layer of so
 /// many `features` reads them.
-fn carried(cx: Context<'_>, node: NodeId, output: ValueId, features: usize) -> Option<ValueId> {
+pub(super) fn carried(cx: Context<'_>, node: NodeId, output: ValueId, features: usize) -> Option<ValueId> {
     let view = cx.view;
     let input = view.input(node, 0).filter(|_| view.output(node) == Some(output))?;
-    let entries = |v: ValueId| {
-        let dims = cx.facts.shape(v)?.get(1..)?;
-        dims.iter().try_fold(1_usize, |n, d| n.checked_mul(usize::try_from(d.known()?).ok()?))
-    };
     let fits = match view.op(node) {
         "Identity" | "Dropout" => affine::nothing(cx, node, output).is_some(),
         // One entry a channel is left, so before it there must be as many channels as features.
         "GlobalAveragePool" => true,
         // Its rows are images, whatever their size is.
         "Flatten" => view.attr_i(node, "axis").unwrap_or(1) == 1,
-        "Reshape" | "Squeeze" => [input, output].iter().all(|v| entries(*v) == Some(features)),
+        "Reshape" | "Squeeze" => [input, output].iter().all(|v| entries(cx, *v) == Some(features)),
         _ => false,
     };
     fits.then_some(input)
+}
+
+/// How many entries an image of `value` has, where that is known: a product over all axes but the first.
+pub(super) fn entries(cx: Context<'_>, value: ValueId) -> Option<usize> {
+    let dims = cx.facts.shape(value)?.get(1..)?;
+    dims.iter().try_fold(1_usize, |n, d| n.checked_mul(usize::try_from(d.known()?).ok()?))
 }
 
 impl Flattened {

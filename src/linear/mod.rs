@@ -5,8 +5,9 @@
 //! tensor, its origin, so that its root is one linear map of the origin. [`parallel`] finds the regions under a
 //! sum (RepVGG and its kin), [`sequence`] those along a chain (`Conv` + `BatchNormalization`, `Pad` + `Conv`,
 //! `Conv` + `Conv`). [`fold`] proves that a region is one convolution, border by border, and builds it.
-//! [`bordered`] reads a border of the bias around a 1x1 convolution, [`transposed`] scales the weights of a `ConvTranspose`, [`transposed_sum`] adds those of two, [`flatten`] those of a linear layer behind a `Flatten`, and
-//! [`dead`] takes away what provably contributes nothing.
+//! [`bordered`] reads a border of the bias around a 1x1 convolution, [`transposed`] scales the weights of a `ConvTranspose`,
+//! [`transposed_sum`] adds those of two, [`flatten`] scales those of a linear layer behind a `Flatten`, [`head`] makes a convolution
+//! of a pool and a layer where that is asked for, and [`dead`] takes away what provably contributes nothing.
 //!
 //! Nothing here decides what is worth it: that is `plan`'s part. How single operators are read is shared with
 //! residual joins ([`crate::read`]), whose shortcuts are chains of the same operators.
@@ -16,6 +17,7 @@ pub mod dead;
 pub mod dense;
 pub mod flatten;
 pub mod fold;
+pub mod head;
 pub mod map;
 pub mod op;
 pub mod parallel;

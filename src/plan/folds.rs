@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::algebra::Geometry;
 use crate::graph::{EditList, Names, NodeId};
-use crate::linear::{Fold, Region, flatten, fold, parallel, sequence, transposed, transposed_sum};
+use crate::linear::{Fold, Region, flatten, fold, head, parallel, sequence, transposed, transposed_sum};
 use crate::read::{Context, Reject, RejectCode};
 
 use super::change::{Change, Exactness};
@@ -60,6 +60,9 @@ pub fn plan(cx: Context<'_>, names: &mut Names) -> Folds {
         // Across a Flatten first: what stands on both sides of it then folds at once.
         for node in cx.view.nodes() {
             folds.flattened(cx, node, names);
+        }
+        if cx.options.fold_head {
+            cx.view.nodes().for_each(|node| folds.head(cx, node, names));
         }
         for node in cx.view.nodes() {
             folds.sequence(cx, node, names);
@@ -180,6 +183,37 @@ impl Folds {
             Ok((format!("{} + {}", cx.view.op(first), cx.view.op(last)), last, edits))
         });
         self.scaled(cx, node, built);
+    }
+
+    fn head(&mut self, cx: Context<'_>, node: NodeId, names: &mut Names) {
+        let free = |edits: &EditList, claimed: &BTreeSet<NodeId>| edits.remove.iter().all(|n| !claimed.contains(n));
+        let mut change = Change {
+            form: "Reshape as Flatten".to_owned(),
+            exactness: Exactness::Bitwise,
+            macs_before: Some(0),
+            macs_after: Some(0),
+            params_before: 0,
+            params_after: 0,
+        };
+        let edits = match head::find(cx, node) {
+            None => head::flattened(cx, node, names),
+            Some(Err(reject)) => return self.keep(Family::Sequence, node, reject),
+            Some(Ok(head)) => {
+                let (before, after) = head.weights();
+                change.form = format!("{} + {} as one convolution", cx.view.op(head.pool), cx.view.op(node));
+                change.exactness = Exactness::Reordered;
+                (change.params_before, change.params_after) = (before as u64, after as u64);
+                (change.macs_before, change.macs_after) = (Some(before as u64), Some(after as u64));
+                match head.build(cx, names) {
+                    Some(edits) => Some(edits),
+                    None => return self.keep(Family::Sequence, node, unreadable(cx, node)),
+                }
+            }
+        };
+        if let Some(edits) = edits.filter(|edits| free(edits, &self.claimed)) {
+            self.claimed.extend(&edits.remove);
+            self.chosen.push(Chosen { family: Family::Sequence, site: node, edits, change });
+        }
     }
 
     /// The fold of per-channel constants into `map`, whose cost stays: its form, its site and what to do.

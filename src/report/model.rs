@@ -196,6 +196,9 @@ pub struct Report {
     /// What was found and done.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// What was required and does not hold, in words: nothing was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unmet: Option<String>,
     /// Whether the result was verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
@@ -213,6 +216,7 @@ impl Report {
             output: None,
             options,
             outcome,
+            unmet: None,
             verification: None,
         }
     }

@@ -14,6 +14,9 @@ impl fmt::Display for Report {
         kept(f, &self.outcome)?;
         not_inspected(f, self.outcome.not_inspected)?;
         price(f, &self.outcome)?;
+        if let Some(unmet) = &self.unmet {
+            writeln!(f, "required, but {}", Printable(unmet))?;
+        }
         match &self.verification {
             Some(Verification::Passed(report)) if report.is_unstable() => {
                 writeln!(f, "written all the same, for both agree in float64: {report}")

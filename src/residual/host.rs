@@ -101,8 +101,12 @@ impl Host {
     /// The most general form on the way, for the report.
     #[must_use]
     pub fn hardest_form(&self) -> Form {
-        let forms = (0..self.stops.len()).filter_map(|i| self.form(i));
-        forms.filter(|f| *f != Form::Moved).max().unwrap_or(Form::Unchanged)
+        self.forms().filter(|f| *f != Form::Moved).max().unwrap_or(Form::Unchanged)
+    }
+
+    /// How carried values pass each operator on the way.
+    pub fn forms(&self) -> impl Iterator<Item = Form> + '_ {
+        (0..self.stops.len()).filter_map(|i| self.form(i))
     }
 }
 

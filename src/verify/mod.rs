@@ -21,6 +21,6 @@ pub use report::{
 };
 #[cfg(feature = "verify")]
 pub use run::{
-    Observer, Progress, VerifyError, VerifyOptions, catches_panics, time, verify, verify_loaded, verify_models,
+    Observer, Progress, VerifyError, VerifyOptions, silence_caught_panics, time, verify, verify_loaded, verify_models,
     verify_watched,
 };

@@ -4,6 +4,7 @@
 use crate::common;
 mod dead;
 mod dense;
+mod head;
 mod parallel;
 mod pointwise;
 mod sequence;

@@ -30,11 +30,12 @@ fn every_reject_code_is_explained() {
 fn every_dependency_is_explained() {
     let mut named = BTreeSet::new();
     let mut inside = false;
-    for line in read("Cargo.toml").lines() {
+    // The Python package has dependencies of its own, beside the crate itself.
+    for line in [read("Cargo.toml"), read("python/Cargo.toml")].iter().flat_map(|manifest| manifest.lines()) {
         if let Some(section) = line.strip_prefix('[') {
             inside = section.trim_end_matches(']').ends_with("dependencies");
         } else if let (true, Some((name, _))) = (inside && !line.starts_with('#'), line.split_once('=')) {
-            named.insert(name.trim().to_owned());
+            named.extend(Some(name.trim().to_owned()).filter(|name| name != "onnx-rm"));
         }
     }
     assert!(named.contains("prost"), "the dependencies are no longer read: {named:?}");

@@ -37,6 +37,6 @@ use super::random;
 
 pub use error::VerifyError;
 pub use options::{Observer, Progress, VerifyOptions};
-pub use stage::catches_panics;
+pub use stage::silence_caught_panics;
 pub use time::time;
 pub use verification::{verify, verify_loaded, verify_models, verify_watched};

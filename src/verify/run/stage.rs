@@ -216,10 +216,14 @@ pub(super) fn thread() -> thread::Builder {
     thread::Builder::new().name(RUNTIME.to_owned()).stack_size(STACK)
 }
 
-/// True in a thread whose panic is caught, and becomes an error that says what is known of it: a program need not print it.
-#[must_use]
-pub fn catches_panics() -> bool {
-    thread::current().name() == Some(RUNTIME)
+/// From now on nothing is printed of a panic inside of the runtime: it is caught, and becomes an error that says what is known of it.
+pub fn silence_caught_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if thread::current().name() != Some(RUNTIME) {
+            usual(panic);
+        }
+    }));
 }
 
 /// Runs `f` in a thread with a large stack. A panic in it is an error like any other.

@@ -1,0 +1,62 @@
+"""Removes residual connections from trained ONNX networks without changing what they compute.
+
+`rewrite` makes a plain chain of a model and proves it, `inspect` says what it would do, `verify` compares two models,
+`bench` times them. Models are paths, ``bytes``, ``onnx.ModelProto`` or what ``torch.onnx.export(..., dynamo=True)``
+returns; nothing but the standard library is needed.
+
+Examples
+--------
+>>> import onnx_rm
+>>> report = onnx_rm.inspect("models/digits_resnet.onnx")
+>>> report
+<Report 5 of 5 joins removable, MACs 1,418,560 -> 2,700,608 (1.90x)>
+"""
+
+from onnx_rm._api import Progress, Rewritten, bench, inspect, rewrite, verify
+from onnx_rm._errors import (
+    FileError,
+    Finding,
+    GraphError,
+    InternalError,
+    LimitError,
+    LoadError,
+    OnnxRmError,
+    OptionError,
+    RequirementError,
+    VerificationError,
+    VerifyError,
+)
+from onnx_rm._native import __version__
+from onnx_rm._options import BenchOptions, InspectOptions, RewriteOptions, VerifyOptions
+from onnx_rm._report import Price, Report, Site, TimeReport, Verification, VerifyReport
+
+__all__ = [
+    "BenchOptions",
+    "FileError",
+    "Finding",
+    "GraphError",
+    "InspectOptions",
+    "InternalError",
+    "LimitError",
+    "LoadError",
+    "OnnxRmError",
+    "OptionError",
+    "Price",
+    "Progress",
+    "Report",
+    "RequirementError",
+    "RewriteOptions",
+    "Rewritten",
+    "Site",
+    "TimeReport",
+    "Verification",
+    "VerificationError",
+    "VerifyError",
+    "VerifyOptions",
+    "VerifyReport",
+    "__version__",
+    "bench",
+    "inspect",
+    "rewrite",
+    "verify",
+]

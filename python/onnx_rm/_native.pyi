@@ -1,0 +1,16 @@
+"""The extension module: hands calls on to the Rust library."""
+
+from collections.abc import Callable, Sequence
+
+__version__: str
+
+_Progress = Callable[[str, str, int, int], object] | None
+_Told = tuple[str, str]
+
+def main(words: Sequence[str]) -> int: ...
+def rewrite(
+    model: str | bytes, output: str | None, words: Sequence[str], progress: _Progress
+) -> tuple[_Told, bytes | None, str | None]: ...
+def inspect(model: str | bytes, words: Sequence[str], progress: _Progress) -> _Told: ...
+def verify(original: str | bytes, rewritten: str | bytes, words: Sequence[str], progress: _Progress) -> _Told: ...
+def bench(first: str, second: str, words: Sequence[str], progress: _Progress) -> _Told: ...

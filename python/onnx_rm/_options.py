@@ -1,0 +1,93 @@
+"""Options: those of the command line, with underscores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+Family: TypeAlias = Literal["residual", "linear", "parallel", "sequence", "dead", "all"]
+Demand: TypeAlias = Literal["removal", "chain"]
+Limit: TypeAlias = "str | int"
+
+
+class InspectOptions(TypedDict, total=False):
+    """What is planned: options of `inspect` and `rewrite`."""
+
+    long_skips: bool
+    downsample: Literal["auto", "v1", "v2"]
+    activation: Literal["auto", "prelu", "minmax", "pair", "select"]
+    target: Literal["generic", "onnxruntime"]
+    objective: Literal["latency", "macs", "parameters", "memory", "nodes"]
+    carry: Literal["auto", "conv"]
+    only: Family | Sequence[Family]
+    skip: Family | Sequence[Family]
+    fuse_pointwise: Literal["auto", "always", "never"]
+    fold_head: bool
+    max_macs: Limit
+    max_parameters: Limit
+    max_bytes: Limit
+    keep: str | Sequence[str]
+    sites: str | Sequence[str]
+    drop_unknown_fields: bool
+    require: bool | Demand | Sequence[Demand]
+    require_ops: str | Sequence[str]
+
+
+class VerifyOptions(TypedDict, total=False):
+    """What is fed: options of `verify` and `rewrite`."""
+
+    inputs: str | PathLike[str] | Mapping[str, Any]
+    input_shape: Mapping[str, Sequence[int]]
+    seed: int
+    dump: str | PathLike[str]
+
+
+class RewriteOptions(InspectOptions, VerifyOptions, total=False):
+    """Options of `rewrite`."""
+
+    no_verify: bool
+    accept_unstable: bool
+
+
+class BenchOptions(TypedDict, total=False):
+    """Options of `bench`."""
+
+    runs: int
+    input_shape: Mapping[str, Sequence[int]]
+    drop_unknown_fields: bool
+
+
+class Known(Protocol):
+    """A class of options."""
+
+    @property
+    def __optional_keys__(self) -> frozenset[str]:
+        """Their names."""
+        ...
+
+
+def words(caller: str, known: Known, options: Mapping[str, object]) -> list[str]:
+    """Say `options` as the command line has them; what their values may be, it knows."""
+    said = []
+    for name, value in options.items():
+        if name not in known.__optional_keys__:
+            msg = f"{caller}() got an unexpected keyword argument {name!r}"
+            raise TypeError(msg)
+        option = "--" + name.replace("_", "-")
+        if value is None or value is False:
+            continue
+        if value is True:
+            said.append(option)
+        elif isinstance(value, Mapping):
+            said += [f"{option}={key}:{'x'.join(str(size) for size in sizes)}" for key, sizes in value.items()]
+        elif isinstance(value, (str, PathLike)):
+            said.append(f"{option}={fspath(value)}")
+        elif isinstance(value, (list, tuple, set, frozenset)):
+            said += [f"{option}={item}" for item in value]
+        else:
+            said.append(f"{option}={value}")
+    return said
