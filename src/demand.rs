@@ -70,7 +70,8 @@ impl Demands {
         if self.operators.is_empty() {
             return None;
         }
-        let is_other = |op: &str| self.operators.iter().all(|o| o != op);
+        // A weight that is written as a node is none the less a weight.
+        let is_other = |op: &str| op != "Constant" && self.operators.iter().all(|o| o != op);
         let found = view.nodes().find_map(|node| {
             if is_other(view.op(node)) {
                 return Some(words(view, node));

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import onnx
 import pytest
@@ -147,3 +147,18 @@ def test_paths_need_not_be_text(call: Callable[..., object], resnet: Path, tmp_p
     odd = tmp_path / "nämé with spaces.onnx"
     odd.write_bytes(resnet.read_bytes())
     call(odd)
+
+
+def test_what_a_client_takes_can_be_required() -> None:
+    model = MODELS / "digits_mobilenet_v2.onnx"
+    wanted: dict[str, Any] = {
+        "activation": "select",
+        "carry": "conv",
+        "require": ["removal", "chain"],
+        "require_ops": ["Conv", "Clip", "Where", "Flatten"],
+    }
+    with pytest.raises(onnx_rm.RequirementError, match="GlobalAveragePool") as caught:
+        onnx_rm.rewrite(model, **wanted)
+    assert caught.value.report.unmet == caught.value.condition
+    chain = onnx.load_model_from_string(onnx_rm.rewrite(model, fold_head=True, **wanted).model)
+    assert {node.op_type for node in chain.graph.node} == {"Conv", "Clip", "Where", "Flatten", "Constant"}
