@@ -1,5 +1,7 @@
 //! Linear operators one after the other.
 
+use crate::common::ConvArgs;
+
 use super::*;
 
 fn pair(first: &Free, second: &Free, size: i64) -> ModelProto {
