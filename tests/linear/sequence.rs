@@ -1,5 +1,7 @@
 //! Linear operators one after the other.
 
+use crate::common::ConvArgs;
+
 use super::*;
 use crate::common::ConvArgs;
 
