@@ -217,6 +217,20 @@ impl<'a> Emit<'a> {
         output
     }
 
+    /// Adds entries of `fill` (0 or 1) in front of each axis and behind it. Before opset 11 attributes said how many of what.
+    fn pad(&mut self, name: &str, input: &str, pads: Vec<i64>, fill: f64) -> String {
+        if (2..11).contains(&self.opset) {
+            let padded = self.fresh(&format!("{name}_padded"));
+            self.node("Pad", name, &[input], &padded, vec![ints("pads", pads), float("value", fill as f32)]);
+            return padded;
+        }
+        let pads = self.int64s(&format!("{name}_pads"), &pads);
+        let value = self.constant(&format!("{name}_value"), &ArrayD::from_elem(IxDyn(&[]), fill));
+        let padded = self.fresh(&format!("{name}_padded"));
+        self.node("Pad", name, &[input, &pads, &value], &padded, Vec::new());
+        padded
+    }
+
     /// Brings the body tensor `input` into `layout`, with `fill` on every other channel.
     /// Exact: a `Pad` with a constant, and a `Gather` where the order differs.
     pub fn spread(&mut self, name: &str, input: &str, layout: &[Slot], fill: f64) -> String {
@@ -233,10 +247,7 @@ impl<'a> Emit<'a> {
         let mut pads = vec![0; 2 * rank];
         pads[self.axis] = front as i64;
         pads[rank + self.axis] = back as i64;
-        let pads = self.int64s(&format!("{name}_pads"), &pads);
-        let value = self.constant(&format!("{name}_value"), &ArrayD::from_elem(IxDyn(&[]), fill));
-        let padded = self.fresh(&format!("{name}_padded"));
-        self.node("Pad", name, &[input, &pads, &value], &padded, Vec::new());
+        let padded = self.pad(name, input, pads, fill);
         if ordered {
             return padded;
         }
@@ -252,6 +263,17 @@ pub fn int(name: &str, value: i64) -> AttributeProto {
         name: Some(name.to_owned()),
         r#type: Some(AttributeType::Int as i32),
         i: Some(value),
+        ..AttributeProto::default()
+    }
+}
+
+/// A float attribute.
+#[must_use]
+pub fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.to_owned()),
+        r#type: Some(AttributeType::Float as i32),
+        f: Some(value),
         ..AttributeProto::default()
     }
 }

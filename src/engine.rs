@@ -1,6 +1,9 @@
 //! View, facts, find, prove, plan, apply: round after round, to a fixed point.
 
+mod associate;
 mod budget;
+mod calls;
+mod defaults;
 mod error;
 mod join;
 mod record;
@@ -135,17 +138,27 @@ fn rewrite_under(
     graph::check_operators(model)?;
     let mut refused = refused;
     budget::not_asked(model, options, &mut refused)?;
-    let before = model.clone();
-    let mut attempt = |refused: &Refused| {
-        let mut rewritten = before.clone();
-        let outcome = rounds(under, &mut rewritten, options, refused.clone(), watch)?;
-        Ok((rewritten, outcome))
-    };
-    let (rewritten, outcome) = match options.limits.is_none() {
-        true => attempt(&refused)?,
-        false => budget::within(&options.limits, &refused, &mut attempt)?,
-    };
-    *model = rewritten;
+    let before = defaults::as_constants(model, options);
+    let (rewritten, mut outcome) = calls::rewrite(&before, options, &mut |before| {
+        let mut attempt = |refused: &Refused| {
+            let mut rewritten = before.clone();
+            let outcome = rounds(under, &mut rewritten, options, refused.clone(), watch)?;
+            Ok((rewritten, outcome))
+        };
+        match options.limits.is_none() {
+            true => attempt(&refused),
+            false => budget::within(&options.limits, &refused, &mut attempt),
+        }
+    })?;
+    if !graph::defaults(&before).is_empty() {
+        let mut constant = model.clone();
+        let options = options.clone().constant_initializers(true);
+        let other = rewrite_under(under, &mut constant, &options, refused, watch)?;
+        defaults::explain(model, &other, &mut outcome);
+    }
+    if outcome.removed().next().is_some() {
+        *model = rewritten;
+    }
     Ok(outcome)
 }
 
@@ -227,7 +240,7 @@ fn is_blocked_by_join(status: &SiteStatus) -> bool {
 /// # Errors
 /// [`EngineError`] when the graph is malformed.
 pub fn price(model: &Model) -> Result<Price, EngineError> {
-    priced(model.proto())
+    priced(&defaults::as_constants(model.proto(), &Options::default()))
 }
 
 fn priced(model: &ModelProto) -> Result<Price, EngineError> {
@@ -261,8 +274,11 @@ fn plan_round(
     let mut names = Names::new(model);
     let mut round = fold(cx, &mut names);
     round.drop_refused(refused);
+    if round.edits.is_empty() && options.families.has(Family::Parallel) {
+        associate::fold_pair(model, cx, refused, &mut round)?;
+    }
     // Folding first: it makes whatever is removed next smaller.
-    if round.edits.is_empty() && options.families.has(Family::Residual) {
+    if round.edits.is_empty() && round.parted.is_none() && options.families.has(Family::Residual) {
         remove_joins(cx, (number, refused), watch, &mut names, &mut round)?;
         // A `Sum` of more than two is parted only where that removes a join, and when no other edit is in the way.
         if round.edits.is_empty() {

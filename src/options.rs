@@ -357,6 +357,12 @@ pub struct Options {
     pub keep: Vec<String>,
     /// Joins that may go, likewise; all when there is none.
     pub sites: Vec<String>,
+    /// Whether initializers that are graph inputs as well are constants, and no inputs any more once something is rewritten.
+    pub constant_initializers: bool,
+    /// Whether calls of the model's local functions stay, even where a join could go that they are part of.
+    pub keep_functions: bool,
+    /// Whether channels are carried past normalisations by statistics, by taking the body's channels out and putting them back.
+    pub open_norms: bool,
 }
 
 impl Options {
@@ -424,6 +430,24 @@ impl Options {
     #[must_use]
     pub fn sites(self, sites: Vec<String>) -> Self {
         Self { sites, ..self }
+    }
+
+    /// Sets whether initializers that are graph inputs as well are constants.
+    #[must_use]
+    pub fn constant_initializers(self, constant_initializers: bool) -> Self {
+        Self { constant_initializers, ..self }
+    }
+
+    /// Sets whether calls of the model's local functions stay.
+    #[must_use]
+    pub fn keep_functions(self, keep_functions: bool) -> Self {
+        Self { keep_functions, ..self }
+    }
+
+    /// Sets whether channels are carried past normalisations by statistics.
+    #[must_use]
+    pub fn open_norms(self, open_norms: bool) -> Self {
+        Self { open_norms, ..self }
     }
 }
 

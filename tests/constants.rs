@@ -201,6 +201,66 @@ const FOLDED: &[(&str, i64, Weight)] = &[
             b.node("Softplus", &[&w], vec![])
         })
     }),
+    ("a 1x1 window in a larger one", 17, |b, s| {
+        let (small, pads) = (b.random(&[s[0], s[1], 1, 1], 0.5), b.ints(&[0, 0, 1, 1, 0, 0, 1, 1]));
+        let (small, large) = (b.node("Pad", &[&small, &pads], vec![]), b.random(s, 0.3));
+        b.node("Add", &[&small, &large], vec![])
+    }),
+    ("a window out of a larger one", 17, |b, s| {
+        let (w, fill) = (b.random(&[s[0], s[1], s[2] + 1, s[3] + 1], 0.5), b.scalar(7.0));
+        let pads = b.ints(&[0, 0, -1, 0, 0, 0, 0, -1]);
+        b.node("Pad", &[&w, &pads, &fill], vec![])
+    }),
+    ("a scale a filter by an einsum", 17, |b, s| {
+        let (w, g) = (b.random(s, 0.3), b.random(&[s[0]], 1.0));
+        b.node("Einsum", &[&w, &g], vec![string("equation", "oihw, o -> oihw")])
+    }),
+    ("a sum by an einsum without an arrow", 17, |b, s| {
+        let (w, m) = (b.random(&[s[1], 3, 3, 4], 0.3), b.random(&[s[0], 4], 1.0));
+        // Free letters in the order of the alphabet: a, b, h, w.
+        b.node("Einsum", &[&m, &w], vec![string("equation", "ak,bhwk")])
+    }),
+    ("a product of two matrices", 17, |b, s| {
+        let (u, v) = (b.random(&[s[0], 4], 0.5), b.random(&[4, s[1] * 9], 0.5));
+        let w = b.node("MatMul", &[&u, &v], vec![]);
+        let shape = b.ints(&s.iter().map(|n| *n as i64).collect::<Vec<_>>());
+        b.node("Reshape", &[&w, &shape], vec![])
+    }),
+    ("products of matrices side by side", 17, |b, s| {
+        let (u, v) = (b.random(&[s[1], 3, 4], 0.5), b.random(&[s[0], 1, 4, 3], 0.5));
+        b.node("MatMul", &[&u, &v], vec![])
+    }),
+    ("a layer of weights", 17, |b, s| {
+        let (u, v, c) = (b.random(&[4, s[0]], 0.5), b.random(&[s[1] * 9, 4], 0.5), b.random(&[1], 0.5));
+        let w = b.node("Gemm", &[&u, &v, &c], vec![int("transA", 1), int("transB", 1), float("alpha", 0.5)]);
+        let shape = b.ints(&s.iter().map(|n| *n as i64).collect::<Vec<_>>());
+        b.node("Reshape", &[&w, &shape], vec![])
+    }),
+    ("a filter repeated", 17, |b, s| {
+        let (w, times) = (b.random(&[s[0], 1, 3, 1], 0.3), b.ints(&[1, s[1] as i64, 1, 3]));
+        b.node("Tile", &[&w, &times], vec![])
+    }),
+    ("weights between two bounds", 17, |b, s| {
+        let (w, lo, hi) = (b.random(s, 0.5), b.scalar(-0.2), b.scalar(0.3));
+        b.node("Clip", &[&w, &lo, &hi], vec![])
+    }),
+    ("the second part of a split", 17, |b, s| {
+        let w = b.random(&[s[0] + 2, s[1], s[2], s[3]], 0.3);
+        let sizes = b.ints(&[2, s[0] as i64]);
+        b.nodes("Split", &[&w, &sizes], 2, vec![int("axis", 0)]).remove(1)
+    }),
+    ("the error function", 17, |b, s| {
+        let w = b.random(s, 2.0);
+        let w = b.node("Erf", &[&w], vec![]);
+        let half = b.scalar(0.5);
+        b.node("Mul", &[&w, &half], vec![])
+    }),
+    ("weights above a threshold", 17, |b, s| {
+        let (w, least, none) = (b.random(s, 0.5), b.scalar(0.1), b.scalar(0.0));
+        let size = b.node("Abs", &[&w], vec![]);
+        let large = b.node("Greater", &[&size, &least], vec![]);
+        b.node("Where", &[&large, &w, &none], vec![])
+    }),
     ("a cast to float16 and back", 17, |b, s| through(b, s, &[10, 1])),
     ("a cast to bfloat16 and back", 17, |b, s| through(b, s, &[16, 1])),
     ("a cast to a float of one byte and back", 19, |b, s| through(b, s, &[17, 1])),
@@ -290,6 +350,20 @@ fn what_is_no_constant_or_not_understood_stays() {
             let w = b.node("Mul", &[&w, &w], vec![]);
             b.node("Cast", &[&w], vec![int("to", 1)])
         }),
+        ("a step on numbers that rounding decides", 17, |b, s| {
+            // Whether the exponential of a logarithm is as large as the number is up to the runtime.
+            let w = b.random(s, 0.5);
+            let one = b.scalar(1.0);
+            let w = b.node("Exp", &[&w], vec![]);
+            let up = b.node("Ceil", &[&w], vec![]);
+            b.node("Sub", &[&up, &one], vec![])
+        }),
+        ("a threshold on numbers that rounding decides", 17, |b, s| {
+            let (w, least, none) = (b.random(s, 0.5), b.scalar(0.1), b.scalar(0.0));
+            let size = b.node("Tanh", &[&w], vec![]);
+            let large = b.node("Less", &[&least, &size], vec![]);
+            b.node("Where", &[&large, &w, &none], vec![])
+        }),
         ("no number", 17, |b, s| {
             scaled(b, s, |b| {
                 let w = b.scalar(-1.0);
@@ -330,4 +404,59 @@ fn a_chain_in_half_precision_rounds_after_each_operator() {
     let facts = onnx_rm::facts::Facts::new(&view);
     let rest = facts.constant(view.value(&rest).unwrap()).unwrap();
     assert_eq!((rest.dtype, rest.data.sum()), (DataType::Float16, 0.0));
+}
+
+/// Borders of TensorFlow's `same`, computed from the size: `max((ceil(n / 2) - 1) * 2 + 3 - n, 0)`, half of it in front.
+#[test]
+fn borders_that_are_computed_from_the_size() {
+    for size in [7, 8] {
+        let mut b = Build::new(5);
+        let x = b.input("x", &[1, 4, size, size]);
+        let shape = b.node("Shape", &[&x], vec![]);
+        let [one, two, three] = [1.0, 2.0, 3.0].map(|v| b.scalar(v));
+        let zero = b.scalar(0.0);
+        let place = b.ints(&[2]);
+        let n = b.node("Gather", &[&shape, &place], vec![]);
+        let n = b.node("Cast", &[&n], vec![int("to", 1)]);
+        let o = b.node("Div", &[&n, &two], vec![]);
+        let o = b.node("Ceil", &[&o], vec![]);
+        let o = b.node("Sub", &[&o, &one], vec![]);
+        let t = b.node("Mul", &[&o, &two], vec![]);
+        let t = b.node("Add", &[&t, &three], vec![]);
+        let t = b.node("Sub", &[&t, &n], vec![]);
+        let t = b.node("Clip", &[&t, &zero], vec![]);
+        let front = b.node("Div", &[&t, &two], vec![]);
+        let front = b.node("Floor", &[&front], vec![]);
+        let back = b.node("Sub", &[&t, &front], vec![]);
+        let [front, back] = [front, back].map(|v| b.node("Cast", &[&v], vec![int("to", 7)]));
+        let none = b.ints(&[0, 0]);
+        let pads = b.node("Concat", &[&none, &front, &front, &none, &back, &back], vec![int("axis", 0)]);
+        let y = b.node("Pad", &[&x, &pads], vec![]);
+        let y = b.conv(&y, &conv(4, 4, 3).stride(2).pad(0));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(4, 4, 3));
+        let s = b.conv(&x, &conv(4, 4, 1).stride(2));
+        let y = b.add(&y, &s);
+        b.output(&y);
+        let model = b.model();
+        let (after, outcome) = rewrite(&model, &Options::default());
+        assert_eq!(joins(&outcome), 0, "{size}: {:?}", outcome.sites);
+        assert!(distance(&model, &after) < ROUNDING, "{size}");
+    }
+}
+
+/// Rank and channels of what nothing is known of are those that the convolution behind it asks for.
+#[test]
+fn a_tensor_of_no_known_shape_has_the_channels_of_its_reader() {
+    let mut b = Build::new(6);
+    let x = b.input("x", &[1, 4, 6, 6]);
+    let grid = b.input("grid", &[1, 6, 6, 2]);
+    let x = b.node("GridSample", &[&x, &grid], vec![]);
+    let y = b.conv(&x, &conv(4, 4, 3));
+    let y = b.relu(&y);
+    let y = b.conv(&y, &conv(4, 4, 3));
+    let y = b.add(&y, &x);
+    b.output(&y);
+    let (_, outcome) = rewrite(&b.model(), &Options::default());
+    assert_eq!(joins(&outcome), 0, "{:?}", outcome.sites);
 }

@@ -4,6 +4,7 @@
 mod budget;
 mod common;
 mod constants;
+mod exporters;
 mod facts;
 mod interop;
 mod linear;

@@ -84,22 +84,13 @@ impl Geometry {
         (tap < self.kernel[axis]).then_some(tap)
     }
 
-    /// For each axis, the tap of this window under every tap of `inner`; `None` when one has no place
-    /// or when the strides differ.
-    fn taps_under(&self, inner: &Geometry) -> Option<Vec<Vec<usize>>> {
+    /// For each axis, the tap of this window under every tap of `inner`, where there is one. `None` when the strides differ.
+    fn taps_under(&self, inner: &Geometry) -> Option<Vec<Vec<Option<usize>>>> {
         if inner.axes() != self.axes() || inner.stride != self.stride {
             return None;
         }
-        (0..self.axes())
-            .map(|a| {
-                (0..inner.kernel[a])
-                    .map(|u| {
-                        let offset = (u * inner.dilation[a]) as i64 - inner.pad_begin[a] as i64;
-                        self.tap_at(a, offset)
-                    })
-                    .collect()
-            })
-            .collect()
+        let tap = |a: usize, u: usize| self.tap_at(a, (u * inner.dilation[a]) as i64 - inner.pad_begin[a] as i64);
+        Some((0..self.axes()).map(|a| (0..inner.kernel[a]).map(|u| tap(a, u)).collect()).collect())
     }
 }
 
@@ -238,19 +229,20 @@ impl Kernel {
         Self::pointwise(matrix * ArrayView1::from(scale), biased.then_some(bias), 0)
     }
 
-    /// The same map written in the larger window `host`, with zeros at the other taps. `None` when a tap
+    /// The same map written in the window `host`, with zeros at the other taps. `None` when a tap that is not 0 everywhere
     /// has no place there, when the strides differ, or when it is too large.
     ///
     /// Padding reads 0 in both, so the two agree wherever both have an output.
     #[must_use]
     pub fn placed_in(self, own: &Geometry, host: &Geometry) -> Option<Self> {
         let taps = host.taps_under(own)?;
-        if own.kernel == host.kernel {
+        if own.kernel == host.kernel && own.dilation == host.dilation && own.pad_begin == host.pad_begin {
             return Some(self);
         }
         // The place in the host's window of each tap, in order.
-        let places = taps.iter().zip(&host.kernel).fold(vec![0], |places, (taps, size)| {
-            places.iter().flat_map(|place| taps.iter().map(move |tap| place * size + tap)).collect::<Vec<_>>()
+        let places = taps.iter().zip(&host.kernel).fold(vec![Some(0)], |places, (taps, size)| {
+            let inside = |place: &Option<usize>, tap: &Option<usize>| Some((*place)? * size + (*tap)?);
+            places.iter().flat_map(|place| taps.iter().map(move |tap| inside(place, tap))).collect::<Vec<_>>()
         });
         let mut shape = vec![self.weight.shape()[0], self.weight.shape()[1]];
         shape.extend(&host.kernel);
@@ -259,7 +251,11 @@ impl Kernel {
         let mut own = self.weight.iter();
         for cell in values.chunks_exact_mut(size) {
             for (place, value) in places.iter().zip(&mut own) {
-                cell[*place] = *value;
+                match place {
+                    Some(place) => cell[*place] = *value,
+                    None if *value == 0.0 => {}
+                    None => return None,
+                }
             }
         }
         Some(Self { weight: ArrayD::from_shape_vec(IxDyn(&shape), values).ok()?, ..self })

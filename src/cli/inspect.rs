@@ -36,7 +36,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let bar = Bar::new(arguments.quiet || arguments.json);
     let model = arguments.reading.load(&arguments.model)?;
-    let options = arguments.planning.options();
+    let options = arguments.planning.options(arguments.reading.defaults);
     let outcome =
         engine::inspect(&model, &options, &mut |p| bar.show(p)).map_err(|e| Failure::new(&arguments.model, e))?;
     drop(bar);

@@ -74,10 +74,16 @@ struct Planning {
     /// Remove only joins whose node or output has such a name; may be repeated
     #[arg(long, value_name = "GLOB")]
     sites: Vec<String>,
+    /// Also carry channels past Instance-, Group- and LayerNormalization and GRN: what is normalised is taken out and put back
+    #[arg(long)]
+    open_norms: bool,
+    /// Keep calls of the model's local functions, even where a join or a fold is part of one
+    #[arg(long)]
+    keep_functions: bool,
 }
 
 impl Planning {
-    fn options(&self) -> Options {
+    fn options(&self, defaults: Defaults) -> Options {
         Options {
             long_skips: self.long_skips,
             downsample: self.downsample,
@@ -90,6 +96,9 @@ impl Planning {
             limits: Limits { macs: self.max_macs, parameters: self.max_parameters, bytes: self.max_bytes },
             keep: self.keep.clone(),
             sites: self.sites.clone(),
+            constant_initializers: defaults.constant_initializers,
+            keep_functions: self.keep_functions,
+            open_norms: self.open_norms,
         }
     }
 }
@@ -100,6 +109,16 @@ struct Reading {
     /// Accept a file with fields that ONNX IR version 14 does not know, and drop them
     #[arg(long)]
     drop_unknown_fields: bool,
+    #[command(flatten)]
+    defaults: Defaults,
+}
+
+/// What initializers that are graph inputs as well are.
+#[derive(Args, Clone, Copy, Debug)]
+struct Defaults {
+    /// Take initializers that are graph inputs as well as constants, and out of the inputs of what is rewritten
+    #[arg(long)]
+    constant_initializers: bool,
 }
 
 impl Reading {

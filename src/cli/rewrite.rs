@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     }
     let bar = Bar::new(arguments.talking.quiet || arguments.talking.json);
     let mut model = arguments.reading.load(input)?;
-    let options = arguments.planning.options();
+    let options = arguments.planning.options(arguments.reading.defaults);
     let original = model.clone();
     let outcome = engine::rewrite(&mut model, &options, &mut |p| bar.show(p)).map_err(|e| Failure::new(input, e))?;
     let found = outcome.removed().next().is_some();
@@ -96,7 +96,9 @@ fn write(
     report: &mut Report,
     bar: &Bar,
 ) -> Result<Verdict, Failure> {
-    let mut compare = |staged: &Path| super::verify::compare(&arguments.input, staged, &arguments.feeding, bar);
+    let mut compare = |staged: &Path| {
+        super::verify::compare(&arguments.input, staged, (&arguments.feeding, arguments.reading.defaults), bar)
+    };
     let unstable = if arguments.accept_unstable { Unstable::Accept } else { Unstable::Keep };
     let output = &arguments.output;
     let (verification, mut saved) = if arguments.no_verify {

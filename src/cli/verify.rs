@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::verify::VerifyReport;
 
-use super::{Bar, Failure, Feeding, Talking, Verdict, print, say};
+use super::{Bar, Defaults, Failure, Feeding, Talking, Verdict, print, say};
 
 pub(super) const EXAMPLES: &str = "Examples:
   onnx-rm verify model.onnx chain.onnx
@@ -26,12 +26,14 @@ pub(super) struct Arguments {
     #[command(flatten)]
     feeding: Feeding,
     #[command(flatten)]
+    defaults: Defaults,
+    #[command(flatten)]
     talking: Talking,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let bar = Bar::new(arguments.talking.quiet || arguments.talking.json);
-    let report = compare(&arguments.original, &arguments.rewritten, &arguments.feeding, &bar)?;
+    let report = compare(&arguments.original, &arguments.rewritten, (&arguments.feeding, arguments.defaults), &bar)?;
     drop(bar);
     if arguments.talking.json {
         print(&serde_json::to_string_pretty(&report).unwrap_or_default())?;
@@ -45,7 +47,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
 pub(super) fn compare(
     original: &Path,
     rewritten: &Path,
-    feeding: &Feeding,
+    (feeding, defaults): (&Feeding, Defaults),
     bar: &Bar,
 ) -> Result<VerifyReport, Failure> {
     let options = crate::verify::VerifyOptions {
@@ -53,13 +55,19 @@ pub(super) fn compare(
         shapes: feeding.input_shape.clone(),
         seed: feeding.seed,
         dump: feeding.dump.clone(),
+        constant_initializers: defaults.constant_initializers,
     };
     crate::verify::verify_watched(original, rewritten, &options, &|p| bar.count("verify", p.stage, p.done, p.total))
         .map_err(|e| Failure { message: e.to_string(), hint: e.hint().map(str::to_owned) })
 }
 
 #[cfg(not(feature = "verify"))]
-pub(super) fn compare(original: &Path, _: &Path, feeding: &Feeding, _: &Bar) -> Result<VerifyReport, Failure> {
-    let _ = (&feeding.inputs, &feeding.input_shape, &feeding.dump, feeding.seed);
+pub(super) fn compare(
+    original: &Path,
+    _: &Path,
+    (feeding, defaults): (&Feeding, Defaults),
+    _: &Bar,
+) -> Result<VerifyReport, Failure> {
+    let _ = (&feeding.inputs, &feeding.input_shape, &feeding.dump, feeding.seed, defaults.constant_initializers);
     Err(Failure::new(original, "this build cannot verify: it was built without the feature 'verify'"))
 }

@@ -23,7 +23,7 @@ pub(super) fn not_asked(model: &ModelProto, options: &Options, refused: &mut Ref
     let compiled = |patterns: &[String]| patterns.iter().map(|p| WildMatch::new(p)).collect::<Vec<_>>();
     let (keep, sites) = (compiled(&options.keep), compiled(&options.sites));
     let view = GraphView::new(model)?;
-    for node in view.nodes().filter(|n| matches!(view.op(*n), "Add" | "Sum")) {
+    for node in view.nodes().filter(|n| matches!(view.op(*n), "Add" | "Sum" | "Sub")) {
         let Some(tensor) = view.output(node).map(|v| view.name(v)) else { continue };
         let name = view.node(node).name();
         let is_in = |patterns: &[WildMatch]| patterns.iter().any(|p| p.matches(name) || p.matches(tensor));

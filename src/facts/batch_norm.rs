@@ -16,16 +16,19 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// Reads the node (ONNX `BatchNormalization`, opsets 7 to 15). `None` when its statistics are those of the batch,
+    /// Reads the node (ONNX `BatchNormalization`, opsets 1 to 15). `None` when its statistics are those of the batch,
     /// when it gives them out, or when a constant is not known or not finite.
     ///
     /// Before opset 7 the node ran in training mode unless `is_test` was set; before opset 9 `spatial = 0` kept
     /// statistics for each position.
     #[must_use]
     pub fn new(view: &GraphView<'_>, facts: &Facts<'_>, node: NodeId) -> Option<Self> {
-        let training = view.attr_i(node, "training_mode").unwrap_or(0) != 0;
+        let training = match view.opset() {
+            7.. => view.attr_i(node, "training_mode").unwrap_or(0) != 0,
+            _ => view.attr_i(node, "is_test").unwrap_or(0) == 0,
+        };
         let extra = view.outputs(node).iter().skip(1).flatten().count() > 0;
-        if training || extra || view.opset() < 7 || view.attr_i(node, "spatial").unwrap_or(1) != 1 {
+        if training || extra || view.attr_i(node, "spatial").unwrap_or(1) != 1 {
             return None;
         }
         let read = |slot: usize| -> Option<Vec<f64>> {

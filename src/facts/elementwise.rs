@@ -1,9 +1,16 @@
 //! Functions of one tensor, entry by entry.
 
+use crate::graph::{GraphView, NodeId};
+
 /// True for an operator that maps every entry of its only tensor by the same function, and so keeps channels apart and
 /// has no constants of a channel's own.
 #[must_use]
-pub fn is_elementwise(op: &str) -> bool {
+pub fn is_elementwise(view: &GraphView<'_>, node: NodeId) -> bool {
+    // `FastGelu` may have a bias.
+    view.inputs(node).len() == 1 && is_function(view.op(node))
+}
+
+fn is_function(op: &str) -> bool {
     matches!(
         op,
         "Relu"
@@ -34,5 +41,8 @@ pub fn is_elementwise(op: &str) -> bool {
             | "Sign"
             | "Sin"
             | "Cos"
+            | "com.microsoft::Gelu"
+            | "com.microsoft::FastGelu"
+            | "com.microsoft::QuickGelu"
     )
 }

@@ -2,7 +2,7 @@
 
 use std::cell::{OnceCell, RefCell};
 
-use crate::graph::{GraphView, NodeId};
+use crate::graph::{GraphView, NodeId, Use, ValueId};
 use crate::onnx::tensor_proto::DataType;
 use crate::onnx::{ValueInfoProto, tensor_shape_proto, type_proto};
 
@@ -47,6 +47,9 @@ impl<'a> Facts<'a> {
             if !self.view.is_overridable(value) {
                 self.table.is_data[i] = true;
                 (self.table.dtype[i], self.table.shape[i]) = declared(input);
+                if self.table.shape[i].is_none() {
+                    self.table.shape[i] = self.as_read(value);
+                }
                 self.table.interval[i] = Interval::of_type(self.table.dtype[i]);
             } else {
                 // A caller may override it with another value, though not of another type.
@@ -63,15 +66,15 @@ impl<'a> Facts<'a> {
         let read = if op == "CastLike" { 1 } else { usize::MAX };
         let reads_data = view.inputs(node).iter().take(read).flatten().any(|v| self.is_data(*v));
         let is_data = holds_graph || reads_data && !matches!(op, "Shape" | "Size") || op.starts_with("Random");
-        let folds = !holds_graph && self.folds(node);
         let found = shape::infer(self, node);
         let sizes = shape::sizes(self, node);
         for (slot, value) in view.outputs(node).iter().enumerate() {
             let Some(value) = value else { continue };
             let i = value.0 as usize;
             self.table.is_data[i] = is_data;
-            self.table.folds[i] = slot == 0 && folds;
-            self.table.shape[i] = found.get(slot).cloned().flatten().and_then(sensible);
+            self.table.folds[i] = !holds_graph && self.folds(node, slot);
+            let shape = found.get(slot).cloned().flatten().and_then(sensible);
+            self.table.shape[i] = shape.or_else(|| self.as_read(*value));
             self.table.dtype[i] = shape::dtype(self, node, slot);
             // A table of sizes is no list of sizes.
             if slot == 0
@@ -85,11 +88,31 @@ impl<'a> Facts<'a> {
         interval::infer(self, node);
     }
 
-    fn folds(&self, node: NodeId) -> bool {
+    /// Rank and channels of a tensor of which nothing is known, by the weight of a convolution that reads it: no others fit
+    /// (ONNX `Conv` and `ConvTranspose`).
+    fn as_read(&self, value: ValueId) -> Option<Vec<Dim>> {
+        let view = self.view;
+        let reader = |u: &Use| {
+            let op = view.op(u.node);
+            let weight = view.input(u.node, 1).filter(|_| u.slot == 0 && matches!(op, "Conv" | "ConvTranspose"))?;
+            let dims = &view.initializer(weight).filter(|_| !view.is_overridable(weight))?.dims;
+            let (outputs, inputs) = (*dims.first()?, *dims.get(1)?);
+            let channels = match op {
+                "Conv" => inputs.checked_mul(view.attr_i(u.node, "group").unwrap_or(1))?,
+                _ => outputs,
+            };
+            let axes = dims.get(2..).filter(|axes| !axes.is_empty())?;
+            let spatial = axes.iter().map(|_| Dim::Unknown);
+            sensible([Dim::Unknown, Dim::Known(channels)].into_iter().chain(spatial).collect())
+        };
+        view.uses(value).iter().find_map(reader)
+    }
+
+    fn folds(&self, node: NodeId, slot: usize) -> bool {
         let (op, inputs) = (self.view.op(node), self.view.inputs(node));
         let read = if op == "CastLike" { 1 } else { usize::MAX };
         let all = || inputs.iter().take(read).flatten().all(|v| self.table.folds[v.0 as usize]);
-        op == "Constant" || constants::folds(op) && !inputs.is_empty() && all()
+        op == "Constant" && slot == 0 || constants::folds(op, slot) && !inputs.is_empty() && all()
     }
 }
 

@@ -8,6 +8,7 @@ mod clip;
 mod constants;
 mod conv_spec;
 mod dropout;
+mod einsum;
 mod element;
 mod elementwise;
 mod infer;
@@ -28,6 +29,7 @@ use crate::graph::{Dominators, GraphView, ValueId};
 use crate::onnx::tensor_proto::DataType;
 
 use constants::{Limit, elements};
+use einsum::Equation;
 
 pub use batch_norm::BatchNorm;
 pub use clip::clip_bounds;
@@ -69,6 +71,9 @@ pub struct Constant {
     pub data: ArrayD<f64>,
     /// Its element type.
     pub dtype: DataType,
+    /// True when every runtime has these very numbers. Else rounding may tell them apart, and no step is taken on them
+    /// (`Floor`, a comparison, an integer of a float).
+    pub exact: bool,
 }
 
 /// Facts about every tensor of a view.

@@ -92,7 +92,7 @@ pub fn apply(model: &mut ModelProto, edits: &[EditList]) -> Result<BTreeSet<Stri
 
 /// Raises an IR version in which an initializer had to be a graph input as well (ONNX IR, before version 4). Before version
 /// 3 the operator set was not named; it was the first.
-fn allow_initializers(model: &mut ModelProto) {
+pub(super) fn allow_initializers(model: &mut ModelProto) {
     if model.ir_version.is_some_and(|version| version < 4) {
         model.ir_version = Some(4);
         if model.opset_import.is_empty() {
@@ -114,7 +114,7 @@ pub fn in_topological_order(mut model: ModelProto) -> Result<ModelProto, GraphEr
     Ok(model)
 }
 
-fn with_provenance(mut node: NodeProto, provenance: &str) -> NodeProto {
+pub(super) fn with_provenance(mut node: NodeProto, provenance: &str) -> NodeProto {
     node.metadata_props.retain(|p| p.key() != PROVENANCE_KEY);
     node.metadata_props
         .push(StringStringEntryProto { key: Some(PROVENANCE_KEY.to_owned()), value: Some(provenance.to_owned()) });

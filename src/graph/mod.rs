@@ -4,11 +4,15 @@
 //! all of them first and then makes them; [`clean()`] takes away what became dead by them and nothing else.
 
 mod apply;
+mod body;
+mod calls;
 mod clean;
+mod defaults;
 mod dominators;
 mod dump;
 mod edit;
 mod error;
+mod fused;
 mod ids;
 mod imports;
 mod operators;
@@ -18,11 +22,15 @@ mod validate;
 mod view;
 
 pub use apply::{ApplyError, PROVENANCE_KEY, apply, in_topological_order};
+pub(crate) use body::{Body, int};
+pub use calls::{Calls, calls, written_out};
 pub use clean::clean;
+pub use defaults::{defaults, has_constant_initializers, without_defaults};
 pub use dominators::Dominators;
 pub use dump::dump;
 pub use edit::{EditList, Names};
 pub use error::GraphError;
+pub(crate) use fused::{Definition, definition};
 pub use ids::{NodeId, Use, ValueId};
 pub use imports::check_imports;
 pub use operators::check_operators;

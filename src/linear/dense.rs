@@ -32,6 +32,6 @@ pub(super) fn read(cx: Context<'_>, node: NodeId) -> Option<Result<Layer, Reject
         None if facts.is_constant(weight) => {
             refuse(RejectCode::WeightNotConstant, "its bias is no constant with one value an output channel")
         }
-        None => refuse(RejectCode::WeightNotConstant, "its matrix is not a constant, or a caller may override it"),
+        None => refuse(RejectCode::WeightNotConstant, "its matrix is not a constant"),
     }
 }

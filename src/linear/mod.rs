@@ -5,12 +5,13 @@
 //! tensor, its origin, so that its root is one linear map of the origin. [`parallel`] finds the regions under a
 //! sum (RepVGG and its kin), [`sequence`] those along a chain (`Conv` + `BatchNormalization`, `Pad` + `Conv`,
 //! `Conv` + `Conv`). [`fold`] proves that a region is one convolution, border by border, and builds it.
-//! [`transposed`] scales the weights of a `ConvTranspose`, [`flatten`] those of a linear layer behind a `Flatten`, and
+//! [`bordered`] reads a border of the bias around a 1x1 convolution, [`transposed`] scales the weights of a `ConvTranspose`, [`transposed_sum`] adds those of two, [`flatten`] those of a linear layer behind a `Flatten`, and
 //! [`dead`] takes away what provably contributes nothing.
 //!
 //! Nothing here decides what is worth it: that is `plan`'s part. How single operators are read is shared with
 //! residual joins ([`crate::read`]), whose shortcuts are chains of the same operators.
 
+pub mod bordered;
 pub mod dead;
 pub mod dense;
 pub mod flatten;
@@ -21,6 +22,7 @@ pub mod parallel;
 pub mod region;
 pub mod sequence;
 pub mod transposed;
+pub mod transposed_sum;
 
 pub use fold::Fold;
 pub use region::Region;

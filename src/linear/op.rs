@@ -7,8 +7,8 @@ use crate::read::layer::Layer;
 use crate::read::step::LinearStep;
 use crate::read::{Context, Reject, RejectCode, conv, step};
 
-use super::dense;
 use super::map::Outline;
+use super::{bordered, dense};
 
 /// Where the weights come from, when they are asked for.
 enum Weights {
@@ -20,6 +20,8 @@ enum Weights {
     /// Moves entries along the spatial axes only: `Pad` of zeros, every n-th entry.
     Move,
     Select(Vec<Option<usize>>),
+    /// A convolution with a border of its bias around it.
+    Bordered(Kernel),
 }
 
 /// A linear operator.
@@ -85,6 +87,7 @@ impl Op {
             Weights::Affine(scale, shift) => Some(Kernel::identity(channels, axes).then_affine(scale, shift)),
             Weights::Average => compose::average(channels, &self.outline.window),
             Weights::Select(from) => Kernel::selection(from, channels, axes),
+            Weights::Bordered(kernel) => Some(kernel.clone()),
         }
     }
 }
@@ -109,6 +112,13 @@ pub fn read(cx: Context<'_>, value: ValueId) -> Option<Found> {
         let unknown =
             || Reject::tensor(cx.view, input, RejectCode::SizeUnknown, "its rank or channel count is unknown");
         return Some(Found { node, input, op: op.ok_or_else(unknown) });
+    }
+    if let Some(found) = bordered::read(cx, value) {
+        let input = match &found {
+            Ok(map) => map.input,
+            Err(_) => cx.view.input(node, 0)?,
+        };
+        return Some(Found { node, input, op: found.map(bordered_op) });
     }
     let input = cx.view.input(node, 0).filter(|v| cx.facts.is_data(*v))?;
     let op = match cx.view.op(node) {
@@ -168,6 +178,12 @@ pub fn ends_activation(cx: Context<'_>, node: NodeId, x: ValueId) -> bool {
         found.is_some_and(|f| f.op.is_ok_and(|op| op.is_uniform()))
     };
     product.is_some_and(of_data) && uniform()
+}
+
+fn bordered_op(map: bordered::Bordered) -> Op {
+    let (inputs, outputs, group) = (map.kernel.inputs(), map.kernel.outputs(), map.kernel.group);
+    let outline = Outline { inputs, outputs, group, window: map.window, biased: map.kernel.is_biased() };
+    Op { outline, weights: Weights::Bordered(map.kernel) }
 }
 
 /// A linear layer: a convolution over no spatial axis, and so without a border at which a bias would count.

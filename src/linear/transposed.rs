@@ -89,7 +89,7 @@ fn check(cx: Context<'_>, map: NodeId, middle: ValueId) -> Result<DataType, Reje
     }
     let constant = |slot: usize| cx.view.input(map, slot).is_none_or(|v| cx.facts.constant_shape(v).is_some());
     if !constant(1) || !constant(2) {
-        return refuse(RejectCode::WeightNotConstant, "its weight is not a constant, or a caller may override it");
+        return refuse(RejectCode::WeightNotConstant, "its weight is not a constant");
     }
     let float = |t: &DataType| matches!(t, DataType::Float | DataType::Float16 | DataType::Bfloat16 | DataType::Double);
     match cx.facts.dtype(middle).filter(float) {

@@ -14,7 +14,8 @@ pub struct Price {
     pub bytes: u64,
     /// Nodes of the main graph.
     pub nodes: usize,
-    /// `Add` nodes whose inputs are both data; a `Sum` of `n` tensors of data counts as `n - 1`.
+    /// `Add` nodes whose inputs are both data, and `Sub` nodes that do not broadcast; a `Sum` of `n` tensors of data counts as
+    /// `n - 1`.
     pub joins: usize,
     /// Most bytes of activations that are alive at once; `null` when a size is unknown.
     pub activation_bytes: Option<u64>,

@@ -91,7 +91,8 @@ impl std::ops::Add for Cost {
 }
 
 /// Multiply-accumulates of `node` for one image: `Conv`, `ConvTranspose`, `Gemm`, `MatMul`. `Some(0)` for every
-/// other operator, `None` when a size is unknown.
+/// other operator, `None` when a size is unknown, and for products that are not read here: quantised ones, and those of other
+/// domains.
 #[must_use]
 pub fn macs(view: &GraphView<'_>, facts: &Facts<'_>, node: NodeId) -> Option<u64> {
     let weights = |slot: usize| -> Option<u64> {
@@ -106,6 +107,8 @@ pub fn macs(view: &GraphView<'_>, facts: &Facts<'_>, node: NodeId) -> Option<u64
             let inner = last(facts, view.input(node, 0)?)?;
             Some(inner.saturating_mul(elements(facts, view.output(node)?)?))
         }
+        "QLinearConv" | "QLinearMatMul" | "ConvInteger" | "MatMulInteger" | "DeformConv" => None,
+        op if op.contains("::") && ["Conv", "MatMul", "Gemm", "Attention"].iter().any(|part| op.contains(part)) => None,
         _ => Some(0),
     }
 }
@@ -148,10 +151,10 @@ fn elements(facts: &Facts<'_>, value: ValueId) -> Option<u64> {
 #[must_use]
 pub fn price(model: &ModelProto, view: &GraphView<'_>, facts: &Facts<'_>, joins: usize) -> Price {
     let nodes: Vec<NodeId> = view.nodes().collect();
-    let params = view
-        .graph()
-        .initializer
-        .iter()
+    // Some exporters keep weights in `Constant` nodes.
+    let written = view.graph().node.iter().filter(|n| n.op_type() == "Constant").flat_map(|n| &n.attribute);
+    let tensors = view.graph().initializer.iter().chain(written.filter_map(|a| a.t.as_ref()));
+    let params = tensors
         .map(|t| t.dims.iter().fold(1_u64, |n, d| n.saturating_mul(u64::try_from(*d).unwrap_or(0))))
         .fold(0, u64::saturating_add);
     let macs = nodes.iter().try_fold(0_u64, |n, node| Some(n.saturating_add(macs(view, facts, *node)?)));

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::algebra::Geometry;
 use crate::graph::{EditList, Names, NodeId};
-use crate::linear::{Fold, Region, flatten, fold, parallel, sequence, transposed};
+use crate::linear::{Fold, Region, flatten, fold, parallel, sequence, transposed, transposed_sum};
 use crate::read::{Context, Reject, RejectCode};
 
 use super::change::{Change, Exactness};
@@ -52,6 +53,7 @@ pub fn plan(cx: Context<'_>, names: &mut Names) -> Folds {
         let nodes: Vec<NodeId> = cx.view.nodes().collect();
         for node in nodes.into_iter().rev() {
             folds.parallel(cx, node, names);
+            folds.summed(cx, node, names);
         }
     }
     if families.has(Family::Sequence) {
@@ -65,6 +67,15 @@ pub fn plan(cx: Context<'_>, names: &mut Names) -> Folds {
         }
     }
     folds
+}
+
+/// The fold of the sum at `node` alone, when it is worth making.
+#[must_use]
+pub fn parallel_at(cx: Context<'_>, node: NodeId, names: &mut Names) -> Option<Chosen> {
+    let mut folds = Folds::default();
+    folds.parallel(cx, node, names);
+    folds.summed(cx, node, names);
+    folds.chosen.pop()
 }
 
 impl Folds {
@@ -81,6 +92,33 @@ impl Folds {
             found.and_then(|region| fold::prove(cx, region)).and_then(|fold| Ok((affordable(cx, &fold)?, fold)));
         match worth {
             Ok((price, fold)) => self.choose(cx, Family::Parallel, node, &fold, price, names),
+            Err(reject) => self.keep(Family::Parallel, node, reject),
+        }
+    }
+
+    fn summed(&mut self, cx: Context<'_>, node: NodeId, names: &mut Names) {
+        let Some(found) = transposed_sum::find(cx, node) else { return };
+        let built = found.and_then(|found| {
+            let edits = found.build(cx, names).ok_or_else(|| unreadable(cx, node))?;
+            Ok((found, edits))
+        });
+        match built {
+            Ok((found, edits)) if edits.remove.iter().all(|n| !self.claimed.contains(n)) => {
+                self.claimed.extend(&edits.remove);
+                let [first, second, _] = found.nodes;
+                let (before, after) = found.weights;
+                let both = [first, second].into_iter().map(|n| cost::macs(cx.view, cx.facts, n)).sum::<Option<u64>>();
+                let change = Change {
+                    form: format!("2 transposed convolutions in a sum, one of {}", size(&found.window)),
+                    exactness: Exactness::Reordered,
+                    macs_before: both,
+                    macs_after: both.map(|macs| macs / (before as u64).max(1) * after as u64),
+                    params_before: before as u64,
+                    params_after: after as u64,
+                };
+                self.chosen.push(Chosen { family: Family::Parallel, site: node, edits, change });
+            }
+            Ok(_) => {}
             Err(reject) => self.keep(Family::Parallel, node, reject),
         }
     }
@@ -200,9 +238,13 @@ fn form(cx: Context<'_>, family: Family, fold: &Fold) -> String {
     if fold.outline().window.axes() == 0 {
         return format!("{} operators around a sum, one linear layer", operators.len());
     }
-    let window = fold.outline().window.kernel.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+    let window = size(&fold.outline().window);
     let group = if fold.outline().group > 1 { ", grouped" } else { "" };
     format!("{} operators around a sum, one {window} convolution{group}", operators.len())
+}
+
+fn size(window: &Geometry) -> String {
+    window.kernel.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
 }
 
 /// Multiply-accumulates before and after.

@@ -99,7 +99,7 @@ fn reused(view: &GraphView<'_>, buffers: &[Buffer], home: &[Option<usize>], node
     let operands = match op {
         "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Max" | "Min" | "Pow" => view.inputs(node).len(),
         "Clip" | "PRelu" | "BatchNormalization" => 1,
-        op if is_elementwise(op) => 1,
+        _ if is_elementwise(view, node) => 1,
         _ => 0,
     };
     let fits = |b: &Buffer| b.bytes == size && b.last == view.position(node) && !b.is_given;

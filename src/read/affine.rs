@@ -1,10 +1,11 @@
 //! Per-channel `y = scale * x + shift`: `BatchNormalization`, `Neg`, `Mul`, `Div`, `Add` and `Sub` by constants; and
-//! operators that do nothing: `Identity`, `Dropout`, `Sum` of one.
+//! operators that do nothing: `Identity`, `Dropout`, `Sum` of one, a `Slice` of everything, `Tile` and `Expand` to the same shape.
 
-use crate::facts::{BatchNorm, is_inactive_dropout};
+use crate::facts::{BatchNorm, Dim, is_inactive_dropout};
 use crate::graph::{NodeId, ValueId};
 
 use super::context::Context;
+use super::crop;
 
 /// The input of a node that does nothing at inference.
 pub(crate) fn nothing(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<ValueId> {
@@ -12,12 +13,27 @@ pub(crate) fn nothing(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<V
     match cx.view.op(node) {
         "Identity" => cx.view.input(node, 0),
         "Sum" if cx.view.inputs(node).len() == 1 => cx.view.input(node, 0),
+        // To the type that it has: exporters of mixed precision leave these everywhere.
+        "Cast" if cx.view.input(node, 0).is_some_and(|v| keeps_type(cx, v, value)) => cx.view.input(node, 0),
+        "Slice" if crop::keeps_all(cx, node) => cx.view.input(node, 0),
+        "Tile" | "Expand" => cx.view.input(node, 0).filter(|input| same_shape(cx, *input, value)),
         // The mask output of Dropout has readers of its own.
         "Dropout" if first && cx.view.outputs(node).len() <= 1 => {
             is_inactive_dropout(cx.view, cx.facts, node).then(|| cx.view.input(node, 0)).flatten()
         }
         _ => None,
     }
+}
+
+/// True when both tensors are known to have one element type.
+fn keeps_type(cx: Context<'_>, from: ValueId, to: ValueId) -> bool {
+    cx.facts.dtype(from).is_some() && cx.facts.dtype(from) == cx.facts.dtype(to)
+}
+
+/// True when both are known to have one shape.
+fn same_shape(cx: Context<'_>, a: ValueId, b: ValueId) -> bool {
+    let (Some(a), Some(b)) = (cx.facts.shape(a), cx.facts.shape(b)) else { return false };
+    a == b && !a.contains(&Dim::Unknown)
 }
 
 /// The data input, scale and shift of a node that is a per-channel affine map.

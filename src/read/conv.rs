@@ -216,9 +216,9 @@ pub(crate) fn branch_conv(cx: Context<'_>, node: NodeId) -> Result<BranchConv, R
         .map_err(|e| Reject::at(cx.view, node, RejectCode::BadConvolution, e.to_string()))?;
     for value in std::iter::once(spec.weight).chain(spec.bias) {
         if !cx.facts.is_constant(value) {
-            let reason = "the weight is not a constant: it depends on data, or a caller may override it";
-            return Err(Reject::tensor(cx.view, value, RejectCode::WeightNotConstant, reason)
-                .hint("take the initializer out of the graph inputs"));
+            let reason =
+                "the weight is not a constant: it depends on data, or is computed in a way that is not evaluated";
+            return Err(Reject::tensor(cx.view, value, RejectCode::WeightNotConstant, reason));
         }
     }
     Ok(BranchConv {

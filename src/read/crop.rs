@@ -1,7 +1,7 @@
 //! `Slice`, or `Pad` with negative pads, that drops entries at the ends of the spatial axes: the crop behind a causal convolution. It narrows the
 //! padding of the convolution before it, whose Dirac tap is then the last one.
 
-use crate::facts::{Dim, Padding};
+use crate::facts::{self, Cut, Dim, Padding};
 use crate::graph::NodeId;
 
 use super::context::Context;
@@ -13,6 +13,19 @@ pub(crate) fn cropped(cx: Context<'_>, node: NodeId) -> Option<Vec<(usize, usize
         "Pad" if cx.is_channels_first() => unpadded(cx, node),
         _ => None,
     }
+}
+
+/// True for a `Slice` that takes every entry, as `x[:, :, 2:-2]` has for each axis in front.
+pub(crate) fn keeps_all(cx: Context<'_>, node: NodeId) -> bool {
+    let shape = cx.view.input(node, 0).and_then(|v| cx.facts.shape(v));
+    let size = |axis: i64| {
+        let shape = shape?;
+        let axis = if axis < 0 { axis.checked_add(shape.len() as i64)? } else { axis };
+        shape.get(usize::try_from(axis).ok()?)?.known()
+    };
+    // No axis has more entries than that.
+    let whole = |cut: &Cut| cut.start == 0 && cut.step == 1 && cut.end >= size(cut.axis).unwrap_or(i64::from(i32::MAX));
+    facts::slices(cx.view, cx.facts, node).is_some_and(|cuts| cuts.iter().all(whole))
 }
 
 /// A `Pad` with nothing but negative pads.
@@ -28,7 +41,7 @@ fn sliced(cx: Context<'_>, node: NodeId) -> Option<Vec<(usize, usize)>> {
     let input = cx.view.input(node, 0)?;
     let rank = cx.facts.rank(input)?;
     let mut crop = vec![(0, 0); rank.checked_sub(2)?];
-    for cut in crate::facts::slices(cx.view, cx.facts, node)? {
+    for cut in facts::slices(cx.view, cx.facts, node)? {
         let axis = usize::try_from(if cut.axis < 0 { cut.axis + rank as i64 } else { cut.axis }).ok()?;
         let size = cx.facts.shape(input)?.get(axis).and_then(Dim::known);
         let front = match (cut.start, size) {

@@ -43,13 +43,16 @@ pub(crate) fn read(cx: Context<'_>, value: ValueId) -> Option<(NodeId, LinearSte
         let (piece, from) = channels::piece(cx, node)?;
         return Some((node, select(from), piece.input));
     }
+    if let Some((from, input)) = channels::interleaved(cx, node, value) {
+        return Some((node, select(from), input));
+    }
     let input = cx.view.input(node, 0)?;
     let step = match cx.view.op(node) {
         "Conv" if cx.is_channels_first() => LinearStep::Conv(Box::new(conv::branch_conv(cx, node).ok()?)),
         "Gemm" | "MatMul" => LinearStep::Conv(Box::new(conv::branch_layer(cx, node)?)),
         "Reshape" | "Flatten" => Rows::new(cx, node, input, value).map(|_| LinearStep::Rows)?,
         "AveragePool" | "MaxPool" if cx.is_channels_first() => LinearStep::Average(conv::pool(cx, node, value)?),
-        "Slice" | "Split" | "Gather" => slice(cx, node, value, input)?,
+        "Slice" | "Split" | "Gather" | "Tile" | "Expand" => slice(cx, node, value, input)?,
         "Pad" => match pad(cx, node, input) {
             Some(from) => LinearStep::Select(from),
             None => LinearStep::Crop(small(crop::cropped(cx, node)?)?),
@@ -64,7 +67,7 @@ fn select(from: Vec<u32>) -> LinearStep {
     LinearStep::Select(from.into_iter().map(|c| Some(c as usize)).collect())
 }
 
-/// A `Slice`, `Split` or `Gather` that takes some of the channels, or a `Slice` that drops entries in space.
+/// An operator that takes some of the channels, or all of them several times; or a `Slice` that drops entries in space.
 fn slice(cx: Context<'_>, node: NodeId, value: ValueId, input: ValueId) -> Option<LinearStep> {
     if let Some(from) = channels::taken(cx, node, value) {
         return Some(select(from));

@@ -130,7 +130,10 @@ fn price(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
     };
     match (before.macs, after.macs) {
         (Some(a), Some(b)) => row("MACs", a, b)?,
-        _ => writeln!(f, "  MACs         unknown: a size in the model is not fixed")?,
+        _ => writeln!(
+            f,
+            "  MACs         unknown: a size in the model is not fixed, or an operator multiplies that is not counted"
+        )?,
     }
     let mut row = |name: &str, a: u64, b: u64| {
         let ratio = if a == 0 { 1.0 } else { b as f64 / a as f64 };

@@ -78,7 +78,7 @@ impl Branch {
     /// # Errors
     /// A [`Reject`] when a channel count that an inserted convolution needs is unknown.
     pub fn new(cx: Context<'_>, site: Site) -> Result<(Self, super::shortcut::Shortcut), Reject> {
-        let Site { join, fork, steps, shortcut, .. } = site;
+        let Site { join, output, fork, steps, applied, shortcut, .. } = site;
         let edges = edges(cx, join, &steps);
         let removed = removed(cx, join, &steps, &edges);
         let mut branch = Self { items: Vec::new(), removed, edges, padding: Vec::new() };
@@ -88,7 +88,12 @@ impl Branch {
             .and_then(|rank| cx.frame.spatial(rank))
             .ok_or_else(|| unknown(cx, fork, "the rank of the fork is unknown, or it has no spatial axis"))?;
         for PathStep { reading, node, output } in steps {
-            branch.push(cx, reading, node, output, axes)?;
+            branch.push(cx, reading, (node, Some(output)), axes)?;
+        }
+        let end = branch.end(fork);
+        for step in applied {
+            let reading = Reading { step: step.on_branch(join), input: end, reads: Vec::new(), nodes: Vec::new() };
+            branch.push(cx, reading, (join, None), axes)?;
         }
         if branch.padding.iter().any(|p| *p != (0, 0)) {
             let reason = "a Pad stands behind the last convolution of the branch";
@@ -105,8 +110,9 @@ impl Branch {
             .last()
             .is_some_and(|last| last.conv().is_some() && !last.values.iter().any(|v| branch.is_needed(cx, *v)));
         if !merges {
-            let end = branch.items.last().and_then(|i| i.values.last()).copied().unwrap_or(fork);
-            branch.insert(cx, end, "merge", axes)?;
+            // The join may repeat the channels of the branch.
+            let channels = cx.channels(output).or_else(|| cx.channels(end));
+            branch.insert(cx, (end, channels), "merge", axes)?;
         }
         Ok((branch, shortcut))
     }
@@ -115,14 +121,14 @@ impl Branch {
         &mut self,
         cx: Context<'_>,
         reading: Reading,
-        node: NodeId,
-        output: ValueId,
+        (node, output): (NodeId, Option<ValueId>),
         axes: usize,
     ) -> Result<(), Reject> {
+        let values: Vec<ValueId> = output.into_iter().collect();
         match reading.step {
             Step::Nothing => {
                 if let Some(last) = self.items.last_mut() {
-                    last.values.push(output);
+                    last.values.extend(values);
                 }
             }
             Step::Conv(mut conv) => {
@@ -132,7 +138,7 @@ impl Branch {
                 if let Some(scale) = self.items.pop_if(|i| goes && i.is_inserted()).and_then(Item::into_conv) {
                     conv.compose_with(*scale);
                 }
-                self.items.push(Item { kind: Kind::Conv(conv), values: vec![output] });
+                self.items.push(Item { kind: Kind::Conv(conv), values });
             }
             Step::Crop(crop) => {
                 let cropped = self.foldable(cx).is_some_and(|conv| conv.crop(&crop));
@@ -140,12 +146,12 @@ impl Branch {
                     let reason = "it drops entries that no padding of a convolution right before it put there";
                     return Err(Reject::at(cx.view, node, RejectCode::CannotPass, reason));
                 }
-                self.replace_values(output);
+                self.replace_values(values);
             }
-            Step::Rows(rows) => self.push_rows(cx, rows, output),
+            Step::Rows(rows) => self.push_rows(cx, rows, values),
             Step::Affine(scale, shift) => {
                 if self.foldable(cx).is_none() {
-                    self.insert(cx, reading.input, "scale", axes)?;
+                    self.insert(cx, (reading.input, cx.channels(reading.input)), "scale", axes)?;
                 }
                 if let Some(conv) = self.foldable(cx) {
                     if scale.len() != conv.channels.1 || shift.len() != conv.channels.1 {
@@ -154,15 +160,15 @@ impl Branch {
                     }
                     conv.push_affine(scale, shift);
                 }
-                self.replace_values(output);
+                self.replace_values(values);
             }
             Step::Operation(pass) => {
                 let any_conv = self.items.iter().any(|i| i.conv().is_some());
                 if !any_conv && !pass.moves_only() {
-                    self.insert(cx, reading.input, "duplicate", axes)?;
+                    self.insert(cx, (reading.input, cx.channels(reading.input)), "duplicate", axes)?;
                 }
                 add(&mut self.padding, pass.padding());
-                self.items.push(Item { kind: Kind::Operation(pass), values: vec![output] });
+                self.items.push(Item { kind: Kind::Operation(pass), values });
             }
         }
         Ok(())
@@ -170,9 +176,9 @@ impl Branch {
 
     /// Numbers the rows in another way: in front of a linear layer that nothing else reads, so that what folds into the
     /// layer still stands right behind it, and together with the numbering there.
-    fn push_rows(&mut self, cx: Context<'_>, rows: Rows, output: ValueId) {
+    fn push_rows(&mut self, cx: Context<'_>, rows: Rows, output: Vec<ValueId>) {
         let layer = if self.foldable(cx).is_some() { self.items.pop() } else { None };
-        let values = if layer.is_some() { Vec::new() } else { vec![output] };
+        let values = if layer.is_some() { Vec::new() } else { output.clone() };
         let before = self.items.last().filter(|_| self.last_is_free(cx)).and_then(|item| item.pass()?.rows());
         // In front of the branch there is no item that could give out what has the fork's numbering again.
         let keeps = self.items.len() == 1 && values.iter().any(|v| self.is_needed(cx, *v));
@@ -188,7 +194,7 @@ impl Branch {
             (None, Some(last)) => last.values.extend(values),
             (None, None) => {}
         }
-        self.items.extend(layer.map(|layer| Item { values: vec![output], ..layer }));
+        self.items.extend(layer.map(|layer| Item { values: output, ..layer }));
     }
 
     /// True when nothing else needs what the last item computes.
@@ -205,16 +211,27 @@ impl Branch {
         }
     }
 
-    /// The last item now computes `output` alone.
-    fn replace_values(&mut self, output: ValueId) {
+    /// The last item now computes `values` alone.
+    fn replace_values(&mut self, values: Vec<ValueId>) {
         if let Some(last) = self.items.last_mut() {
-            last.values = vec![output];
+            last.values = values;
         }
     }
 
-    /// Inserts an identity behind the tensor `at`.
-    fn insert(&mut self, cx: Context<'_>, at: ValueId, what: &str, axes: usize) -> Result<(), Reject> {
-        let channels = cx.channels(at).ok_or_else(|| unknown(cx, at, "its channel count is unknown"))?;
+    /// The tensor that the branch computes so far, or the fork.
+    fn end(&self, fork: ValueId) -> ValueId {
+        self.items.last().and_then(|i| i.values.last()).copied().unwrap_or(fork)
+    }
+
+    /// Inserts an identity on so many channels behind the tensor `at`.
+    fn insert(
+        &mut self,
+        cx: Context<'_>,
+        (at, channels): (ValueId, Option<usize>),
+        what: &str,
+        axes: usize,
+    ) -> Result<(), Reject> {
+        let channels = channels.ok_or_else(|| unknown(cx, at, "its channel count is unknown"))?;
         let name = format!("{}_{what}", cx.view.name(at));
         let conv = BranchConv::inserted(&name, channels, axes);
         self.items.push(Item { kind: Kind::Conv(Box::new(conv)), values: Vec::new() });

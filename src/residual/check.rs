@@ -88,9 +88,10 @@ pub fn prove(cx: Context<'_>, site: Site) -> Result<Proof, Reject> {
     let c_in =
         cx.channels(fork).ok_or_else(|| refuse(RejectCode::SizeUnknown, "the channel count of the fork is unknown"))?;
     let c_out = last.channels.1;
-    // `Add` broadcasts: equal channel counts are a condition like equal sizes.
+    // `Add` broadcasts: equal channel counts, or one that the join repeats, are a condition like equal sizes.
     for value in inputs.into_iter().flatten() {
-        if cx.channels(value) != Some(c_out) || cx.facts.rank(value) != cx.facts.rank(fork) {
+        let fits = cx.channels(value).is_some_and(|channels| channels == 1 || channels == c_out);
+        if !fits || cx.facts.rank(value) != cx.facts.rank(fork) {
             return Err(refuse(
                 RejectCode::SizeUnknown,
                 "the two sides are not known to have the same rank and channel count",

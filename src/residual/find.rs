@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::graph::{NodeId, ValueId};
 use crate::read::{Context, Frame, Reject, RejectCode, conv};
 
+use super::join::{self, Applied};
 use super::operation::{self, Reading, Step};
 use super::shortcut::Shortcut;
+
+pub use super::join::join_inputs;
 
 /// One operator of the branch, from the fork towards the join.
 pub struct PathStep {
@@ -20,7 +23,7 @@ pub struct PathStep {
 
 /// A join with one of its inputs read as the branch and the other as the shortcut.
 pub struct Site {
-    /// The `Add` or `Sum`.
+    /// The `Add`, `Sum` or `Sub`.
     pub join: NodeId,
     /// What the join computes.
     pub output: ValueId,
@@ -28,22 +31,12 @@ pub struct Site {
     pub fork: ValueId,
     /// The branch, from the fork to the join.
     pub steps: Vec<PathStep>,
-    /// The shortcut.
+    /// What the join itself does to the branch before it adds.
+    pub applied: Vec<Applied>,
+    /// The shortcut, with what the join does to it.
     pub shortcut: Shortcut,
     /// Where the channels stand.
     pub frame: Frame,
-}
-
-/// The two data inputs of `node` when it is a join: an `Add`, or a `Sum` of two.
-#[must_use]
-pub fn join_inputs(cx: Context<'_>, node: NodeId) -> Option<(ValueId, ValueId)> {
-    if !matches!(cx.view.op(node), "Add" | "Sum") {
-        return None;
-    }
-    match cx.view.inputs(node) {
-        [Some(a), Some(b)] if cx.facts.is_data(*a) && cx.facts.is_data(*b) => Some((*a, *b)),
-        _ => None,
-    }
 }
 
 /// The data inputs of `node` when it is a `Sum` of more than two: several joins in one node.
@@ -83,12 +76,8 @@ pub fn find(cx: Context<'_>, join: NodeId) -> Result<Vec<Site>, Reject> {
 /// As [`find`].
 pub fn find_pair(cx: Context<'_>, join: NodeId, (a, b): (ValueId, ValueId)) -> Result<Vec<Site>, Reject> {
     if a == b {
-        return Err(Reject::at(
-            cx.view,
-            join,
-            RejectCode::TwoBranches,
-            "the sum of a tensor with itself: there is no branch",
-        ));
+        let reason = "the sum, or difference, of a tensor with itself: there is no branch";
+        return Err(Reject::at(cx.view, join, RejectCode::TwoBranches, reason));
     }
     let mut nearest: Option<((usize, bool), Reject)> = None;
     for frame in Frame::of(cx.view.output(join).and_then(|v| cx.facts.rank(v))) {
@@ -109,7 +98,7 @@ fn sites(
 ) -> Vec<Site> {
     let mut sites = Vec::new();
     for (branch, shortcut) in ways {
-        match read_branch(cx, join, branch, Shortcut::walk(cx, shortcut)) {
+        match read_branch(cx, join, (branch, shortcut)) {
             Ok(site) => sites.push(site),
             Err(reject) => {
                 // The side that came further says more; and a side computed from the other one is the branch.
@@ -139,7 +128,8 @@ fn leads(cx: Context<'_>, from: ValueId, to: ValueId) -> bool {
     false
 }
 
-fn read_branch(cx: Context<'_>, join: NodeId, branch: ValueId, shortcut: Shortcut) -> Result<Site, Reject> {
+fn read_branch(cx: Context<'_>, join: NodeId, (branch, beside): (ValueId, ValueId)) -> Result<Site, Reject> {
+    let shortcut = Shortcut::walk(cx, beside);
     let output = cx
         .view
         .output(join)
@@ -154,7 +144,13 @@ fn read_branch(cx: Context<'_>, join: NodeId, branch: ValueId, shortcut: Shortcu
     let Some(origin) = origins.get(&fork).copied() else {
         return Err(Reject::broken(cx.view, fork, "a branch that does not start on the shortcut"));
     };
-    Ok(Site { join, output, fork, steps, shortcut: shortcut.from_origin(origin), frame: cx.frame })
+    let applied = |side, other| {
+        let reason = "the channel count of one side is unknown";
+        let unknown = || Reject::tensor(cx.view, side, RejectCode::SizeUnknown, reason);
+        join::applied(cx, join, side, other).ok_or_else(unknown)
+    };
+    let shortcut = shortcut.from_origin(origin).joined(join, applied(beside, branch)?);
+    Ok(Site { join, output, fork, steps, applied: applied(branch, beside)?, shortcut, frame: cx.frame })
 }
 
 /// What is known of a tensor on the way from the join to the fork.
@@ -296,7 +292,11 @@ impl<'a, 'b> Search<'a, 'b> {
                 let reason = format!(
                     "the two sides never meet: neither is linear back to a common tensor (this side ends at a {op}{source})"
                 );
-                Reject::at(view, node, RejectCode::ShortcutNotLinear, reason)
+                let reject = Reject::at(view, node, RejectCode::ShortcutNotLinear, reason);
+                if view.op(node).ends_with("QuantizeLinear") || view.op(node) == "DequantizeLinear" {
+                    return reject.hint(operation::FLOAT_FIRST);
+                }
+                reject
             }
             None => Reject {
                 code: RejectCode::TwoBranches,
@@ -315,7 +315,10 @@ fn unread(op: &str) -> &'static str {
     match op {
         "Concat" => " of several tensors",
         "Slice" | "Split" | "Gather" => " whose entries no window takes",
+        "Cast" => " that rounds to another element type, or back from one",
+        "QuantizeLinear" | "DequantizeLinear" => ", where values are rounded to the steps of a scale",
         "Pad" => " that adds more than channels of zeros",
+        "Tile" | "Expand" => " that repeats more than channels",
         "AveragePool" => " that leaves padding or an overhang out of its mean",
         "Reshape" | "Flatten" | "Transpose" => " that moves the channels to another axis",
         _ => "",

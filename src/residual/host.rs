@@ -11,6 +11,7 @@ use crate::read::{BranchConv, Context, Reject, RejectCode};
 use super::branch::{Branch, Kind};
 use super::operation::{Arrival, Form, Operation};
 use super::shortcut::LinearMap;
+use super::size::Placed;
 
 /// One way to place the shortcut, with what follows from it for each item of the branch.
 pub struct Host {
@@ -126,13 +127,9 @@ impl Placing<'_> {
         if let Some(host) = self.cropped(pieces, &windows).filter(|_| !repeats) {
             return vec![host];
         }
-        let others: Vec<&Geometry> = pieces.iter().map(|p| &p.window).collect();
-        if let Err(reject) = super::size::prove(self.cx, self.fork, self.output, (&windows, &others), repeats) {
-            return vec![Err(reject)];
-        }
         let convs: Vec<usize> = self.branch.convs().map(|(i, _)| i).collect();
         if pieces.iter().all(|p| p.is_identity) {
-            return vec![self.host(&[], &[])];
+            return vec![self.sized(&[], pieces, repeats).and_then(|()| self.host(&[], &[]))];
         }
         let places: Vec<Vec<usize>> = match pieces.len() {
             1 => convs.iter().map(|i| vec![*i]).collect(),
@@ -146,14 +143,26 @@ impl Placing<'_> {
             Downsample::V1 => items.iter().all(|i| Some(i) == convs.first()),
             Downsample::V2 => items.last() == convs.last(),
         };
-        places.iter().filter(|items| wanted(items)).map(|items| self.host(items, pieces)).collect()
+        let host = |items: &Vec<usize>| self.sized(items, pieces, repeats).and_then(|()| self.host(items, pieces));
+        places.iter().filter(|items| wanted(items)).map(host).collect()
+    }
+
+    /// Proves that both sides have the same size where the convolutions at `items` apply `pieces`.
+    fn sized(&self, items: &[usize], pieces: &[LinearMap], repeats: bool) -> Result<(), Reject> {
+        let others: Vec<&Geometry> = pieces.iter().map(|p| &p.window).collect();
+        let piece = |i: usize| items.iter().position(|item| *item == i).and_then(|p| others.get(p).copied());
+        let branch: Vec<Placed<'_>> = self.branch.convs().map(|(i, conv)| (&conv.window, piece(i))).collect();
+        super::size::prove(self.cx, self.fork, self.output, (&branch, &others), repeats)
     }
 
     /// A crop that all convolutions which do not pad take part in.
     fn cropped(&self, pieces: &[LinearMap], windows: &[&Geometry]) -> Option<Result<Host, Reject>> {
-        let [LinearMap { crop: Some(crop), kernel, .. }] = pieces else { return None };
-        let shares = super::cropped::divide(crop, kernel.inputs(), windows)?;
-        let hosts = self.branch.convs().zip(shares).filter_map(|((item, _), share)| Some((item, share?)));
+        let [LinearMap { crop: Some(crop), .. }] = pieces else { return None };
+        let shares = super::cropped::divide(crop, windows)?;
+        let map =
+            |window: &Geometry, kernel| LinearMap { kernel, window: window.clone(), is_identity: false, crop: None };
+        let hosts =
+            self.branch.convs().zip(shares).filter_map(|((i, conv), share)| Some((i, map(&conv.window, share?))));
         let (items, maps): (Vec<usize>, Vec<LinearMap>) = hosts.unzip();
         Some(self.host(&items, &maps))
     }
@@ -251,7 +260,8 @@ impl<'a> Walk<'a> {
     fn pass(&mut self, pass: &dyn Operation, alone: bool) -> Result<Act, Reject> {
         self.padded |= pass.padding().iter().any(|p| *p != (0, 0));
         self.repeated |= pass.repeats(self.placing.cx);
-        let arrival = Arrival { carried: self.values, axis: self.axis, stacked: self.is_stacked(), alone };
+        let (channels, stacked) = (self.channels, self.is_stacked());
+        let arrival = Arrival { carried: self.values, channels, axis: self.axis, stacked, alone };
         let form = pass.form(self.placing.cx, arrival)?;
         self.axis = pass.axis(self.axis);
         Ok(Act::Operation(form))

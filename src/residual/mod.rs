@@ -1,6 +1,6 @@
 //! Residual joins: finding one, proving that it can go, and building the plain chain.
 //!
-//! [`find`] reads a join (`Add`, two-input `Sum`) into a [`find::Site`]: the fork, the branch as a list of
+//! [`find`] reads a join (`Add`, two-input `Sum`, `Sub`) into a [`find::Site`]: the fork, the branch as a list of
 //! steps, the shortcut as a chain of linear operators. [`branch`] normalises the branch into convolutions and
 //! the passes between them. [`check`] proves that the join can be removed, or says why not; [`host`] places the
 //! shortcut on the branch's convolutions. [`build`] turns a
@@ -16,6 +16,7 @@ mod cropped;
 pub mod find;
 mod hop;
 pub mod host;
+mod join;
 pub mod operation;
 pub mod shortcut;
 pub mod size;

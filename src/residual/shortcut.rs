@@ -5,12 +5,17 @@ use crate::graph::{NodeId, ValueId};
 use crate::read::step::{self, LinearStep};
 use crate::read::{Context, Reject, RejectCode};
 
+use super::cropped::Crop;
+use super::join::Applied;
+
 /// The chain of linear operators that ends at one input of the join.
 pub struct Shortcut {
     /// Operators from the join towards the graph's input.
     steps: Vec<(NodeId, LinearStep)>,
     /// `values[i]` is what the first `i` steps are applied to; `values[0]` is the join's input.
     values: Vec<ValueId>,
+    /// What the join itself does to the result.
+    joined: Vec<(NodeId, LinearStep)>,
 }
 
 /// Longest chain that is looked at.
@@ -20,7 +25,7 @@ impl Shortcut {
     /// Walks from `value` towards the graph's input as long as the operators are linear.
     #[must_use]
     pub fn walk(cx: Context<'_>, value: ValueId) -> Self {
-        let mut chain = Self { steps: Vec::new(), values: vec![value] };
+        let mut chain = Self { steps: Vec::new(), values: vec![value], joined: Vec::new() };
         let mut at = value;
         while chain.steps.len() < MAX_STEPS {
             let Some((node, step, input)) = step::read(cx, at) else { break };
@@ -42,6 +47,13 @@ impl Shortcut {
     pub fn from_origin(mut self, origin: usize) -> Self {
         self.steps.truncate(origin);
         self.values.truncate(origin + 1);
+        self
+    }
+
+    /// The same with what `join` does to its result.
+    #[must_use]
+    pub(super) fn joined(mut self, join: NodeId, applied: Vec<Applied>) -> Self {
+        self.joined = applied.into_iter().map(|step| (join, step.beside())).collect();
         self
     }
 
@@ -91,7 +103,7 @@ impl Shortcut {
             true => Ok(()),
             false => Err(too_large(cx, node, entries)),
         };
-        for (node, step) in self.steps.iter().rev() {
+        for (node, step) in self.steps.iter().rev().chain(&self.joined) {
             let next = match step {
                 LinearStep::Nothing | LinearStep::Rows => continue,
                 LinearStep::Affine(scale, shift) => {
@@ -101,7 +113,7 @@ impl Shortcut {
                     match maps.last_mut() {
                         Some(last) => {
                             last.kernel = last.kernel.clone().then_affine(scale, shift);
-                            last.crop = None;
+                            last.crop = last.crop.take().map(|crop| crop.then_affine(scale, shift));
                             continue;
                         }
                         None => (Kernel::identity(width, axes).then_affine(scale, shift), Geometry::pointwise(axes)),
@@ -121,12 +133,18 @@ impl Shortcut {
                     (Kernel::identity(width, axes), window)
                 }
                 LinearStep::Crop(crop) => {
-                    let kernel = crop.iter().map(|(begin, end)| begin + end + 1).collect();
-                    let window = Geometry { kernel, ..Geometry::pointwise(axes) };
-                    let tap: Vec<usize> = crop.iter().map(|(begin, _)| *begin).collect();
-                    fits(*node, width.saturating_mul(window.taps()))?;
-                    let kernel = Kernel::dirac(width, &window, &tap);
-                    (kernel.ok_or_else(|| too_large(cx, *node, usize::MAX))?, window)
+                    // Crops compose: one for each axis is one.
+                    let before = maps.pop_if(|last| last.crop.is_some()).and_then(|last| last.crop);
+                    let crop = match before {
+                        Some(before) => before.and(crop),
+                        None => Crop::new(crop.clone(), width),
+                    };
+                    if crop.entries.len() != axes {
+                        return Err(channel_count(cx, *node));
+                    }
+                    fits(*node, crop.kernel.weight.len().saturating_mul(crop.window().taps()))?;
+                    maps.push(LinearMap::cropped(crop).ok_or_else(|| too_large(cx, *node, usize::MAX))?);
+                    continue;
                 }
                 LinearStep::Select(from) => {
                     fits(*node, width.saturating_mul(from.len()))?;
@@ -139,8 +157,7 @@ impl Shortcut {
                 return Err(channel_count(cx, *node));
             }
             width = kernel.outputs();
-            let crop = if let LinearStep::Crop(crop) = step { Some(crop.clone()) } else { None };
-            maps.push(LinearMap { kernel, window, is_identity: false, crop });
+            maps.push(LinearMap { kernel, window, is_identity: false, crop: None });
         }
         Ok(maps)
     }
@@ -181,8 +198,8 @@ pub struct LinearMap {
     pub window: Geometry,
     /// True when it is the identity, so that no convolution has to host it.
     pub is_identity: bool,
-    /// What it drops at the borders, when it does nothing else.
-    pub crop: Option<Vec<(usize, usize)>>,
+    /// What it drops at the borders, when it looks at one position only.
+    pub(super) crop: Option<Crop>,
 }
 
 impl LinearMap {
@@ -195,6 +212,20 @@ impl LinearMap {
     fn identity(channels: usize, axes: usize) -> Self {
         let window = Geometry::pointwise(axes);
         Self { kernel: Kernel::identity(channels, axes), window, is_identity: true, crop: None }
+    }
+
+    /// `None` when its kernel is too large.
+    fn cropped(crop: Crop) -> Option<Self> {
+        let window = crop.window();
+        let kernel = crop.applied_in(&window, &crop.begins())?;
+        Some(Self { kernel, window, is_identity: false, crop: Some(crop) })
+    }
+
+    /// As a crop of nothing, when it looks at one position.
+    fn as_crop(&self) -> Option<Crop> {
+        let pointwise = self.window == Geometry::pointwise(self.window.axes());
+        let whole = || Crop { entries: vec![(0, 0); self.window.axes()], kernel: self.kernel.clone() };
+        self.crop.clone().or_else(|| pointwise.then(whole))
     }
 
     /// True when it looks at one position only.
@@ -211,6 +242,11 @@ impl LinearMap {
             return None;
         }
         let kernel = compose::compose(&self.kernel, &self.window, &next.kernel, &next.window, &window)?;
-        Some(Self { kernel, window, is_identity: false, crop: None })
+        let crop = if self.crop.is_some() || next.crop.is_some() { self.as_crop().zip(next.as_crop()) } else { None };
+        let crop = match crop {
+            Some((first, second)) => Some(first.then(&second)?),
+            None => None,
+        };
+        Some(Self { kernel, window, is_identity: false, crop })
     }
 }

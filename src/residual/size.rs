@@ -12,6 +12,9 @@ use crate::read::{Context, Reject, RejectCode};
 use super::branch::Branch;
 use super::shortcut::Shortcut;
 
+/// A convolution of the branch, and the window of the shortcut's piece that it applies, if it does.
+pub type Placed<'g> = (&'g Geometry, Option<&'g Geometry>);
+
 /// Proves for every axis that the windows of the branch, one after the other, and those of the shortcut map the
 /// fork onto grids of the same size, on which the carried values all arrive. Where the branch `repeats` entries to the size
 /// of another operand, its size is not that of its windows: these must then keep whatever size there is.
@@ -22,14 +25,14 @@ pub fn prove(
     cx: Context<'_>,
     fork: ValueId,
     join: ValueId,
-    sides: (&[&Geometry], &[&Geometry]),
+    sides: (&[Placed<'_>], &[&Geometry]),
     repeats: bool,
 ) -> Result<(), Reject> {
     let (branch, shortcut) = sides;
     let Some(axes) = cx.facts.rank(fork).and_then(|rank| cx.frame.spatial(rank)) else {
         return Err(refuse(cx, join, "the rank of the fork is unknown, or it has no spatial axis".to_owned()));
     };
-    if branch.iter().chain(shortcut).any(|w| w.axes() != axes) {
+    if branch.iter().map(|(w, _)| w).chain(shortcut).any(|w| w.axes() != axes) {
         return Err(refuse(cx, join, "the convolutions differ in their number of spatial axes".to_owned()));
     }
     (0..axes).try_for_each(|axis| prove_axis(cx, (fork, join), axis, sides, repeats))
@@ -39,11 +42,13 @@ fn prove_axis(
     cx: Context<'_>,
     (fork, join): (ValueId, ValueId),
     axis: usize,
-    (branch, shortcut): (&[&Geometry], &[&Geometry]),
+    (branch, shortcut): (&[Placed<'_>], &[&Geometry]),
     repeats: bool,
 ) -> Result<(), Reject> {
-    let stride = |side: &[&Geometry]| side.iter().try_fold(1_usize, |n, w| n.checked_mul(w.stride[axis]));
-    let (Some(along), Some(beside)) = (stride(branch), stride(shortcut)) else {
+    let step = |n: usize, w: &Geometry| n.checked_mul(w.stride[axis]);
+    let along = branch.iter().try_fold(1, |n, (w, _)| step(n, w));
+    let beside = shortcut.iter().try_fold(1, |n, w| step(n, w));
+    let (Some(along), Some(beside)) = (along, beside) else {
         return Err(refuse(
             cx,
             join,
@@ -54,9 +59,14 @@ fn prove_axis(
         let reason = format!("along spatial axis {axis} the branch steps by {along} and the shortcut by {beside}");
         return Err(refuse(cx, join, reason));
     }
-    let whatever = branch.iter().chain(shortcut).all(|w| w.growth(axis) == 0);
-    let alike = matches!((branch, shortcut), ([a], [b]) if a.growth(axis) == b.growth(axis));
-    if whatever || alike && !repeats {
+    let keeps = |w: &Geometry| w.growth(axis) == 0;
+    if branch.iter().all(|(w, _)| keeps(w)) && shortcut.iter().all(|w| keeps(w)) {
+        return Ok(());
+    }
+    // Both sides get smaller, or larger, by as much at once.
+    let alike = |(w, piece): &Placed<'_>| piece.is_some_and(|p| p.agrees(w, axis, None));
+    let placed = branch.iter().filter(|(_, piece)| piece.is_some()).count() == shortcut.len();
+    if placed && !repeats && branch.iter().all(|at| alike(at) || keeps(at.0) && at.1.is_none_or(keeps)) {
         return Ok(());
     }
     if repeats {
@@ -72,9 +82,11 @@ fn prove_axis(
         return Err(refuse(cx, join, reason).hint("export with a fixed input size"));
     };
     let mut at = size;
-    for window in branch {
+    for (window, piece) in branch {
         let next = window.output(axis, at);
-        if next != (at + window.stride[axis] as i64 - 1).div_euclid(window.stride[axis] as i64) {
+        let passes = next == (at + window.stride[axis] as i64 - 1).div_euclid(window.stride[axis] as i64);
+        if !passes && !piece.is_some_and(|p| p.agrees(window, axis, Some(at)) && p.stride[axis] == window.stride[axis])
+        {
             let reason =
                 format!("a convolution of the branch crops or extends spatial axis {axis} from {at} to {next}");
             return Err(refuse(cx, join, reason));

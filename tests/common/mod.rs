@@ -112,3 +112,21 @@ pub fn joins(outcome: &Outcome) -> usize {
 
 /// Weights are rounded once to float32, so the rewritten float64 result differs by as much.
 pub const ROUNDING: f64 = 2e-6;
+
+/// What an older opset does not have: operators, and constants that were attributes then.
+pub fn assert_valid(model: &ModelProto, what: &str) {
+    let opset = model.opset_import[0].version();
+    for node in &model.graph.as_ref().unwrap().node {
+        let inputs = node.input.len();
+        let since = match node.op_type() {
+            "Slice" if inputs > 1 => 10,
+            "Pad" | "Clip" if inputs > 1 => 11,
+            "Split" | "Unsqueeze" | "ReduceSum" if inputs > 1 => 13,
+            "Where" => 9,
+            "Max" | "Min" => 8,
+            "PRelu" | "Gemm" => 7,
+            _ => 1,
+        };
+        assert!(opset >= since, "{what}: {} with {inputs} inputs in opset {opset}", node.op_type());
+    }
+}

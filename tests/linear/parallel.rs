@@ -269,3 +269,59 @@ fn half_precision_that_would_overflow_stays() {
     let y = b.add(&p, &q);
     stays(&finish(b, &y), "weight-not-constant", "too large");
 }
+
+/// A branch that is no linear map.
+fn branch(b: &mut Build, x: &str) -> String {
+    let y = b.conv(x, &conv(4, 4, 3));
+    let y = b.relu(&y);
+    b.conv(&y, &conv(4, 4, 3))
+}
+
+#[test]
+fn linear_terms_of_a_longer_sum_fold_first() {
+    let sums: [fn(&mut Build, &str, &str, &str) -> String; 4] = [
+        |b, x, n, p| {
+            let y = b.add(x, n);
+            b.add(&y, p)
+        },
+        |b, x, n, p| {
+            let y = b.add(n, p);
+            b.add(x, &y)
+        },
+        |b, x, n, p| b.node("Sum", &[x, n, p], vec![]),
+        |b, x, n, p| {
+            let y = b.add(n, x);
+            let y = b.add(&y, n);
+            b.add(&y, p)
+        },
+    ];
+    for sum in sums {
+        let mut b = Build::new(20);
+        let x = b.input("x", &[1, 4, 5, 5]);
+        let n = branch(&mut b, &x);
+        let p = b.conv(&x, &conv(4, 4, 1));
+        let y = sum(&mut b, &x, &n, &p);
+        let y = b.relu(&y);
+        let model = finish(b, &y);
+        let (after, outcome) = rewrite(&model, &linear());
+        assert!(outcome.removed().any(|(site, _)| site.kind.as_str() == "parallel"), "{:?}", outcome.sites);
+        let convs = ops(&after).iter().filter(|op| **op == "Conv").count();
+        assert_eq!(convs, 3, "{}", onnx_rm::graph::dump(&after));
+        same(&model, &after, &linear());
+        assert_eq!(rewrite(&after, &linear()).1.removed().count(), 0, "a second run finds nothing");
+    }
+}
+
+#[test]
+fn a_longer_sum_of_which_a_part_is_needed_stays() {
+    let mut b = Build::new(21);
+    let x = b.input("x", &[1, 4, 5, 5]);
+    let n = branch(&mut b, &x);
+    let p = b.conv(&x, &conv(4, 4, 1));
+    let part = b.add(&x, &n);
+    let y = b.add(&part, &p);
+    b.output(&part);
+    let model = finish(b, &y);
+    let (after, outcome) = rewrite(&model, &linear());
+    assert_eq!((&after, outcome.removed().count()), (&model, 0));
+}

@@ -1,6 +1,7 @@
 //! Linear operators one after the other.
 
 use super::*;
+use crate::common::ConvArgs;
 
 fn pair(first: &Free, second: &Free, size: i64) -> ModelProto {
     let mut b = Build::new(20);
@@ -230,4 +231,79 @@ fn an_activation_that_is_written_out_stays_whole() {
     let (after, outcome) = rewrite(&model, &linear());
     assert_eq!(after, model);
     assert!(outcome.sites.is_empty());
+}
+
+/// `y` with a border of one entry of `values`, as PyTorch's exporter writes `F.pad` and assignments to slices: a `ScatterND` for
+/// each side, the axis of which is moved to the front.
+fn bordered(b: &mut Build, y: &str, size: usize, values: &[f64], hole: bool) -> String {
+    let channels = values.len();
+    let pads = b.ints(&[0, 0, 1, 1, 0, 0, 1, 1]);
+    let mut y = b.node("Pad", &[y, &pads], vec![]);
+    for (axis, perm) in [(2, [2, 1, 0, 3]), (3, [3, 1, 2, 0])] {
+        y = b.node("Transpose", &[&y], vec![ints("perm", &perm)]);
+        for side in [0, -1] {
+            if hole && (axis, side) == (3, -1) {
+                continue;
+            }
+            let one = b.ints(&[1, 1]);
+            let index = b.ints(&[side]);
+            let index = b.node("Reshape", &[&index, &one], vec![]);
+            // The rest of the axes in their order behind the transposition.
+            let shape = if axis == 2 { vec![1, channels, 1, size + 2] } else { vec![1, channels, size + 2, 1] };
+            let n = shape[2] * shape[3];
+            let updates = values.iter().flat_map(|v| vec![*v; n]).collect();
+            let updates = b.floats(&shape, updates);
+            y = b.node("ScatterND", &[&y, &index, &updates], vec![]);
+        }
+        y = b.node("Transpose", &[&y], vec![ints("perm", &perm)]);
+    }
+    y
+}
+
+/// A 1x1 convolution, a border around it and the window given. The border is what `of` makes of the bias.
+fn around(b: &mut Build, x: &str, window: &ConvArgs, of: fn(f64) -> f64, hole: bool) -> (String, String) {
+    let w = b.random(&[4, 4, 1, 1], 0.5);
+    let bias: Vec<f64> = (0..4).map(|_| b.rng.unit()).collect();
+    let c = b.floats(&[4], bias.clone());
+    let y = b.conv_with(&[x, &w, &c], &conv(4, 4, 1));
+    let values: Vec<f64> = bias.into_iter().map(of).collect();
+    let y = bordered(b, &y, 5, &values, hole);
+    let z = b.conv(&y, window);
+    (y, z)
+}
+
+#[test]
+fn a_border_of_the_bias_is_the_padding_of_what_is_in_front() {
+    let mut b = Build::new(90);
+    let x = b.input("x", &[1, 4, 5, 5]);
+    let (_, y) = around(&mut b, &x, &conv(4, 4, 3).pad(0), |v| v, false);
+    becomes(&finish(b, &y), &["Conv"]);
+    // A fixed window of few channels is cheaper alone, but free beside a dense one.
+    let mut b = Build::new(91);
+    let x = b.input("x", &[1, 4, 5, 5]);
+    let (_, y) = around(&mut b, &x, &conv(4, 4, 3).pad(0).group(4), |v| v * (1.0 + 1e-7), false);
+    let (_, z) = around(&mut b, &x, &conv(4, 4, 3).pad(0).group(4).unbiased(), |v| v, false);
+    let plain = b.conv(&x, &conv(4, 4, 3));
+    let sum = b.add(&plain, &y);
+    let sum = b.add(&sum, &z);
+    becomes(&finish(b, &sum), &["Conv"]);
+}
+
+#[test]
+fn a_border_of_anything_else_stays() {
+    let build = |window: &ConvArgs, of: fn(f64) -> f64, hole: bool, needed: bool| {
+        let mut b = Build::new(92);
+        let x = b.input("x", &[1, 4, 5, 5]);
+        let (y, z) = around(&mut b, &x, window, of, hole);
+        if needed {
+            b.output(&y);
+        }
+        finish(b, &z)
+    };
+    let window = conv(4, 4, 3).pad(0);
+    stays(&build(&window, |v| v + 1e-3, false, false), "border", "a bias of");
+    stays(&build(&conv(4, 4, 3), |v| v, false, false), "border", "its bias");
+    for model in [build(&window, |v| v, true, false), build(&window, |v| v, false, true)] {
+        assert_eq!(rewrite(&model, &linear()).0, model, "a side is left out, or it is given out");
+    }
 }

@@ -143,3 +143,46 @@ fn a_shared_or_overridable_weight_of_a_transposed_convolution() {
     assert!(initializer(&after, &w).is_some());
     stays(&build(true).0, "weight-not-constant", "override");
 }
+
+#[test]
+fn the_sum_of_two_transposed_convolutions_is_one() {
+    let windows = [
+        ([4, 4], vec![ints("strides", &[2, 2]), ints("pads", &[1, 1, 1, 1])], [2, 2], vec![ints("strides", &[2, 2])]),
+        ([3, 3], vec![ints("pads", &[1, 0, 1, 1])], [1, 2], vec![]),
+        ([3, 3], vec![ints("dilations", &[2, 2]), ints("pads", &[2, 2, 2, 2])], [1, 1], vec![]),
+    ];
+    for (large, first, small, second) in windows {
+        for (op, group) in [("Add", 1), ("Add", 2), ("Sub", 1), ("Sum", 2)] {
+            let mut b = Build::new(75);
+            let x = b.input("x", &[2, 4, 3, 4]);
+            let p = transposed(&mut b, &x, large, group, first.clone());
+            let q = transposed(&mut b, &x, small, group, second.clone());
+            let y = b.node(op, &[&q, &p], vec![]);
+            becomes(&finish(b, &y), &["ConvTranspose"]);
+        }
+    }
+}
+
+#[test]
+fn transposed_convolutions_that_are_no_one() {
+    let summed = |second: Vec<AttributeProto>, kernel: [usize; 2], needed: bool| {
+        let mut b = Build::new(76);
+        let x = b.input("x", &[1, 4, 3, 3]);
+        let p = transposed(&mut b, &x, [3, 3], 1, vec![ints("pads", &[1, 1, 1, 1])]);
+        let q = transposed(&mut b, &x, kernel, 1, second);
+        let y = b.add(&p, &q);
+        if needed {
+            b.output(&q);
+        }
+        finish(b, &y)
+    };
+    stays(&summed(vec![], [1, 1], true), "read-elsewhere", "output of the graph");
+    stays(
+        &summed(vec![ints("strides", &[3, 3]), ints("pads", &[2, 2, 2, 2])], [1, 1], false),
+        "bad-convolution",
+        "strides",
+    );
+    stays(&summed(vec![string("auto_pad", "SAME_UPPER")], [1, 1], false), "border", "size of the image");
+    let apart = vec![ints("dilations", &[3, 3]), ints("pads", &[3, 3, 3, 3])];
+    stays(&summed(apart, [3, 3], false), "dearer", "products");
+}

@@ -21,7 +21,7 @@ use onnx_rm::options::Options;
 use onnx_rm::report::{RejectReport, SiteStatus};
 
 fn options() -> Options {
-    Options::default().long_skips(true)
+    Options::default().long_skips(true).open_norms(true)
 }
 
 /// What is wrong with the rewrite of `model`, of which `expected` is the value: a join that is left, or a difference.

@@ -18,25 +18,6 @@ const ON_THE_BRANCH: &[Case] = &[
             b.node("MaxPool", &[y], vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1, 1, 1, 1])])
         })
     }),
-    ("instance norm", "cannot-pass", "InstanceNormalization", |b, x| {
-        basic_with(b, x, |b, y| {
-            let (s, t) = (b.random(&[8], 1.0), b.random(&[8], 1.0));
-            b.node("InstanceNormalization", &[y, &s, &t], vec![])
-        })
-    }),
-    ("layer norm", "cannot-pass", "LayerNormalization", |b, x| {
-        basic_with(b, x, |b, y| {
-            let s = b.random(&[8, 8, 8], 1.0);
-            b.node("LayerNormalization", &[y, &s], vec![int("axis", 1)])
-        })
-    }),
-    ("group norm", "cannot-pass", "GroupNormalization", |b, x| {
-        b.opset = 21;
-        basic_with(b, x, |b, y| {
-            let (s, t) = (b.random(&[8], 1.0), b.random(&[8], 1.0));
-            b.node("GroupNormalization", &[y, &s, &t], vec![int("num_groups", 2)])
-        })
-    }),
     ("a softmax over channels", "cannot-pass", "Softmax", |b, x| {
         basic_with(b, x, |b, y| b.node("Softmax", &[y], vec![int("axis", 1)]))
     }),
@@ -73,6 +54,18 @@ const ON_THE_BRANCH: &[Case] = &[
         let w = b.node("Concat", &[row.as_str(); C], vec![int("axis", 0)]);
         let y = b.conv_with(&[&y, &w], &conv(C, C, 1));
         b.add(&y, x)
+    }),
+    ("a constant of a position's own less the branch", "cannot-pass", "Sub", |b, x| {
+        basic_with(b, x, |b, y| {
+            let c = b.random(&[8, 8, 8], 1.0);
+            b.node("Sub", &[&c, y], vec![])
+        })
+    }),
+    ("a constant for each of two images", "cannot-pass", "Mul", |b, x| {
+        basic_with(b, x, |b, y| {
+            let c = b.random(&[2, 1, 8, 8], 1.0);
+            b.node("Mul", &[y, &c], vec![])
+        })
     }),
     ("a crop of what was there", "cannot-pass", "Slice", |b, x| {
         basic_with(b, x, |b, y| {
@@ -175,11 +168,14 @@ const ON_THE_BRANCH: &[Case] = &[
 ];
 
 const OVER_ROWS: &[Case] = &[
-    ("layer norm of tokens", "cannot-pass", "LayerNormalization", |b, x| {
+    ("layer norm that gives out its means", "cannot-pass", "LayerNormalization", |b, x| {
         let x = tokens(b, x);
         mlp(b, &x, |b, y| {
             let s = b.random(&[8], 1.0);
-            b.node("LayerNormalization", &[y, &s], vec![int("axis", -1)])
+            let all = b.nodes("LayerNormalization", &[y, &s], 2, vec![int("axis", -1)]);
+            let mean = b.node("Abs", &[&all[1]], vec![]);
+            b.output(&mean);
+            all[0].clone()
         })
     }),
     ("a softmax over the channels of a token", "cannot-pass", "Softmax", |b, x| {
@@ -298,6 +294,35 @@ const ON_THE_SHORTCUT: &[Case] = &[
         let s = b.node("Pad", &[x, &pads], vec![string("mode", "edge")]);
         b.add(&y, &s)
     }),
+    ("rows repeated by a tile", "shortcut-not-linear", "Tile", |b, x| {
+        let y = b.conv(x, &conv(C, C, 3).pads(&[1, 1, 9, 1]));
+        let times = b.ints(&[1, 1, 2, 1]);
+        let s = b.node("Tile", &[x, &times], vec![]);
+        b.add(&y, &s)
+    }),
+    ("rows repeated in turn", "shortcut-not-linear", "Reshape", |b, x| {
+        let y = b.conv(x, &conv(C, C, 3).pads(&[1, 1, 9, 1]));
+        let (axes, to, shape) = (b.ints(&[3]), b.ints(&[1, 1, 1, 2, 1]), b.ints(&[0, C as i64, 16, 8]));
+        let s = b.node("Unsqueeze", &[x, &axes], vec![]);
+        let s = b.node("Expand", &[&s, &to], vec![]);
+        let s = b.node("Reshape", &[&s, &shape], vec![]);
+        b.add(&y, &s)
+    }),
+    ("a row expanded", "shortcut-not-linear", "Expand", |b, x| {
+        let rows = b.node("ReduceMax", &[x], vec![ints("axes", &[2])]);
+        let y = b.conv(&rows, &conv(C, C, 3).pads(&[8, 1, 1, 1]));
+        let to = b.ints(&[1, 1, 8, 1]);
+        let s = b.node("Expand", &[&rows, &to], vec![]);
+        b.add(&y, &s)
+    }),
+    ("two branches, one less the other", "shortcut-not-linear", "Relu", |b, x| {
+        let [p, q] = [0, 1].map(|_| {
+            let y = b.conv(x, &conv(C, C, 3));
+            b.relu(&y)
+        });
+        b.node("Sub", &[&p, &q], vec![])
+    }),
+    ("a tensor less itself", "two-branches", "Sub", |b, x| b.node("Sub", &[x, x], vec![])),
     ("another tensor beside the repeated one", "shortcut-not-linear", "Concat", |b, x| {
         let y = b.conv(x, &conv(C, 8, 3));
         let y = b.relu(&y);
@@ -475,11 +500,10 @@ fn an_opset_that_lacks_the_operator_is_named() {
                 b.node("Mul", &[y, &g], vec![])
             })
         }),
-        ("a gate", 10, "Mul", |b, x| {
+        ("a normalisation", 8, "InstanceNormalization", |b, x| {
             basic_with(b, x, |b, y| {
-                let g = b.node("GlobalAveragePool", &[y], vec![]);
-                let g = b.node("Sigmoid", &[&g], vec![]);
-                b.node("Mul", &[y, &g], vec![])
+                let (s, t) = (b.random(&[8], 1.0), b.random(&[8], 1.0));
+                b.node("InstanceNormalization", &[y, &s, &t], vec![])
             })
         }),
     ];
@@ -534,4 +558,35 @@ fn a_convolution_that_cannot_be_read_is_told_apart_from_what_is_not_linear() {
     assert_eq!(model, after);
     let kept = refusals(&outcome);
     assert!(kept[0].code == "bad-convolution" && kept[0].reason.contains("auto_pad SAME with a stride"), "{kept:?}");
+}
+
+#[test]
+fn norms_stay_unless_they_are_opened() {
+    for (name, block) in crate::operations::blocks::norms::BLOCKS {
+        let model = model_of(*block, 31, true).model();
+        let (after, outcome) = rewrite(&model, &Options::default().long_skips(true));
+        assert_eq!(model, after, "{name}");
+        let reject = refusals(&outcome);
+        assert!(reject.iter().all(|r| r.code == "cannot-pass"), "{name}: {reject:?}");
+        if !name.contains("written out") {
+            assert!(reject.iter().any(|r| r.hint.contains("--open-norms")), "{name}: {reject:?}");
+        }
+    }
+}
+
+#[test]
+fn what_only_a_mean_is_taken_from_is_no_join() {
+    let norm = |axes: &'static [i64]| {
+        let mut b = Build::new(9);
+        let x = b.input("x", &[-1, C as i64, 8, 8]);
+        let y = b.conv(&x, &conv(C, C, 1));
+        let mean = b.node("ReduceMean", &[&y], vec![ints("axes", axes)]);
+        let y = b.node("Sub", &[&y, &mean], vec![]);
+        b.output(&y);
+        rewrite(&b.model(), &options()).1
+    };
+    for axes in [&[1][..], &[2, 3], &[1, 2, 3]] {
+        let outcome = norm(axes);
+        assert_eq!((outcome.before.joins, refusals(&outcome).len()), (0, 0), "{axes:?}");
+    }
 }

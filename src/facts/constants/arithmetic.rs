@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use ndarray::{ArrayD, IxDyn};
 
-use crate::facts::{Constant, Facts, element};
+use crate::facts::{Constant, Facts, clip_bounds, element};
 use crate::graph::NodeId;
 
 use super::{Table, input};
@@ -19,7 +19,16 @@ pub(super) const OPERATORS: Table = &[
     ("Max", |facts, node| folded(facts, node, Pair(f64::max, |a, b| Some(a.max(b))))),
     ("Min", |facts, node| folded(facts, node, Pair(f64::min, |a, b| Some(a.min(b))))),
     ("Mod", modulo),
+    ("Mean", mean),
     ("Equal", |facts, node| folded(facts, node, Pair(|a, b| truth(a == b), |a, b| Some(i64::from(a == b))))),
+    ("Less", |facts, node| folded(facts, node, Pair(|a, b| truth(a < b), |a, b| Some(i64::from(a < b))))),
+    ("LessOrEqual", |facts, node| folded(facts, node, Pair(|a, b| truth(a <= b), |a, b| Some(i64::from(a <= b))))),
+    ("Greater", |facts, node| folded(facts, node, Pair(|a, b| truth(a > b), |a, b| Some(i64::from(a > b))))),
+    ("GreaterOrEqual", |facts, node| folded(facts, node, Pair(|a, b| truth(a >= b), |a, b| Some(i64::from(a >= b))))),
+    ("And", |facts, node| folded(facts, node, Pair(|_, _| f64::NAN, |a, b| Some(a & b)))),
+    ("Or", |facts, node| folded(facts, node, Pair(|_, _| f64::NAN, |a, b| Some(a | b)))),
+    ("Xor", |facts, node| folded(facts, node, Pair(|_, _| f64::NAN, |a, b| Some(a ^ b)))),
+    ("Not", |facts, node| mapped(facts, node, |_| f64::NAN, Some(|v| Some(1 - v)))),
     ("Neg", |facts, node| mapped(facts, node, |v| -v, Some(i64::checked_neg))),
     ("Abs", |facts, node| mapped(facts, node, f64::abs, Some(i64::checked_abs))),
     ("Relu", |facts, node| mapped(facts, node, |v| if v < 0.0 { 0.0 } else { v }, Some(|v| Some(v.max(0))))),
@@ -29,6 +38,15 @@ pub(super) const OPERATORS: Table = &[
     ("Reciprocal", |facts, node| mapped(facts, node, f64::recip, None)),
     ("Floor", |facts, node| mapped(facts, node, f64::floor, None)),
     ("Ceil", |facts, node| mapped(facts, node, f64::ceil, None)),
+    ("Round", |facts, node| mapped(facts, node, f64::round_ties_even, None)),
+    ("Sign", |facts, node| {
+        mapped(facts, node, |v| if v == 0.0 { 0.0 } else { v.signum() }, Some(|v| Some(v.signum())))
+    }),
+    ("Clip", clipped),
+    ("Erf", |facts, node| mapped(facts, node, erf, None)),
+    ("Sin", |facts, node| mapped(facts, node, f64::sin, None)),
+    ("Cos", |facts, node| mapped(facts, node, f64::cos, None)),
+    ("Softsign", |facts, node| mapped(facts, node, |v| v / (1.0 + v.abs()), None)),
     ("Sigmoid", |facts, node| mapped(facts, node, |v| 1.0 / (1.0 + (-v).exp()), None)),
     ("Tanh", |facts, node| mapped(facts, node, f64::tanh, None)),
     ("Softplus", |facts, node| mapped(facts, node, |v| v.max(0.0) + (-v.abs()).exp().ln_1p(), None)),
@@ -69,6 +87,36 @@ fn mapped(
 /// `values` in the shape of `like`; `None` when one of them is not there.
 fn collected(like: &ArrayD<f64>, values: impl Iterator<Item = Option<f64>>) -> Option<ArrayD<f64>> {
     ArrayD::from_shape_vec(like.raw_dim(), values.collect::<Option<Vec<f64>>>()?).ok()
+}
+
+/// `Clip` to bounds of either kind; one that is no number is up to the runtime.
+fn clipped(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
+    let x = input(facts, node, 0)?;
+    let (lo, hi) = clip_bounds(facts.view(), facts, node)?;
+    let numbers = x.data.iter().all(|v| !v.is_nan());
+    numbers.then(|| x.data.mapv(|v| v.max(lo).min(hi)))
+}
+
+/// The mean of all inputs, which are floats.
+fn mean(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
+    element::float(input(facts, node, 0)?.dtype)?;
+    let count = facts.view().inputs(node).len() as f64;
+    Some(folded(facts, node, Pair(|a, b| a + b, i64::checked_add))? / count)
+}
+
+/// The error function: `2 / sqrt(pi) * exp(-x^2) * sum_n 2^n x^(2n+1) / (2n+1)!!`, of which all terms have one sign (Abramowitz
+/// and Stegun, 7.1.6).
+fn erf(x: f64) -> f64 {
+    if x.abs() > 6.0 {
+        return x.signum();
+    }
+    let (mut term, mut sum, mut n) = (x, x, 1.0);
+    while (term / sum).abs() > f64::EPSILON / 4.0 {
+        term *= 2.0 * x * x / (2.0 * n + 1.0);
+        sum += term;
+        n += 1.0;
+    }
+    std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
 }
 
 /// The remainder with the sign of the divisor, of integers.
@@ -120,4 +168,26 @@ fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
         (a, b) => (a == b).then_some(a),
     };
     (0..rank).map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::erf;
+
+    #[test]
+    fn the_error_function_is_that_of_the_tables() {
+        for (x, want) in [
+            (0.0, 0.0),
+            (1e-300, 1.128_379_167_095_512_6e-300),
+            (0.5, 0.520_499_877_813_046_5),
+            (-1.0, -0.842_700_792_949_714_9),
+            (2.0, 0.995_322_265_018_952_7),
+            (3.5, 0.999_999_256_901_627_7),
+            (6.5, 1.0),
+        ] {
+            let is = erf(x);
+            assert!((is - want).abs() <= 4e-16 * f64::abs(want), "{x}: {is:e}");
+        }
+        assert!(erf(f64::NAN).is_nan());
+    }
 }

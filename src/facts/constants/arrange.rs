@@ -2,10 +2,10 @@
 
 use std::rc::Rc;
 
-use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray::{ArrayD, Axis, Dimension, IxDyn};
 
-use crate::facts::{Constant, Facts, element, is_inactive_dropout, slice::slices, tensor};
-use crate::graph::NodeId;
+use crate::facts::{Constant, Dim, Facts, Fill, Padding, element, is_inactive_dropout, slice::slices, tensor};
+use crate::graph::{NodeId, ValueId};
 
 use super::{Table, axis, input, output_shape};
 
@@ -26,6 +26,8 @@ pub(super) const OPERATORS: Table = &[
     ("Expand", expanded),
     ("Range", range),
     ("Where", selected),
+    ("Tile", tiled),
+    ("Pad", padded),
 ];
 
 fn dropped(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
@@ -129,4 +131,50 @@ fn selected(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
         }
     });
     Some(out)
+}
+
+/// The input several times along each axis (ONNX `Tile`, since opset 6).
+fn tiled(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
+    let (source, shape) = (input(facts, node, 0)?, output_shape(facts, node)?);
+    let own = source.data.shape();
+    if own.len() != shape.len() || facts.view().opset() < 6 {
+        return None;
+    }
+    Some(ArrayD::from_shape_fn(IxDyn(&shape), |at| {
+        let from: Vec<usize> = at.slice().iter().zip(own).map(|(i, n)| i % n).collect();
+        source.data[IxDyn(&from)]
+    }))
+}
+
+/// With one value around, or without entries at the borders.
+fn padded(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
+    let (source, shape) = (input(facts, node, 0)?, output_shape(facts, node)?);
+    let padding = Padding::new(facts.view(), facts, node)?;
+    let Fill::Value(fill) = padding.fill else { return None };
+    Some(ArrayD::from_shape_fn(IxDyn(&shape), |at| {
+        let from = at.slice().iter().zip(&padding.axes).map(|(i, (begin, _))| usize::try_from(*i as i64 - begin).ok());
+        let from = from.collect::<Option<Vec<usize>>>();
+        from.and_then(|from| source.data.get(IxDyn(&from))).copied().unwrap_or(fill)
+    }))
+}
+
+/// The output `value` of a `Split`.
+pub(super) fn part(facts: &Facts<'_>, node: NodeId, value: ValueId) -> Option<ArrayD<f64>> {
+    let view = facts.view();
+    let source = input(facts, node, 0)?;
+    let axis = axis(view.attr_i(node, "axis").unwrap_or(0), source.data.ndim())?;
+    let mut start = 0;
+    for output in view.outputs(node) {
+        let output = (*output)?;
+        let size = facts.shape(output)?.get(axis).and_then(Dim::known).and_then(|n| usize::try_from(n).ok())?;
+        let end = start + size;
+        if end > source.data.shape()[axis] {
+            return None;
+        }
+        if output == value {
+            return Some(source.data.slice_axis(Axis(axis), (start..end).into()).to_owned());
+        }
+        start = end;
+    }
+    None
 }

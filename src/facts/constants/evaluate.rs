@@ -8,12 +8,13 @@ use crate::facts::{Constant, Dim, Facts, element, tensor};
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 
-use super::{Evaluator, Table, arithmetic, arrange, elements, normalise, quantised, reduce};
+use super::exact::{Effect, effect};
+use super::{Evaluator, Table, arithmetic, arrange, elements, normalise, product, quantised, reduce};
 
 impl Constant {
     /// The operators through which constants are followed.
     pub fn operators() -> impl Iterator<Item = &'static str> {
-        operators().chain(["Constant", "Shape"])
+        operators().chain(["Constant", "Shape", "Split"])
     }
 }
 
@@ -81,8 +82,14 @@ impl Facts<'_> {
     }
 }
 
-const TABLES: &[Table] =
-    &[arithmetic::OPERATORS, arrange::OPERATORS, normalise::OPERATORS, quantised::OPERATORS, reduce::OPERATORS];
+const TABLES: &[Table] = &[
+    arithmetic::OPERATORS,
+    arrange::OPERATORS,
+    normalise::OPERATORS,
+    product::OPERATORS,
+    quantised::OPERATORS,
+    reduce::OPERATORS,
+];
 
 /// The operators that are evaluated.
 fn operators() -> impl Iterator<Item = &'static str> {
@@ -94,9 +101,13 @@ fn evaluator(op: &str) -> Option<Evaluator> {
     TABLES.iter().flat_map(|table| table.iter()).find(|(name, _)| *name == op).map(|(_, evaluator)| *evaluator)
 }
 
-/// True for an operator that [`evaluate`] knows. The contents of a `Shape` are known without evaluating it.
-pub(in crate::facts) fn folds(op: &str) -> bool {
-    op == "Shape" || evaluator(op).is_some()
+/// True for an operator of which [`evaluate`] knows the output at `slot`. The contents of a `Shape` are known without
+/// evaluating it.
+pub(in crate::facts) fn folds(op: &str, slot: usize) -> bool {
+    match op {
+        "Split" => true,
+        _ => slot == 0 && (op == "Shape" || evaluator(op).is_some()),
+    }
 }
 
 /// What `value` is computed from and must be known first; nothing for what stands in the file, or is known by its sizes.
@@ -115,21 +126,29 @@ fn known_sizes(facts: &Facts<'_>, value: ValueId) -> Option<Vec<i64>> {
 fn evaluate(facts: &Facts<'_>, value: ValueId) -> Option<Constant> {
     let view = facts.view();
     if let Some(t) = view.initializer(value) {
-        return Some(Constant { data: tensor::read_f64(t).ok()?, dtype: tensor::dtype(t)? });
+        return Some(Constant { data: tensor::read_f64(t).ok()?, dtype: tensor::dtype(t)?, exact: true });
     }
     let shape = || facts.constant_shape(value);
     if let Some(known) = known_sizes(facts, value) {
         let data = ArrayD::from_shape_vec(IxDyn(&shape()?), known.iter().map(|v| *v as f64).collect()).ok()?;
-        return Some(Constant { data, dtype: facts.dtype(value)? });
+        return Some(Constant { data, dtype: facts.dtype(value)?, exact: true });
     }
     let node = view.def(value)?;
     if view.op(node) == "Constant" {
         return literal(facts, node);
     }
-    let (dtype, evaluator) = (facts.dtype(value)?, evaluator(view.op(node))?);
+    let dtype = facts.dtype(value)?;
     let sources = view.inputs(node).iter().flatten().filter_map(|v| elements(&facts.constant_shape(*v)?));
     facts.limit.take(&shape()?, sources.fold(0, usize::saturating_add))?;
-    Some(Constant { data: held(evaluator(facts, node)?, dtype)?, dtype })
+    let exact = match effect(facts, node) {
+        Effect::Jumps(false) => return None,
+        Effect::Keeps(exact) | Effect::Jumps(exact) => exact,
+    };
+    let data = match view.op(node) {
+        "Split" => arrange::part(facts, node, value)?,
+        op => evaluator(op)?(facts, node)?,
+    };
+    Some(Constant { data: held(data, dtype)?, dtype, exact })
 }
 
 /// `data` as a tensor of type `dtype` holds it: floats rounded, after each operator, as the model computes them. `None` when
@@ -146,7 +165,7 @@ fn held(mut data: ArrayD<f64>, dtype: DataType) -> Option<ArrayD<f64>> {
 fn literal(facts: &Facts<'_>, node: NodeId) -> Option<Constant> {
     let view = facts.view();
     if let Some(t) = view.attr(node, "value").and_then(|a| a.t.as_ref()) {
-        return Some(Constant { data: tensor::read_f64(t).ok()?, dtype: tensor::dtype(t)? });
+        return Some(Constant { data: tensor::read_f64(t).ok()?, dtype: tensor::dtype(t)?, exact: true });
     }
     let attribute = view.node(node).attribute.first()?;
     let (values, dtype, scalar): (Vec<f64>, _, _) = match attribute.name() {
@@ -157,5 +176,5 @@ fn literal(facts: &Facts<'_>, node: NodeId) -> Option<Constant> {
         _ => return None,
     };
     let shape = if scalar { vec![] } else { vec![values.len()] };
-    Some(Constant { data: ArrayD::from_shape_vec(IxDyn(&shape), values).ok()?, dtype })
+    Some(Constant { data: ArrayD::from_shape_vec(IxDyn(&shape), values).ok()?, dtype, exact: true })
 }

@@ -4,8 +4,10 @@
 mod arithmetic;
 mod arrange;
 mod evaluate;
+mod exact;
 mod limit;
 mod normalise;
+mod product;
 mod quantised;
 mod reduce;
 

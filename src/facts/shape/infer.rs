@@ -1,10 +1,12 @@
 //! Shape and type inference, one function a group of operators.
 
-use crate::facts::{Dim, Facts, Piece, element, is_elementwise, tensor};
+use crate::facts::{Dim, Equation, Facts, Piece, element, is_elementwise, tensor};
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 
-use super::rearrange::{axes_of, concat, expand, flatten, gather, pad, reshape, slice, split, squeeze, transpose};
+use super::rearrange::{
+    axes_of, concat, expand, flatten, gather, pad, reshape, slice, split, squeeze, tile, transpose,
+};
 use super::sizes::sizes;
 use super::window::{conv, conv_transpose, depth_space, pool, resize};
 use super::{Shape, axis_of, broadcast};
@@ -39,6 +41,8 @@ const SAME_SHAPE: &[&str] = &[
     "QuantizeLinear",
     "DequantizeLinear",
     "RMSNormalization",
+    "ScatterElements",
+    "ScatterND",
     "Trilu",
 ];
 
@@ -114,7 +118,10 @@ const SHAPES: &[(&str, Infer)] = &[
     ("Squeeze", squeeze),
     ("Unsqueeze", squeeze),
     ("Gather", gather),
+    ("GatherElements", |facts, node| Some(facts.shape(facts.view().input(node, 1)?)?.to_vec())),
     ("Expand", expand),
+    ("Tile", tile),
+    ("Einsum", einsum),
     ("ConstantOfShape", |facts, node| facts.sizes(facts.view().input(node, 0)?)),
     ("Range", range),
     ("MatMul", matmul),
@@ -154,7 +161,7 @@ pub(in crate::facts) fn infer(facts: &Facts<'_>, node: NodeId) -> Vec<Option<Sha
     match view.op(node) {
         "Split" => split(facts, node),
         "Dropout" => vec![same(), same()],
-        op if is_elementwise(op) || SAME_SHAPE.contains(&op) => vec![same()],
+        op if is_elementwise(view, node) || SAME_SHAPE.contains(&op) => vec![same()],
         op if BROADCAST.contains(&op) => vec![broadcast_all(facts, node)],
         op if REDUCTIONS.contains(&op) => vec![reduce(facts, node)],
         op => SHAPES.iter().filter(|(name, _)| *name == op).map(|(_, infer)| infer(facts, node)).collect(),
@@ -211,7 +218,7 @@ pub(in crate::facts) fn dtype(facts: &Facts<'_>, node: NodeId, slot: usize) -> O
             other => DataType::try_from(i32::try_from(other).ok()?).ok(),
         },
         "SequenceAt" => facts.dtype(Piece::new(view, facts, node)?.input),
-        op if op.contains("::") || op.contains("Sequence") => None,
+        op if op.contains("::") && !is_elementwise(view, node) || op.contains("Sequence") => None,
         "If" | "Loop" | "Scan" | "QuantizeLinear" => None,
         _ => of(0),
     }
@@ -272,6 +279,23 @@ fn matmul(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
     shape.push(a[a.len() - 2].clone());
     shape.push(b[b.len() - 1].clone());
     Some(shape)
+}
+
+/// Each axis of the output is what its letter stands for, where all inputs say the same of it.
+fn einsum(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
+    let view = facts.view();
+    let equation = Equation::new(view.attr_s(node, "equation")?)?;
+    let shapes: Vec<&[Dim]> = view.inputs(node).iter().map(|v| facts.shape((*v)?)).collect::<Option<_>>()?;
+    let fits =
+        equation.inputs.len() == shapes.len() && equation.inputs.iter().zip(&shapes).all(|(t, s)| t.len() == s.len());
+    let all = || equation.inputs.iter().flatten().zip(shapes.iter().copied().flatten());
+    let size = |letter: &u8| {
+        let mut own = all().filter(|(l, _)| *l == letter).map(|(_, size)| size);
+        let first = own.next()?.clone();
+        // A size of one may be repeated.
+        Some(own.fold(first, |so_far, size| if *size == so_far { so_far } else { Dim::Unknown }))
+    };
+    equation.output.iter().map(size).collect::<Option<_>>().filter(|_| fits)
 }
 
 fn gemm(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {

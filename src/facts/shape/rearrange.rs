@@ -203,3 +203,16 @@ pub(super) fn expand(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
     let at = |s: &[Dim], i: usize| (i + s.len()).checked_sub(rank).map_or(Dim::Known(1), |i| s[i].clone());
     Some((0..rank).map(|i| broadcast(&at(input, i), &at(&target, i))).collect())
 }
+
+/// Since opset 6; before, it repeated one axis.
+pub(super) fn tile(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
+    let view = facts.view();
+    let input = facts.shape(view.input(node, 0)?)?;
+    let Some(repeats) = facts.sizes(view.input(node, 1)?) else { return Some(vec![Dim::Unknown; input.len()]) };
+    let times = |(size, times): (&Dim, &Dim)| match (size.known(), times.known()) {
+        (_, Some(1)) => size.clone(),
+        (Some(size), Some(times)) => size.checked_mul(times).map_or(Dim::Unknown, Dim::Known),
+        _ => Dim::Unknown,
+    };
+    (view.opset() >= 6 && repeats.len() == input.len()).then(|| input.iter().zip(&repeats).map(times).collect())
+}

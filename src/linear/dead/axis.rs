@@ -5,9 +5,10 @@ use crate::graph::{NodeId, ValueId};
 use crate::read::Context;
 
 /// True for an operator on one tensor that treats its channels apart, and has no constants a channel.
-pub(super) fn keeps_apart(op: &str) -> bool {
-    is_elementwise(op)
-        || matches!(op, "Clip" | "Identity" | "MaxPool" | "AveragePool" | "GlobalAveragePool" | "GlobalMaxPool")
+pub(super) fn keeps_apart(cx: Context<'_>, node: NodeId) -> bool {
+    let pools = ["MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"];
+    let op = cx.view.op(node);
+    is_elementwise(cx.view, node) || matches!(op, "Clip" | "Identity") || pools.contains(&op)
 }
 
 /// The channel axis of the constant `value` of `node`; the inner `None` when it has one entry for all channels.

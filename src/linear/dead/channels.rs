@@ -140,7 +140,7 @@ fn reader(cx: Context<'_>, node: NodeId, value: ValueId, width: usize) -> Option
             Some(if kernel.group == 1 { Reader::Mixing(kernel) } else { Reader::Blocks(kernel) })
         }
         "Flatten" | "Reshape" | "Squeeze" => flat(cx, node, value, width).map(Reader::Flat),
-        op if keeps_apart(op) => Some(Reader::Apart),
+        _ if keeps_apart(cx, node) => Some(Reader::Apart),
         _ => None,
     }
 }

@@ -123,7 +123,8 @@ impl Narrowed {
                     _ => None,
                 }
             }
-            op if keeps_apart(op) || matches!(op, "Flatten" | "Squeeze") => None,
+            "Flatten" | "Squeeze" => None,
+            _ if keeps_apart(cx, node) => None,
             _ => {
                 let input = cx.view.inputs(node).iter().flatten().find_map(|v| self.widths.get(v))?;
                 sliced(cx, node, value, *input)?

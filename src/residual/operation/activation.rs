@@ -55,9 +55,14 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
         "Swish" if cx.view.attr_f(node, "alpha").unwrap_or(1.0) == 1.0 => (Kind::Odd, 0),
         // Softplus is odd in this sense too, but runtimes that compute it by `exp` overflow on half of a pair.
         "HardSwish" | "Gelu" => (Kind::Odd, 0),
+        "com.microsoft::Gelu" | "com.microsoft::FastGelu" | "com.microsoft::QuickGelu"
+            if is_elementwise(cx.view, node) =>
+        {
+            (Kind::Odd, 0)
+        }
         "Pow" if single(cx, cx.view.input(node, 1)?, cx.view.input(node, 0)?).is_some() => (Kind::Other, 0),
         "Div" | "Pow" if single(cx, cx.view.input(node, 0)?, cx.view.input(node, 1)?).is_some() => (Kind::Other, 1),
-        _ if is_elementwise(op) => (Kind::Other, 0),
+        _ if is_elementwise(cx.view, node) => (Kind::Other, 0),
         _ => return None,
     };
     let input = cx.view.input(node, slot)?;

@@ -1,5 +1,5 @@
-//! Operators that only move channels: `Concat`, `Split`, also by way of a sequence, `Slice` and `Gather` on the
-//! channel axis. Carried channels stand beside the body's, so each goes on with those that are taken, and what is taken twice stands there twice.
+//! Operators that only move channels: `Concat`, `Split`, also by way of a sequence, `Slice`, `Gather`, `Tile` and `Expand` on
+//! the channel axis. Carried channels stand beside the body's, so each goes on with those that are taken, and what is taken twice stands there twice.
 
 use crate::algebra::{Layout, Slot};
 use crate::emit::Emit;
@@ -13,7 +13,7 @@ use super::{Arrival, Form, Found, Operation, Reading, Step, found, moved};
 pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
     match cx.view.op(node) {
         "Concat" => concat(cx, node),
-        "Split" | "Slice" | "Gather" => {
+        "Split" | "Slice" | "Gather" | "Tile" | "Expand" => {
             let from = taken(cx, node, value)?;
             let channels = cx.channels(cx.view.input(node, 0)?)?;
             found(Reading::one(cx, node, 0, Step::Operation(part(node, from, channels))))
@@ -30,6 +30,11 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
         }
         _ => None,
     }
+}
+
+/// One channel, repeated so many times at `node`.
+pub(crate) fn repeated(node: NodeId, channels: usize) -> Box<dyn Operation> {
+    part(node, vec![0; channels], 1)
 }
 
 fn part(node: NodeId, from: Vec<u32>, channels: usize) -> Box<dyn Operation> {

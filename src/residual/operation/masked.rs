@@ -53,8 +53,8 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId, inner: Inner) -> F
         return None;
     }
     // What it does to carried channels is overruled by the mask: only the number of channels matters.
-    let anything =
-        Arrival { carried: Interval::new(0.0, f64::INFINITY), axis: cx.axis(x)?, stacked: false, alone: false };
+    let carried = Interval::new(0.0, f64::INFINITY);
+    let anything = Arrival { carried, channels: 0, axis: cx.axis(x)?, stacked: false, alone: false };
     let form = match function.form(cx, anything) {
         Ok(form @ (Form::Prelu | Form::Bounds)) => form,
         _ => Form::Unchanged,

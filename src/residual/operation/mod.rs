@@ -11,8 +11,10 @@ mod gate;
 mod leak;
 mod linear;
 mod masked;
+mod norm;
 mod pad;
 mod per_pixel;
+mod positions;
 mod product;
 mod readers;
 mod rows;
@@ -27,6 +29,8 @@ use crate::graph::{NodeId, Use, ValueId};
 use crate::options::{ActivationForm, Options, Target};
 use crate::read::{BranchConv, Context, Reject, RejectCode, Rows};
 
+pub(super) use channels::repeated;
+pub(crate) use readers::FLOAT_FIRST;
 pub use readers::read;
 
 /// One operator of a branch, normalised.
@@ -97,6 +101,8 @@ pub enum Form {
     Floor,
     /// `Where(mask, x, f(x))`.
     Select,
+    /// `Where(mask, x, spread(f(take(x))))`: what cannot act on more channels acts on the body's alone.
+    Apart,
     /// Channels are only moved.
     Moved,
 }
@@ -113,6 +119,7 @@ impl Form {
             Self::Neutral => "gates extended with ones",
             Self::Floor => "gates floored at one",
             Self::Select => "Where per channel",
+            Self::Apart => "normalised apart and put back by Where",
             Self::Moved => "channels moved",
         }
     }
@@ -123,6 +130,8 @@ impl Form {
 pub struct Arrival {
     /// Bounds of the carried values.
     pub carried: Interval,
+    /// How many channels are carried.
+    pub channels: usize,
     /// The axis of the channels.
     pub axis: usize,
     /// True when several maps are stacked on an axis in front of the channels.

@@ -1,4 +1,4 @@
-//! `Mul` and `Add` with a second tensor of data: gates (squeeze-excite, ECA, SiLU written out), products of
+//! `Mul`, `Add` and `Sub` with a second tensor of data: gates (squeeze-excite, ECA, SiLU written out), products of
 //! two branches, broadcast sums. The other operand is extended with the neutral element on every carried
 //! channel, 1 for a product and 0 for a sum, so that carried values pass bit for bit. One that all channels share, the
 //! gate of a pixel (CBAM), becomes one for each channel: itself for the body's, the neutral element for the carried.
@@ -22,7 +22,7 @@ struct Operand {
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     let neutral = match cx.view.op(node) {
         "Mul" => 1.0,
-        "Add" => 0.0,
+        "Add" | "Sub" => 0.0,
         _ => return None,
     };
     let (a, b) = (cx.view.input(node, 0)?, cx.view.input(node, 1)?);
@@ -40,6 +40,8 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
                 // The branch comes in by the map, not by what weights it.
                 || flat && !gate
                 || weights(cx, input, other)
+                // What is subtracted would come out negated.
+                || slot == 1 && cx.view.op(node) == "Sub"
             {
                 return None;
             }
@@ -68,7 +70,7 @@ fn weights(cx: Context<'_>, value: ValueId, whole: ValueId) -> bool {
 
 /// True unless an axis of size `own` keeps it beside an operand of size `other`: where both are the same, the other is 1, or
 /// its own is more than 1, which no other size fits.
-fn enlarges(own: &Dim, other: &Dim) -> bool {
+pub(super) fn enlarges(own: &Dim, other: &Dim) -> bool {
     let same = own == other && *own != Dim::Unknown;
     !same && *other != Dim::Known(1) && own.known().is_none_or(|n| n <= 1)
 }
@@ -91,7 +93,7 @@ impl Operation for Operand {
         let shared = self.is_shared(cx, arrival.axis);
         let (since, reason) = match shared {
             true => (9, "a gate that all channels share needs opset 9 (Where)"),
-            false => (11, "extending a gate needs opset 11 (Pad with a value)"),
+            false => (2, "extending a gate needs opset 2 (Pad)"),
         };
         if cx.view.opset() < since {
             return Err(refuse(RejectCode::Opset, reason).hint("convert the model to a newer opset"));

@@ -5,8 +5,8 @@ use crate::graph::{NodeId, ValueId};
 use crate::read::{Context, Reject, RejectCode, data_inputs};
 
 use super::{
-    Found, Reading, activation, channel_bound, channels, leak, linear, masked, pad, per_pixel, product, rows, shuffle,
-    stack, written,
+    Found, Reading, activation, channel_bound, channels, leak, linear, masked, norm, pad, per_pixel, positions,
+    product, rows, shuffle, stack, written,
 };
 
 type Reader = fn(Context<'_>, NodeId, ValueId) -> Found;
@@ -21,6 +21,7 @@ const READERS: &[Reader] = &[
     per_pixel::read,
     rows::read,
     shuffle::read,
+    norm::read,
     linear::affine,
     activation::read,
     |cx, node, value| masked::read(cx, node, value, read),
@@ -29,6 +30,7 @@ const READERS: &[Reader] = &[
     channels::read,
     pad::read,
     linear::crop,
+    positions::read,
     product::read,
 ];
 
@@ -52,6 +54,11 @@ pub fn read(cx: Context<'_>, value: ValueId) -> Result<Vec<Reading>, Reject> {
     }
     Err(refuse(cx, node))
 }
+
+const QUANTISED: &str = "it rounds to the steps of a scale, so a carried channel would be rounded as well";
+
+/// What to do with a quantised model.
+pub(crate) const FLOAT_FIRST: &str = "rewrite the float model first, and quantise the chain";
 
 /// Longest way behind an operator that moves channels, to find why they are moved.
 const MAX_BEHIND: usize = 24;
@@ -82,12 +89,7 @@ fn refuse(cx: Context<'_>, node: NodeId) -> Reject {
     let op = cx.view.op(node);
     let mut code = RejectCode::CannotPass;
     let why = match op {
-        "LayerNormalization"
-        | "InstanceNormalization"
-        | "GroupNormalization"
-        | "LpNormalization"
-        | "LRN"
-        | "RMSNormalization" => {
+        _ if norm::NORMS.contains(&op) => {
             "its statistics run over channels or positions, so a carried channel would change them and be normalised"
         }
         "BatchNormalization" if BatchNorm::new(cx.view, cx.facts, node).is_some() => {
@@ -108,16 +110,29 @@ fn refuse(cx: Context<'_>, node: NodeId) -> Reject {
             code = RejectCode::InnerJoin;
             "it is another join on the branch, which stays"
         }
+        "Sub" if data_inputs(cx, node).len() > 1 => {
+            code = RejectCode::InnerJoin;
+            "it is the difference of two tensors of data on the branch, which stays"
+        }
         "Add" | "Sub" | "Mul" | "Div" if data_inputs(cx, node).len() == 1 => {
-            "its constant differs between positions, or has no value for each channel"
+            "its constant fits neither the channels nor the positions of one image, or the branch is subtracted from it"
         }
         "GlobalAveragePool" | "ReduceMean" | "ReduceSum" => "it reduces the carried channels to their mean",
         "AveragePool" => "it leaves padding or an overhang out of its mean, so it is no convolution at the border",
         "Dropout" => "it drops entries at random in training mode",
+        "Cast" => "it rounds to another element type, or back from one, so a carried channel would be rounded as well",
+        op if op.contains("QuantizeLinear") || op.contains("DequantizeLinear") => QUANTISED,
         "Transpose" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => {
             "it moves the channels to another axis, and what follows there is not known to keep them apart"
         }
         _ => "no exact way through it is known",
     };
-    Reject::at(cx.view, node, code, format!("{op} on the branch: {why}"))
+    let reject = Reject::at(cx.view, node, code, format!("{op} on the branch: {why}"));
+    match op {
+        _ if why == QUANTISED => reject.hint(FLOAT_FIRST),
+        _ if norm::NORMS.contains(&op) && !cx.options.open_norms => {
+            reject.hint("--open-norms takes the channels that it normalises out, and puts them back")
+        }
+        _ => reject,
+    }
 }

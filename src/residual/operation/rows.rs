@@ -22,7 +22,7 @@ const MAX_NODES: usize = 32;
 
 /// The nodes that compute the sizes that `node` asks for, and their reads of tensors of data. They go with it, where
 /// nothing else reads them.
-fn sizes(cx: Context<'_>, node: NodeId) -> (Vec<NodeId>, Vec<Use>) {
+pub(super) fn sizes(cx: Context<'_>, node: NodeId) -> (Vec<NodeId>, Vec<Use>) {
     let (mut nodes, mut reads) = (Vec::new(), Vec::new());
     let mut stack: Vec<ValueId> = cx.view.input(node, 1).into_iter().collect();
     while let Some(value) = stack.pop() {

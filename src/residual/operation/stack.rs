@@ -100,10 +100,10 @@ fn stacked(cx: Context<'_>, node: NodeId) -> Found {
 
 impl Operation for Stacked {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
-        if arrival.axis == 2 && cx.view.opset() >= 11 {
+        if arrival.axis == 2 && cx.view.opset() >= 2 {
             return Ok(Form::Moved);
         }
-        let reason = "maps that are stacked need the carried channels behind the axis of the maps, and opset 11";
+        let reason = "maps that are stacked need the carried channels behind the axis of the maps, and opset 2";
         Err(Reject::at(cx.view, self.node, RejectCode::CannotPass, reason))
     }
 

@@ -73,8 +73,8 @@ fn extents(cx: Context<'_>, value: ValueId) -> Vec<(ValueId, Vec<NodeId>)> {
 fn operands(cx: Context<'_>, node: NodeId) -> Option<Vec<ValueId>> {
     let view = cx.view;
     let op = view.op(node);
-    let known =
-        is_elementwise(op) || matches!(op, "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Min" | "Clip" | "Identity");
+    let known = is_elementwise(view, node)
+        || matches!(op, "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Min" | "Clip" | "Identity");
     if !known || view.outputs(node).len() != 1 {
         return None;
     }

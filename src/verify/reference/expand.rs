@@ -1,19 +1,15 @@
-//! Operators that are defined by others, written out: what ONNX Runtime's optimiser fuses, and arithmetic on quantised tensors.
-//!
-//! Their definitions are those of ONNX Runtime's `docs/ContribOperators.md` and of the ONNX specification. A node that is not
-//! covered, by its operator or by how it is used, stays as it is; nothing then knows it, and the error names it. The blocked
-//! layouts of `com.microsoft.nchwc` stay too: the file does not say how large their blocks are.
+//! Operators that are defined by others, written out. A node that is not covered, by its operator or by how it is used, stays as
+//! it is; nothing then knows it, and the error names it.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use crate::graph::{Body, Definition, definition, int};
 use crate::onnx::tensor_proto::DataType;
 use crate::onnx::{
     AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto,
 };
 
-use super::body::{Body, int};
-use super::fused;
 use super::scope::subgraphs;
 
 /// What is known where nodes stand.
@@ -42,9 +38,9 @@ pub(super) fn expanded(model: &ModelProto) -> Cow<'_, ModelProto> {
 }
 
 impl Around<'_> {
-    fn definition(&self, node: &NodeProto) -> Option<fused::Definition> {
+    fn definition(&self, node: &NodeProto) -> Option<Definition> {
         let local = self.local.contains(&(node.domain(), node.op_type()));
-        if local { None } else { fused::definition(node) }
+        if local { None } else { definition(node) }
     }
 
     /// True for a node that is written out, or that holds one in its subgraphs.

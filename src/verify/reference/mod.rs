@@ -8,7 +8,6 @@
 
 mod activation;
 mod binary;
-mod body;
 mod budget;
 mod call;
 mod cast;
@@ -22,7 +21,6 @@ mod einsum;
 mod error;
 mod exec;
 mod expand;
-mod fused;
 mod gemm;
 mod index;
 mod interpolate;

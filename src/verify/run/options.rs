@@ -15,6 +15,8 @@ pub struct VerifyOptions {
     pub seed: u64,
     /// Where a small reproducer is written when the models differ: in a new folder in this one.
     pub dump: Option<PathBuf>,
+    /// Whether initializers that are graph inputs as well are constants, and no inputs: nobody overrides them.
+    pub constant_initializers: bool,
 }
 
 /// How far a verification is.
@@ -61,5 +63,11 @@ impl VerifyOptions {
     #[must_use]
     pub fn dump(self, folder: impl Into<PathBuf>) -> Self {
         Self { dump: Some(folder.into()), ..self }
+    }
+
+    /// Sets whether initializers that are graph inputs as well are constants.
+    #[must_use]
+    pub fn constant_initializers(self, constant_initializers: bool) -> Self {
+        Self { constant_initializers, ..self }
     }
 }

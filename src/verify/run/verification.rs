@@ -1,8 +1,9 @@
 //! The verification itself: read, compare signatures, try inputs in several sizes, say what came out.
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use crate::graph::{in_topological_order, validate};
+use crate::graph::{has_constant_initializers, in_topological_order, validate, without_defaults};
 use crate::io::{self, LoadOptions, Model};
 use crate::onnx::ModelProto;
 
@@ -89,6 +90,15 @@ pub fn verify_models(
     compare(Side::whole(original, None), Side::whole(rewritten, None), options, &go_on)
 }
 
+/// `side` with its defaults as constants, where nobody overrides them.
+fn constant<'a>(side: Side<'a>, options: &VerifyOptions) -> Side<'a> {
+    let constant = options.constant_initializers || has_constant_initializers(&side.model);
+    match constant.then(|| without_defaults(&side.model)).flatten() {
+        Some(model) => Side { model: Cow::Owned(model), ..side },
+        None => side,
+    }
+}
+
 fn compare(
     original: Side<'_>,
     rewritten: Side<'_>,
@@ -99,6 +109,7 @@ fn compare(
         let broken = |source| VerifyError::Graph { model: side.name(which), source };
         validate(&side.model).map_err(broken)?;
     }
+    let (original, rewritten) = (constant(original, options), constant(rewritten, options));
     let precision = Precision::of_model(&original.model);
     let mut report = blank(precision, options);
     let signature = signature::difference(original.graph(), rewritten.graph());

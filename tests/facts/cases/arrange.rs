@@ -234,3 +234,34 @@ pub(super) fn literal(w: &mut World, op: &str) -> Option<()> {
         }
     }
 }
+
+/// Entries that are taken from, or put to, places of their own.
+pub(super) fn elements(w: &mut World, op: &str) -> Option<()> {
+    if w.opset < 11 {
+        return None;
+    }
+    let (x, t, shape) = some(w, |t| t.rank() > 0 && t.shape().iter().all(|n| *n > 0))?;
+    let row: Vec<usize> = shape.iter().map(|n| *n as usize).collect();
+    if op == "ScatterND" {
+        // The first of all rows along the first axis.
+        let places = w.ints(&[0]);
+        let two = w.ints(&[1, 1]);
+        w.node("Reshape", &[&places, &two], &[DataType::Int64], vec![])?;
+        let places = w.tensors.last()?.name.clone();
+        let value = w.random(t, &[&[1], &row[1..]].concat());
+        let updates = w.constant(t, value);
+        return w.node(op, &[&x, &places, &updates], &[t], vec![]);
+    }
+    let count: usize = row.iter().product();
+    let flat = w.ints(&vec![0; count]);
+    let target = w.ints(&shape);
+    w.node("Reshape", &[&flat, &target], &[DataType::Int64], vec![])?;
+    let index = w.tensors.last()?.name.clone();
+    let axis = any_axis(w, shape.len());
+    if op == "GatherElements" {
+        return w.node(op, &[&x, &index], &[t], vec![int("axis", axis)]);
+    }
+    let value = w.random(t, &row);
+    let updates = w.constant(t, value);
+    w.node(op, &[&x, &index, &updates], &[t], vec![int("axis", axis)])
+}

@@ -9,11 +9,11 @@ use onnx_rm::onnx::tensor_proto::DataType;
 
 use super::world::{Tensor, World, is_float};
 use crate::common::ints;
-use arrange::{blocks, concat, gather, literal, pad, rearrange, repeat, reshape, sequence, slice, split};
+use arrange::{blocks, concat, elements, gather, literal, pad, rearrange, repeat, reshape, sequence, slice, split};
 use values::{
     along_axis, anything, arithmetic, cast, choose, clip, dropout, gelu, logic, number, plain, prelu, with_alpha,
 };
-use windows::{conv, norm, pool, product, quantize, reduce, resize};
+use windows::{conv, einsum, norm, pool, product, quantize, reduce, resize};
 
 /// Adds a node of the operator; `None` when nothing fits.
 type Case = fn(&mut World, &str) -> Option<()>;
@@ -72,6 +72,8 @@ pub const CASES: &[(&[&str], Case)] = &[
     (&["Resize", "Upsample"], resize),
     (&["Conv", "ConvTranspose"], conv),
     (&["MatMul", "Gemm"], product),
+    (&["Einsum"], einsum),
+    (&["GatherElements", "ScatterElements", "ScatterND"], elements),
     (
         &[
             "BatchNormalization",

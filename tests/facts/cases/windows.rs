@@ -172,3 +172,16 @@ pub(super) fn reduce(w: &mut World, op: &str) -> Option<()> {
     let inputs: Vec<&str> = [Some(x.as_str()), input.as_deref()].into_iter().flatten().collect();
     w.node(op, &inputs, &[t], attributes)
 }
+
+pub(super) fn einsum(w: &mut World, op: &str) -> Option<()> {
+    let (x, t, shape) = some(w, |t| is_float(t.dtype) && t.rank() == 2)?;
+    let value = w.random(t, &[shape[1] as usize, 2]);
+    let y = w.constant(t, value);
+    let (equation, inputs) = match w.rng.below(4) {
+        0 => ("ij,jk->ik", vec![x.as_str(), &y]),
+        1 => ("ij, jk -> kij", vec![x.as_str(), &y]),
+        2 => ("ij,jk", vec![x.as_str(), &y]),
+        _ => ("ba->ab", vec![x.as_str()]),
+    };
+    w.node(op, &inputs, &[t], vec![string("equation", equation)])
+}

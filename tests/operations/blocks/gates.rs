@@ -31,7 +31,37 @@ fn weighted(b: &mut Build, stack: &str, sum: &str, maps: usize, channels: usize)
     b.node("ReduceSum", &[&y, &axes], vec![int("keepdims", 0)])
 }
 
+/// `op` of the branch and a constant of the given shape, the branch first.
+fn placed(b: &mut Build, y: &str, op: &str, shape: &[usize]) -> String {
+    let n = shape.iter().product();
+    let values = (0..n).map(|_| b.rng.unit() * 0.5 + 1.0).collect();
+    let c = b.floats(shape, values);
+    b.node(op, &[y, &c], vec![])
+}
+
 pub(super) const BLOCKS: &[(&str, Block)] = &[
+    ("constants that differ between positions", |b, x| {
+        basic_with(b, x, |b, y| {
+            let y = placed(b, y, "Add", &[1, 8, 8, 8]);
+            let y = placed(b, &y, "Mul", &[8, 8, 8]);
+            let y = b.relu(&y);
+            let y = placed(b, &y, "Div", &[1, 8, 8]);
+            placed(b, &y, "Sub", &[8])
+        })
+    }),
+    ("a constant of one row before everything", |b, x| {
+        let row = b.random(&[1, 1, 8], 1.0);
+        let y = b.node("Mul", &[&row, x], vec![]);
+        let y = b.conv(&y, &conv(C, C, 3));
+        b.add(&y, x)
+    }),
+    ("a constant of a position's own behind everything", |b, x| {
+        let y = b.conv(x, &conv(C, C, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(C, C, 3));
+        let y = placed(b, &y, "Add", &[C, 8, 1]);
+        b.add(&y, x)
+    }),
     ("squeeze and excite between", |b, x| {
         basic_with(b, x, |b, y| {
             let y = b.relu(y);

@@ -4,6 +4,7 @@ mod activations;
 pub mod channels;
 mod gates;
 mod nested;
+pub mod norms;
 mod plain;
 pub mod rows;
 mod shortcuts;
@@ -27,6 +28,7 @@ pub fn all() -> impl Iterator<Item = (&'static str, Block)> {
         shortcuts::BLOCKS,
         windows::BLOCKS,
         nested::BLOCKS,
+        norms::BLOCKS,
         rows::BLOCKS,
     ];
     tables.into_iter().flatten().copied()

@@ -16,6 +16,12 @@ fn strided(b: &mut Build, x: &str) -> String {
     b.conv(&y, &conv(8, 10, 3))
 }
 
+/// The entries `start..end` of `x` along `axis`.
+fn cut(b: &mut Build, x: &str, axis: i64, start: i64, end: i64) -> String {
+    let (start, end, axis) = (b.ints(&[start]), b.ints(&[end]), b.ints(&[axis]));
+    b.node("Slice", &[x, &start, &end, &axis], vec![])
+}
+
 /// A pool that takes every second entry as it is.
 fn one_entry(auto_pad: &str) -> Vec<onnx_rm::onnx::AttributeProto> {
     vec![ints("kernel_shape", &[1, 1]), ints("strides", &[2, 2]), string("auto_pad", auto_pad)]
@@ -221,6 +227,116 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
         let y = b.conv(&y, &conv(8, C, 3).pad(0));
         let (starts, ends, axes) = (b.ints(&[2, 2]), b.ints(&[-2, -2]), b.ints(&[2, 3]));
         let s = b.node("Slice", &[x, &starts, &ends, &axes], vec![]);
+        b.add(&y, &s)
+    }),
+    ("crop of one axis after the other", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3).pad(0));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 3).pad(0));
+        let s = cut(b, x, 0, 0, i64::MAX);
+        let s = cut(b, &s, 1, 0, i64::MAX);
+        let s = cut(b, &s, 2, 2, -2);
+        let s = cut(b, &s, 3, 2, 6);
+        b.add(&y, &s)
+    }),
+    ("crop and 1x1, in turns", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3).pad(0));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 10, 5).pad(1));
+        let s = cut(b, x, 2, 2, -2);
+        let s = b.conv(&s, &conv(C, 10, 1));
+        let s = cut(b, &s, 3, 2, -2);
+        let s = b.batch_norm(&s, 10);
+        b.add(&y, &s)
+    }),
+    ("crop that is subtracted", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3).pad(0));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 3).pad(0));
+        let s = cut(b, x, 2, 2, -2);
+        let s = cut(b, &s, 3, 2, -2);
+        b.node("Sub", &[&y, &s], vec![])
+    }),
+    ("branch that is subtracted", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 3));
+        b.node("Sub", &[x, &y], vec![])
+    }),
+    ("branch that is subtracted behind its activation", |b, x| {
+        let y = b.conv(x, &conv(C, C, 3));
+        let y = b.relu(&y);
+        b.node("Sub", &[x, &y], vec![])
+    }),
+    ("shortcut that is subtracted", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 3));
+        b.node("Sub", &[&y, x], vec![])
+    }),
+    ("projection that is subtracted", |b, x| {
+        let y = strided(b, x);
+        let s = b.conv(x, &conv(C, 10, 1).stride(2));
+        b.node("Sub", &[&y, &s], vec![])
+    }),
+    ("branch that a projection is less", |b, x| {
+        let y = strided(b, x);
+        let s = b.conv(x, &conv(C, 10, 1).stride(2));
+        b.node("Sub", &[&s, &y], vec![])
+    }),
+    ("channels repeated by a tile", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 2 * C, 3));
+        let (to, times) = (b.ints(&[1, 1, 1, 1]), b.ints(&[1, 2, 1, 1]));
+        let s = b.node("Expand", &[x, &to], vec![]);
+        let s = b.node("Tile", &[&s, &times], vec![]);
+        b.add(&y, &s)
+    }),
+    ("each channel repeated in turn", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 3 * C, 3));
+        let (axes, to, shape) = (b.ints(&[2]), b.ints(&[1, 1, 3, 1, 1]), b.ints(&[0, -1, 8, 8]));
+        let s = b.node("Unsqueeze", &[x, &axes], vec![]);
+        let s = b.node("Expand", &[&s, &to], vec![]);
+        let s = b.node("Reshape", &[&s, &shape], vec![]);
+        b.add(&y, &s)
+    }),
+    ("one channel expanded", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 5, 3));
+        let (s, to) = (b.slice(x, 2, 3), b.ints(&[1, 5, 1, 1]));
+        let s = b.node("Expand", &[&s, &to], vec![]);
+        b.add(&y, &s)
+    }),
+    ("one channel that the sum repeats", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 5, 3));
+        let s = b.slice(x, 2, 3);
+        b.add(&y, &s)
+    }),
+    ("branch of one channel that the sum repeats", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, 1, 3));
+        b.add(x, &y)
+    }),
+    ("average pool beside a window that does not pad", |b, x| {
+        let y = b.conv(x, &conv(C, 8, 4).stride(2).pad(0));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(8, C, 3));
+        let pool = vec![ints("kernel_shape", &[3, 3]), ints("strides", &[2, 2])];
+        let s = b.node("AveragePool", &[x], pool);
+        b.add(&y, &s)
+    }),
+    ("dilated window on a crop", |b, x| {
+        let y = b.conv(x, &conv(C, C, 3).dilation(2).pad(0));
+        let s = cut(b, x, 2, 2, -2);
+        let row = ConvArgs { kernel: vec![1, 3], ..conv(C, C, 3).dilation(2).pad(0) };
+        let s = b.conv(&s, &row);
         b.add(&y, &s)
     }),
     ("crop by negative pads", |b, x| {

@@ -1,14 +1,17 @@
-//! What each operator that `expand` writes out is made of.
+//! Operators that are defined by others: what ONNX Runtime's optimiser fuses, and arithmetic on quantised tensors.
+//!
+//! Their definitions are those of ONNX Runtime's `docs/ContribOperators.md` and of the ONNX specification. The blocked layouts of
+//! `com.microsoft.nchwc` are not among them: the file does not say how large their blocks are.
 
 use crate::onnx::{AttributeProto, NodeProto};
 
 use super::body::{Body, float, int, ints, text};
 
 /// Writes a node out; `None` when the node asks for something that has no definition here.
-pub(super) type Definition = fn(&NodeProto, &mut Body<'_>) -> Option<()>;
+pub(crate) type Definition = fn(&NodeProto, &mut Body<'_>) -> Option<()>;
 
 /// How `node` is written out, if it is.
-pub(super) fn definition(node: &NodeProto) -> Option<Definition> {
+pub(crate) fn definition(node: &NodeProto) -> Option<Definition> {
     let find = |table: &[(&str, Definition)]| table.iter().find(|(op, _)| *op == node.op_type()).map(|(_, d)| *d);
     match node.domain() {
         "" | "ai.onnx" => find(STANDARD),

@@ -1,21 +1,22 @@
 //! The nodes that an operator is written out as.
 
+use crate::onnx::attribute_proto::AttributeType;
 use crate::onnx::{AttributeProto, NodeProto};
 
 /// The nodes that stand for one.
-pub(super) struct Body<'n> {
+pub(crate) struct Body<'n> {
     of: &'n NodeProto,
     /// Those so far.
-    pub(super) nodes: Vec<NodeProto>,
+    pub(crate) nodes: Vec<NodeProto>,
 }
 
 impl<'n> Body<'n> {
-    pub(super) fn new(of: &'n NodeProto) -> Self {
+    pub(crate) fn new(of: &'n NodeProto) -> Self {
         Self { of, nodes: Vec::new() }
     }
 
     /// A node in the domain of ONNX that gives an unnamed tensor.
-    pub(super) fn node(&mut self, op: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> String {
+    pub(crate) fn node(&mut self, op: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> String {
         let base = self.of.output.iter().find(|o| !o.is_empty()).map_or("", String::as_str);
         // No file has a name with a control character in it.
         let name = format!("{base}\u{1}{}", self.nodes.len());
@@ -24,7 +25,7 @@ impl<'n> Body<'n> {
     }
 
     /// A node in the domain of ONNX that gives the `outputs`.
-    pub(super) fn give(&mut self, op: &str, inputs: &[&str], attribute: Vec<AttributeProto>, outputs: &[&str]) {
+    pub(crate) fn give(&mut self, op: &str, inputs: &[&str], attribute: Vec<AttributeProto>, outputs: &[&str]) {
         self.nodes.push(NodeProto {
             name: self.of.name.clone(),
             op_type: Some(op.to_owned()),
@@ -36,27 +37,27 @@ impl<'n> Body<'n> {
     }
 
     /// Input `i`; empty when it is left out.
-    pub(super) fn input(&self, i: usize) -> &'n str {
+    pub(crate) fn input(&self, i: usize) -> &'n str {
         self.of.input.get(i).map_or("", String::as_str)
     }
 
     /// Output `i`; empty when nobody wants it.
-    pub(super) fn output(&self, i: usize) -> &'n str {
+    pub(crate) fn output(&self, i: usize) -> &'n str {
         self.of.output.get(i).map_or("", String::as_str)
     }
 
     /// The attributes of the node but those that are named.
-    pub(super) fn attributes(&self, but: &[&str]) -> Vec<AttributeProto> {
+    pub(crate) fn attributes(&self, but: &[&str]) -> Vec<AttributeProto> {
         self.of.attribute.iter().filter(|a| !but.contains(&a.name())).cloned().collect()
     }
 
     /// The attribute of the node as it stands there.
-    pub(super) fn attribute(&self, name: &str) -> Option<&'n AttributeProto> {
+    pub(crate) fn attribute(&self, name: &str) -> Option<&'n AttributeProto> {
         self.of.attribute.iter().find(|a| a.name() == name)
     }
 
     /// Attribute `name` of the node under another name; `default` when it is not there.
-    pub(super) fn float(&self, name: &str, other: &str, default: f32) -> AttributeProto {
+    pub(crate) fn float(&self, name: &str, other: &str, default: f32) -> AttributeProto {
         match self.attribute(name) {
             Some(a) => AttributeProto { name: Some(other.to_owned()), ..a.clone() },
             None => float(other, default),
@@ -64,23 +65,27 @@ impl<'n> Body<'n> {
     }
 
     /// True when an integer attribute of the node is there and not 0.
-    pub(super) fn flag(&self, name: &str) -> bool {
+    pub(crate) fn flag(&self, name: &str) -> bool {
         self.attribute(name).is_some_and(|a| a.i() != 0)
     }
 }
 
-pub(super) fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto { name: Some(name.to_owned()), i: Some(value), ..AttributeProto::default() }
+fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
+    AttributeProto { name: Some(name.to_owned()), r#type: Some(kind as i32), ..AttributeProto::default() }
 }
 
-pub(super) fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto { name: Some(name.to_owned()), ints: values.to_vec(), ..AttributeProto::default() }
+pub(crate) fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto { i: Some(value), ..attribute(name, AttributeType::Int) }
 }
 
-pub(super) fn float(name: &str, value: f32) -> AttributeProto {
-    AttributeProto { name: Some(name.to_owned()), f: Some(value), ..AttributeProto::default() }
+pub(crate) fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto { ints: values.to_vec(), ..attribute(name, AttributeType::Ints) }
 }
 
-pub(super) fn text(name: &str, value: &str) -> AttributeProto {
-    AttributeProto { name: Some(name.to_owned()), s: Some(value.into()), ..AttributeProto::default() }
+pub(crate) fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto { f: Some(value), ..attribute(name, AttributeType::Float) }
+}
+
+pub(crate) fn text(name: &str, value: &str) -> AttributeProto {
+    AttributeProto { s: Some(value.into()), ..attribute(name, AttributeType::String) }
 }
