@@ -153,7 +153,7 @@ fn rewrite_under(
     if !graph::defaults(&before).is_empty() {
         let mut constant = model.clone();
         let options = options.clone().constant_initializers(true);
-        let other = rewrite_under(under, &mut constant, &options, refused, watch)?;
+        let other = rewrite_under((under.0, None), &mut constant, &options, refused, watch)?;
         defaults::explain(model, &other, &mut outcome);
     }
     if outcome.removed().next().is_some() {
