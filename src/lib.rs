@@ -22,7 +22,7 @@
 //! # Public API
 //! What is listed below, at the root of the crate: [`load`], [`inspect`], [`rewrite`], `verify` (feature `verify`, on by default) and
 //! [`save`] on a [`Model`], which may as well come from bytes; [`Options`] says what is asked for, [`Outcome`] what was found and done,
-//! [`Report`] is one run of the program as text and JSON. The functions called `..._watched` tell of their progress and can be
+//! [`Report`] is one run of the program as text and JSON. [`check()`] holds files to a [`Policy`]. The functions called `..._watched` tell of their progress and can be
 //! stopped. Everything can be sent to another thread. All this keeps to semantic versioning; the crate's modules are hidden, open
 //! to its own tests and tools, and may change in any version.
 //!
@@ -36,7 +36,7 @@
 //! ```
 //! `io` reads and writes files, `graph` is the read-only view and the only code that edits, `facts` is what is known of
 //! a tensor, `algebra` is arithmetic that knows no ONNX, `read` says what one node is, `residual` and `linear` find and
-//! prove, `plan` chooses, `engine` repeats all of that, `verify` compares, `report` tells, `cli` is the program.
+//! prove, `plan` chooses, `engine` repeats all of that, `verify` compares, `report` tells, `check` holds files to a policy, `cli` is the program.
 //!
 //! # Invariants
 //! * Only `graph::apply` and `graph::clean` change a graph.
@@ -99,7 +99,7 @@ pub use check::{
 };
 pub use engine::{EngineError, Progress, Watch};
 pub use graph::{ApplyError, GraphError};
-pub use io::{ExternalError, LoadError, LoadOptions, Model, SaveError, Saved, SideFile, UnknownField};
+pub use io::{Digest, ExternalError, LoadError, LoadOptions, Model, SaveError, Saved, SideFile, UnknownField};
 pub use mend::Unstable;
 pub use onnx::ModelProto;
 pub use options::{

@@ -20,6 +20,7 @@ fn everything_can_be_sent_to_another_thread() {
     is_sent::<Report>();
     is_sent::<VerifyReport>();
     is_sent::<(LoadError, SaveError, EngineError)>();
+    is_sent::<(onnx_rm::CheckOptions, onnx_rm::CheckReport, onnx_rm::CheckError)>();
     #[cfg(feature = "verify")]
     is_sent::<(onnx_rm::VerifyOptions, onnx_rm::VerifyError)>();
     let model = Model::from_path(RESNET).unwrap();

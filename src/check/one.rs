@@ -67,9 +67,12 @@ fn examine(
     findings: &mut Vec<Finding>,
 ) -> Result<Measures, EngineError> {
     graph::check_operators(model.proto())?;
-    let view = GraphView::new(model.proto())?;
+    // What local functions and fused operators stand for is looked into, as the engine does.
+    let calls = graph::calls(model.proto(), true);
+    let open = Model::from_proto(graph::written_out(model.proto(), &calls, &|_| true));
+    let view = GraphView::new(open.proto())?;
     let facts = Facts::new(&view);
-    let subject = Subject::new(model, (&view, &facts), applied.long_skips, bench.stop)?;
+    let subject = Subject::new((model, &open), (&view, &facts), applied.long_skips, bench.stop)?;
     for set in &applied.rules {
         findings.extend(rules::findings(set, &subject, around)?);
     }

@@ -251,6 +251,16 @@ impl CheckReport {
         };
     }
 
+    /// 0 when all passed, 1 when something is found, 2 when something could not be found out.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.status {
+            CheckStatus::Passed => 0,
+            CheckStatus::Failed => 1,
+            CheckStatus::Error => 2,
+        }
+    }
+
     /// Every finding with its file, those of no file last.
     pub fn all(&self) -> impl Iterator<Item = (Option<&str>, &Finding)> {
         let of_files = self.files.iter().flat_map(|file| file.findings.iter().map(|f| (Some(file.file.as_str()), f)));

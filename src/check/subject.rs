@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use crate::engine::{self, EngineError};
 use crate::facts::Facts;
-use crate::graph::{GraphView, ValueId, sums_inside};
+use crate::graph::{GraphView, ValueId};
 use crate::io::Model;
 use crate::onnx::TensorProto;
 use crate::options::{Families, Options, Selector};
@@ -37,40 +37,49 @@ const WEIGHTED: [&str; 5] = ["BatchNormalization", "Conv", "ConvTranspose", "Gem
 
 /// A model under check.
 pub(super) struct Subject<'a> {
+    /// As it stands in the file.
     pub(super) model: &'a Model,
+    /// With the calls of local functions and the fused operators written out that can be.
     pub(super) view: &'a GraphView<'a>,
+    /// Of the same.
     pub(super) facts: &'a Facts<'a>,
+    /// Those of the file.
     pub(super) nodes: Vec<Placed<'a>>,
+    /// Those of what is written out.
+    open: Vec<Placed<'a>>,
     price: Price,
     long_skips: bool,
     stop: &'a dyn Fn() -> ControlFlow<()>,
-    joins: OnceCell<Vec<Place>>,
+    joins: OnceCell<(u64, Vec<Place>)>,
     folds: OnceCell<Vec<Place>>,
 }
 
 impl<'a> Subject<'a> {
+    /// A model as it stands in the file and with its calls written out; `view` and `facts` are those of the latter.
+    ///
     /// # Errors
     /// When the graph is malformed.
     pub(super) fn new(
-        model: &'a Model,
+        (model, open): (&'a Model, &'a Model),
         (view, facts): (&'a GraphView<'a>, &'a Facts<'a>),
         long_skips: bool,
         stop: &'a dyn Fn() -> ControlFlow<()>,
     ) -> Result<Self, EngineError> {
-        let price = engine::price(model)?;
-        let nodes = nodes(model.proto());
+        let price = engine::price(open)?;
+        let (nodes, open) = (nodes(model.proto()), nodes(open.proto()));
         let (joins, folds) = (OnceCell::new(), OnceCell::new());
-        Ok(Self { model, view, facts, nodes, price, long_skips, stop, joins, folds })
+        Ok(Self { model, view, facts, nodes, open, price, long_skips, stop, joins, folds })
     }
 
     fn inspected(&self, options: &Options) -> Result<Outcome, EngineError> {
         engine::inspect(self.model, options, &mut |_| (self.stop)())
     }
 
-    /// Every join that was looked at, with `removable` or the code for which it stays, and what was not looked into.
-    pub(super) fn joins(&self) -> Result<&[Place], EngineError> {
-        if let Some(joins) = self.joins.get() {
-            return Ok(joins);
+    /// How many joins there are, and every one that was looked at, with `removable` or the code for which it stays; and what was not
+    /// looked into.
+    pub(super) fn joins(&self) -> Result<(u64, &[Place]), EngineError> {
+        if let Some((count, joins)) = self.joins.get() {
+            return Ok((*count, joins));
         }
         let outcome = self.inspected(&Options::default().long_skips(self.long_skips))?;
         let place = |site: &SiteReport, code: &str, reason: &str| Place {
@@ -79,18 +88,21 @@ impl<'a> Subject<'a> {
             code: Some(code.to_owned()),
             reason: reason.to_owned(),
         };
-        let joins = outcome.sites.iter().filter(|site| site.is_residual()).filter_map(|site| match &site.status {
-            SiteStatus::Candidate(change) | SiteStatus::Removed(change) => Some(place(site, REMOVABLE, &change.form)),
-            SiteStatus::Kept(reject) => Some(place(site, reject.code.as_str(), &reject.reason)),
+        let joins = outcome.sites.iter().filter(|site| site.is_residual()).map(|site| match &site.status {
+            SiteStatus::Candidate(change) | SiteStatus::Removed(change) => place(site, REMOVABLE, &change.form),
+            SiteStatus::Kept(reject) => place(site, reject.code.as_str(), &reject.reason),
         });
         let mut joins: Vec<Place> = joins.collect();
-        let (graphs, functions) = sums_inside(self.model.proto());
-        for (count, what) in [(graphs, "graphs of If, Loop or Scan"), (functions, "local functions")] {
+        let hidden = outcome.not_inspected;
+        for (count, what) in
+            [(hidden.in_subgraphs, "graphs of If, Loop or Scan"), (hidden.in_functions, "local functions")]
+        {
             if count > 0 {
                 joins.push(not_inspected(format!("{count} sums in {what} are not looked into")));
             }
         }
-        Ok(self.joins.get_or_init(|| joins))
+        let (count, joins) = self.joins.get_or_init(|| (outcome.before.joins as u64, joins));
+        Ok((*count, joins))
     }
 
     /// Every linear fold that could be made, and what was not looked into.
@@ -108,7 +120,7 @@ impl<'a> Subject<'a> {
                 reason: format!("{}: {}", site.kind, change.form),
             })
             .collect();
-        let hidden = self.nodes.iter().filter(|p| !p.is_main && WEIGHTED.contains(&p.node.op_type())).count();
+        let hidden = self.open.iter().filter(|p| !p.is_main && WEIGHTED.contains(&p.node.op_type())).count();
         if hidden > 0 {
             folds.push(not_inspected(format!(
                 "{hidden} linear operators in inner graphs or local functions are not looked into"
@@ -132,7 +144,7 @@ impl<'a> Subject<'a> {
                 || is_own && UNCOUNTED.contains(&p.node.op_type())
                 || !p.is_main && WEIGHTED.contains(&p.node.op_type())
         };
-        if let Some(placed) = self.nodes.iter().find(uncounted) {
+        if let Some(placed) = self.open.iter().find(uncounted) {
             let place = if placed.is_main { "" } else { ", in an inner graph or a local function" };
             return Err(format!(
                 "those of {} (node '{}'{place}) are not counted",
@@ -147,7 +159,8 @@ impl<'a> Subject<'a> {
     pub(super) fn parameters(&self) -> u64 {
         let elements =
             |t: &TensorProto| t.dims.iter().fold(1_u64, |n, d| n.saturating_mul(u64::try_from(*d).unwrap_or(0)));
-        other_constants(self.model.proto()).map(elements).fold(self.price.params, u64::saturating_add)
+        let main = self.model.proto().graph.iter().flat_map(|g| &g.initializer);
+        main.chain(other_constants(self.model.proto())).map(elements).fold(0, u64::saturating_add)
     }
 
     /// Bytes of the file and of the files with its weights.
@@ -160,12 +173,9 @@ impl<'a> Subject<'a> {
         self.price.activation_bytes
     }
 
+    /// Nodes of the main graph, as it stands in the file.
     pub(super) fn count_of_nodes(&self) -> u64 {
-        self.price.nodes as u64
-    }
-
-    pub(super) fn count_of_joins(&self) -> u64 {
-        self.price.joins as u64
+        self.nodes.iter().filter(|p| p.is_main).count() as u64
     }
 
     pub(super) fn ir_version(&self) -> u64 {
@@ -185,9 +195,9 @@ impl<'a> Subject<'a> {
         })
     }
 
-    /// Nodes that stand in no main graph.
+    /// Nodes that nothing looks into: those of inner graphs, and of functions that cannot be written out.
     pub(super) fn hidden(&self) -> usize {
-        self.nodes.iter().filter(|p| !p.is_main).count()
+        self.open.iter().filter(|p| !p.is_main).count()
     }
 
     /// All that is known by now.
@@ -199,8 +209,8 @@ impl<'a> Subject<'a> {
             ir_version: self.ir_version() as i64,
             opset: self.opset() as i64,
             nodes: self.count_of_nodes(),
-            joins: self.count_of_joins(),
-            removable_joins: count(self.joins.get(), Some(REMOVABLE)),
+            joins: self.joins.get().map_or(self.price.joins as u64, |(count, _)| *count),
+            removable_joins: count(self.joins.get().map(|(_, joins)| joins), Some(REMOVABLE)),
             folds: count(self.folds.get(), None),
             macs: self.macs().ok(),
             parameters: self.parameters(),

@@ -8,6 +8,7 @@ use super::model::Model;
 
 /// The SHA-256 of the files of a model, in hexadecimal, as `sha256sum` prints them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Digest {
     /// Of the model's own file.
     pub model: String,

@@ -25,7 +25,9 @@ pub use load::{LoadError, LoadOptions, load};
 pub use model::Model;
 pub use save::{SaveError, Saved, Staged, save, stage};
 pub use temporary::discard;
-pub(crate) use text::{read_text, write_text};
+pub(crate) use text::read_text;
+#[cfg(feature = "cli")]
+pub(crate) use text::write_text;
 pub(crate) use walk::{Found, find, size, walk};
 pub use wire::UnknownField;
 

@@ -25,6 +25,7 @@ pub(crate) fn read_text(path: &Path) -> io::Result<String> {
 ///
 /// # Errors
 /// When it cannot be written.
+#[cfg(feature = "cli")]
 pub(crate) fn write_text(path: &Path, text: &str, is_new: bool) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true);

@@ -158,8 +158,26 @@ fn what_is_not_known_is_a_finding() {
     assert_eq!((measures.macs, measures.activation_bytes), (None, None));
 }
 
-/// A block as a local function, and in a graph of an `If`.
+/// A block as a local function in another version of ONNX's operator set, which is not looked into, and in a graph of an `If`.
 fn hidden() -> [ModelProto; 2] {
+    let mut called = called();
+    called.functions[0].opset_import[0].version = Some(16);
+    let mut b = Build::new(1);
+    b.input("x", &[1, 4, 8, 8]);
+    let condition = b.bools(&[], &[1]);
+    let branch = |name: &str| AttributeProto {
+        name: Some(name.into()),
+        r#type: Some(AttributeType::Graph as i32),
+        g: Some(onnx_rm::onnx::GraphProto { input: vec![], ..build::residual_block(1, 4).graph.unwrap() }),
+        ..AttributeProto::default()
+    };
+    let y = b.node("If", &[&condition], vec![branch("then_branch"), branch("else_branch")]);
+    b.output(&y);
+    [called, b.model()]
+}
+
+/// A block as a local function.
+fn called() -> ModelProto {
     let inner = build::residual_block(1, 4).graph.unwrap();
     let mut b = Build::new(1);
     let x = b.input("x", &[1, 4, 8, 8]);
@@ -187,18 +205,25 @@ fn hidden() -> [ModelProto; 2] {
         opset_import: called.opset_import.clone(),
         ..FunctionProto::default()
     });
-    let mut b = Build::new(1);
-    b.input("x", &[1, 4, 8, 8]);
-    let condition = b.bools(&[], &[1]);
-    let branch = |name: &str| AttributeProto {
-        name: Some(name.into()),
-        r#type: Some(AttributeType::Graph as i32),
-        g: Some(onnx_rm::onnx::GraphProto { input: vec![], ..inner.clone() }),
-        ..AttributeProto::default()
-    };
-    let y = b.node("If", &[&condition], vec![branch("then_branch"), branch("else_branch")]);
-    b.output(&y);
-    [called, b.model()]
+    called
+}
+
+#[test]
+fn local_functions_are_looked_into() {
+    let folder = Folder::new();
+    folder.write("function.onnx", &called());
+    for policy in ["max-joins = 0", "max-removable-joins = 0", "max-readers = 1"] {
+        let report = folder.look(policy, "function.onnx");
+        assert_eq!(
+            (report.status, report.findings[0].found),
+            (CheckStatus::Failed, Some(1 + u64::from(policy.contains("readers"))))
+        );
+    }
+    let (inside, block) = (folder.look("max-nodes = 1", "function.onnx"), folder.look("max-nodes = 9", "block.onnx"));
+    let (inside, block) = (inside.measures.unwrap(), block.measures.unwrap());
+    assert_eq!((inside.macs, inside.parameters), (block.macs, block.parameters));
+    assert_eq!((inside.activation_bytes, inside.nodes), (block.activation_bytes, 1));
+    assert_eq!(folder.look("allow-types = 'float32'", "function.onnx").status, CheckStatus::Passed);
 }
 
 #[test]
@@ -230,7 +255,7 @@ fn what_nothing_looks_into_is_a_finding_and_can_be_accepted() {
         assert_eq!(report.status, CheckStatus::Failed, "{file}: operators are looked for everywhere");
     }
     // By default too.
-    let report = onnx_rm::check(&[folder.path("function.onnx")], &onnx_rm::CheckOptions::default()).unwrap();
+    let report = onnx_rm::check(&[folder.path("if.onnx")], &onnx_rm::CheckOptions::default()).unwrap();
     assert_eq!(report.status, CheckStatus::Failed);
 }
 

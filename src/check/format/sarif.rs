@@ -50,16 +50,6 @@ impl CheckReport {
         serde_json::to_string_pretty(&sarif).unwrap_or_default() + "\n"
     }
 
-    /// 0 when all passed, 1 when something is found, 2 when something could not be found out.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self.status {
-            CheckStatus::Passed => 0,
-            CheckStatus::Failed => 1,
-            CheckStatus::Error => 2,
-        }
-    }
-
     fn result(&self, file: Option<&str>, finding: &Finding, rule: usize) -> Value {
         let physical = match (file, &self.policy) {
             (Some(file), _) => Some(json!({ "artifactLocation": { "uri": uri(file) } })),

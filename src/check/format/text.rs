@@ -38,7 +38,7 @@ impl fmt::Display for CheckReport {
 fn show(f: &mut fmt::Formatter<'_>, file: &FileReport, policy: Option<&str>) -> fmt::Result {
     write!(f, "{}: {}", Printable(&file.file), file.status.as_str())?;
     if !file.checked.is_empty() {
-        write!(f, " ({})", file.checked.join(", "))?;
+        write!(f, " ({} keys)", file.checked.len())?;
     }
     writeln!(f)?;
     for found in &file.findings {

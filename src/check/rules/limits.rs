@@ -36,7 +36,7 @@ pub(super) fn at_most(
         Measure::Joins => Ok(joins(subject, accepts)?),
         Measure::RemovableJoins => {
             let is_meant = |p: &&Place| matches!(p.code.as_deref(), Some(REMOVABLE | NOT_INSPECTED));
-            let places = subject.joins()?.iter().filter(is_meant).cloned().collect();
+            let places = subject.joins()?.1.iter().filter(is_meant).cloned().collect();
             Ok(counted(accepts.sift(places)))
         }
         Measure::Folds => Ok(counted(accepts.sift(subject.folds()?.to_vec()))),
@@ -87,11 +87,11 @@ fn counted(places: Vec<Place>) -> (u64, Vec<Place>) {
 
 /// Every join of the main graph but those accepted. Sums of linear branches are no residual joins, and are counted all the same.
 fn joins(subject: &Subject<'_>, accepts: &Accepts<'_>) -> Result<(u64, Vec<Place>), EngineError> {
-    let all = subject.joins()?;
+    let (count, all) = subject.joins()?;
     let is_hidden = |p: &&Place| p.code.as_deref() == Some(NOT_INSPECTED);
     let hidden = all.iter().filter(is_hidden).count();
     let left = accepts.sift(all.to_vec());
-    let total = subject.count_of_joins().max((all.len() - hidden) as u64) + hidden as u64;
+    let total = count.max((all.len() - hidden) as u64) + hidden as u64;
     Ok((total - (all.len() - left.len()) as u64, left))
 }
 
