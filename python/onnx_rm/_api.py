@@ -188,8 +188,9 @@ def rewrite(
     **options
         Those of ``onnx-rm rewrite``, with underscores: `long_skips`, `downsample`, `activation`, `target`, `objective`,
         `carry`, `only`, `skip`, `fuse_pointwise`, `fold_head`, `max_macs`, `max_parameters`, `max_bytes`, `keep`,
-        `sites`, `drop_unknown_fields`, `require`, `require_ops`, `no_verify`, `accept_unstable`, `inputs` (an .npz, or
-        a dict of arrays), `input_shape` (a dict of sizes), `seed` and `dump`.
+        `sites`, `open_norms`, `keep_functions`, `constant_initializers`, `drop_unknown_fields`, `require`,
+        `require_ops`, `no_verify`, `accept_unstable`, `inputs` (an .npz, or a dict of arrays), `input_shape` (a dict of
+        sizes), `seed` and `dump`.
 
     Returns
     -------
@@ -249,7 +250,8 @@ def inspect(
     **options
         Those of ``onnx-rm inspect``, with underscores: `long_skips`, `downsample`, `activation`, `target`, `objective`,
         `carry`, `only`, `skip`, `fuse_pointwise`, `fold_head`, `max_macs`, `max_parameters`, `max_bytes`, `keep`,
-        `sites`, `drop_unknown_fields`, `require` and `require_ops`. Where what is required does not hold,
+        `sites`, `open_norms`, `keep_functions`, `constant_initializers`, `drop_unknown_fields`, `require` and
+        `require_ops`. Where what is required does not hold,
         `Report.unmet` says so.
 
     Returns
@@ -293,7 +295,7 @@ def verify(
         Is called with a `Progress`, in the thread of the caller.
     **options
         Those of ``onnx-rm verify``, with underscores: `inputs` (an .npz, or a dict of arrays), `input_shape` (a dict of
-        sizes), `seed` and `dump`.
+        sizes), `seed`, `dump` and `constant_initializers`.
 
     Returns
     -------

@@ -14,8 +14,14 @@ Demand: TypeAlias = Literal["removal", "chain"]
 Limit: TypeAlias = "str | int"
 
 
-class InspectOptions(TypedDict, total=False):
-    """What is planned: options of `inspect` and `rewrite`."""
+class _Reading(TypedDict, total=False):
+    """How models are read."""
+
+    constant_initializers: bool
+
+
+class _Planning(TypedDict, total=False):
+    """What is planned."""
 
     long_skips: bool
     downsample: Literal["auto", "v1", "v2"]
@@ -32,13 +38,15 @@ class InspectOptions(TypedDict, total=False):
     max_bytes: Limit
     keep: str | Sequence[str]
     sites: str | Sequence[str]
+    open_norms: bool
+    keep_functions: bool
     drop_unknown_fields: bool
     require: bool | Demand | Sequence[Demand]
     require_ops: str | Sequence[str]
 
 
-class VerifyOptions(TypedDict, total=False):
-    """What is fed: options of `verify` and `rewrite`."""
+class _Feeding(TypedDict, total=False):
+    """What is fed."""
 
     inputs: str | PathLike[str] | Mapping[str, Any]
     input_shape: Mapping[str, Sequence[int]]
@@ -46,7 +54,15 @@ class VerifyOptions(TypedDict, total=False):
     dump: str | PathLike[str]
 
 
-class RewriteOptions(InspectOptions, VerifyOptions, total=False):
+class InspectOptions(_Planning, _Reading, total=False):
+    """Options of `inspect`."""
+
+
+class VerifyOptions(_Feeding, _Reading, total=False):
+    """Options of `verify`."""
+
+
+class RewriteOptions(_Planning, _Feeding, _Reading, total=False):
     """Options of `rewrite`."""
 
     no_verify: bool

@@ -70,6 +70,7 @@ class Price(Record):
     bytes: int
     nodes: int
     joins: int
+    activation_bytes: int | None
 
 
 @dataclass(frozen=True)
