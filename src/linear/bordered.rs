@@ -164,8 +164,10 @@ impl Border {
         if bias.len() != self.values.len() || size.len() != bias.len() {
             return Err("the border has other channels than what is inside".to_owned());
         }
+        // Where a normalisation was folded before, the largest says of numbers of which size the others are differences.
+        let largest = self.values.iter().chain(bias).fold(0.0_f64, |most, v| most.max(v.abs()));
         for (channel, ((value, bias), size)) in self.values.iter().zip(bias).zip(size).enumerate() {
-            let size = value.abs().max(bias.abs()) + size;
+            let size = largest + size;
             if !value.is_finite() || (value - bias).abs() > MAX_ROUNDINGS * tensor::unit_roundoff(dtype) * size {
                 return Err(format!(
                     "its border is {value} in channel {channel}, where what is inside has a bias of {bias}"

@@ -40,8 +40,8 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
                 // The branch comes in by the map, not by what weights it.
                 || flat && !gate
                 || weights(cx, input, other)
-                // What is subtracted would come out negated.
-                || slot == 1 && cx.view.op(node) == "Sub"
+                // What is subtracted would come out negated; and what a mean is taken from is no join that stays.
+                || cx.view.op(node) == "Sub" && (slot == 1 || gate || cx.channels(other) == Some(1))
             {
                 return None;
             }
