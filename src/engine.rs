@@ -6,6 +6,7 @@ mod join;
 mod round;
 mod sums;
 mod survivors;
+mod transposes;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -252,15 +253,22 @@ fn plan_round(
     }
     let cx = Context { through_joins, ..Context::new(&view, &facts, options) };
     let mut names = Names::new(model);
-    let mut round = fold(cx, &mut names);
-    round.drop_refused(refused);
-    // Folding first: it makes whatever is removed next smaller.
+    let mut round = Round::default();
+    // Where the channels stand decides what can be read at all.
+    if options.families.has(Family::Transpose) {
+        round = transposes::fewer(cx, &mut names, refused);
+    }
+    if round.edits.is_empty() {
+        let kept = round.kept;
+        round = plan_edits(cx, (number, refused), watch, &mut names)?;
+        round.kept.extend(kept);
+    }
+    // A `Sum` of more than two is parted only where that removes a join, and when no other edit is in the way.
     if round.edits.is_empty() && options.families.has(Family::Residual) {
-        remove_joins(cx, (number, refused), watch, &mut names, &mut round)?;
-        // A `Sum` of more than two is parted only where that removes a join, and when no other edit is in the way.
-        if round.edits.is_empty() {
-            sums::remove_pair(model, cx, refused, &mut round)?;
-        }
+        sums::remove_pair(model, cx, refused, &mut round)?;
+    }
+    if round.edits.is_empty() && round.parted.is_none() && options.families.has(Family::Transpose) {
+        transposes::free(model, cx, (number, refused), watch, &mut round)?;
     }
     // Dead weight last: what is left may be narrowed.
     if round.edits.is_empty() && round.parted.is_none() && options.families.has(Family::Dead) {
@@ -273,6 +281,21 @@ fn plan_round(
     }
     if !round.edits.is_empty() || round.parted.is_some() {
         round.known = Known::of(&view, &facts);
+    }
+    Ok(round)
+}
+
+/// What folds; when nothing does, the joins that go. Folding first: it makes whatever is removed next smaller.
+fn plan_edits(
+    cx: Context<'_>,
+    (number, refused): (usize, &Refused),
+    watch: Watch<'_>,
+    names: &mut Names,
+) -> Result<Round, EngineError> {
+    let mut round = fold(cx, names);
+    round.drop_refused(refused);
+    if round.edits.is_empty() && cx.options.families.has(Family::Residual) {
+        remove_joins(cx, (number, refused), watch, names, &mut round)?;
     }
     Ok(round)
 }

@@ -12,3 +12,4 @@ mod operations;
 mod promises;
 mod random;
 mod sizes;
+mod transposes;

@@ -1,4 +1,4 @@
-//! Functions of one tensor, entry by entry.
+//! Functions of one tensor or of several, entry by entry.
 
 /// True for an operator that maps every entry of its only tensor by the same function, and so keeps channels apart and
 /// has no constants of a channel's own.
@@ -35,4 +35,33 @@ pub fn is_elementwise(op: &str) -> bool {
             | "Sin"
             | "Cos"
     )
+}
+
+/// Operators of several tensors, entry by entry, that all broadcast.
+pub(super) const BROADCAST: &[&str] = &[
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Pow",
+    "Max",
+    "Min",
+    "Sum",
+    "Mean",
+    "Where",
+    "Equal",
+    "Greater",
+    "Less",
+    "GreaterOrEqual",
+    "LessOrEqual",
+    "And",
+    "Or",
+    "Xor",
+    "Mod",
+];
+
+/// True for an operator that maps entries of its tensors, which all broadcast, by the same function everywhere.
+#[must_use]
+pub fn broadcasts(op: &str) -> bool {
+    BROADCAST.contains(&op)
 }

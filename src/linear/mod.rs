@@ -5,8 +5,8 @@
 //! tensor, its origin, so that its root is one linear map of the origin. [`parallel`] finds the regions under a
 //! sum (RepVGG and its kin), [`sequence`] those along a chain (`Conv` + `BatchNormalization`, `Pad` + `Conv`,
 //! `Conv` + `Conv`). [`fold`] proves that a region is one convolution, border by border, and builds it.
-//! [`transposed`] scales the weights of a `ConvTranspose`, [`flatten`] those of a linear layer behind a `Flatten`, and
-//! [`dead`] takes away what provably contributes nothing.
+//! [`transposed`] scales the weights of a `ConvTranspose`, [`flatten`] those of a linear layer behind a `Flatten`, [`rows`] those of one
+//! over rows of channels, and [`dead`] takes away what provably contributes nothing.
 //!
 //! Nothing here decides what is worth it: that is `plan`'s part. How single operators are read is shared with
 //! residual joins ([`crate::read`]), whose shortcuts are chains of the same operators.
@@ -19,6 +19,7 @@ pub mod map;
 pub mod op;
 pub mod parallel;
 pub mod region;
+pub mod rows;
 pub mod sequence;
 pub mod transposed;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::graph::{EditList, Names, NodeId};
-use crate::linear::{Fold, Region, flatten, fold, parallel, sequence, transposed};
+use crate::linear::{Fold, Region, flatten, fold, parallel, rows, sequence, transposed};
 use crate::read::{Context, Reject, RejectCode};
 
 use super::change::{Change, Exactness};
@@ -58,6 +58,9 @@ pub fn plan(cx: Context<'_>, names: &mut Names) -> Folds {
         // Across a Flatten first: what stands on both sides of it then folds at once.
         for node in cx.view.nodes() {
             folds.flattened(cx, node, names);
+        }
+        for node in cx.view.nodes() {
+            folds.in_rows(cx, node, names);
         }
         for node in cx.view.nodes() {
             folds.sequence(cx, node, names);
@@ -130,6 +133,16 @@ impl Folds {
             let edits = found.build(cx, names).ok_or_else(|| unreadable(cx, node))?;
             let operators = found.affine.iter().rev().chain([&node]).map(|n| cx.view.op(*n));
             Ok((operators.collect::<Vec<_>>().join(" + "), node, edits))
+        });
+        self.scaled(cx, node, built);
+    }
+
+    fn in_rows(&mut self, cx: Context<'_>, node: NodeId, names: &mut Names) {
+        let Some(found) = rows::find(cx, node) else { return };
+        let built = found.and_then(|found| {
+            let edits = found.build(cx, names).ok_or_else(|| unreadable(cx, node))?;
+            let operators = [node].iter().chain(&found.affine).map(|n| cx.view.op(*n)).collect::<Vec<_>>();
+            Ok((operators.join(" + "), found.affine.last().copied().unwrap_or(node), edits))
         });
         self.scaled(cx, node, built);
     }

@@ -1,5 +1,5 @@
 //! Per-channel `y = scale * x + shift`: `BatchNormalization`, `Neg`, `Mul`, `Div`, `Add` and `Sub` by constants; and
-//! operators that do nothing: `Identity`, `Dropout`, `Sum` of one.
+//! operators that do nothing: `Identity`, `Dropout`, `Cast` to the type it has, `Sum` of one.
 
 use crate::facts::{BatchNorm, is_inactive_dropout};
 use crate::graph::{NodeId, ValueId};
@@ -11,6 +11,9 @@ pub(crate) fn nothing(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<V
     let first = cx.view.output(node) == Some(value);
     match cx.view.op(node) {
         "Identity" => cx.view.input(node, 0),
+        "Cast" => {
+            cx.view.input(node, 0).filter(|v| cx.facts.dtype(*v).is_some_and(|t| cx.facts.dtype(value) == Some(t)))
+        }
         "Sum" if cx.view.inputs(node).len() == 1 => cx.view.input(node, 0),
         // The mask output of Dropout has readers of its own.
         "Dropout" if first && cx.view.outputs(node).len() <= 1 => {

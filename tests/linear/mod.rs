@@ -6,6 +6,7 @@ mod dead;
 mod dense;
 mod parallel;
 mod pointwise;
+mod rows;
 mod sequence;
 mod together;
 mod transposed;
