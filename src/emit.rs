@@ -3,7 +3,7 @@
 use ndarray::{Array1, ArrayD, Axis, IxDyn};
 
 use crate::algebra::{Geometry, Kernel, Slot};
-use crate::facts::tensor;
+use crate::facts::{Constant, tensor};
 use crate::graph::{EditList, Names};
 use crate::onnx::{AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType};
 use crate::read::Frame;
@@ -88,6 +88,13 @@ impl<'a> Emit<'a> {
         let name = self.fresh(hint);
         self.edits.add_initializers.push(tensor::write(&name, values, self.dtype));
         name
+    }
+
+    /// Adds a constant of the same type as one of the model, and returns its name. `None` for types that are not handled.
+    pub fn exact(&mut self, hint: &str, constant: &Constant) -> Option<String> {
+        let name = self.fresh(hint);
+        self.edits.add_initializers.push(tensor::write_back(&name, &constant.data, constant.dtype)?);
+        Some(name)
     }
 
     /// Adds one value a channel with as many axes as the tensor in hand, `[1, C, 1, ...]`: it broadcasts along channels only,

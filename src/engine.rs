@@ -4,60 +4,39 @@ mod associate;
 mod budget;
 mod calls;
 mod defaults;
+mod edits;
 mod error;
 mod join;
+mod price;
 mod record;
 mod round;
 mod sums;
 mod survivors;
-
-use std::collections::BTreeSet;
-use std::ops::ControlFlow;
+mod transposes;
+mod watch;
 
 use crate::facts::Facts;
-use crate::graph::{self, GraphView, Names, NodeId};
+use crate::graph::{self, GraphView, Names};
 use crate::io::Model;
 use crate::onnx::ModelProto;
 use crate::options::{Family, Options};
-use crate::plan::change::Price;
-use crate::plan::{cost, folds, surplus};
 use crate::read::{Context, RejectCode};
 use crate::report::{NotInspected, Outcome, RejectReport, SiteReport, SiteStatus, StopReason};
-use crate::residual::find;
 
 pub use error::EngineError;
+pub use price::price;
 pub use record::{Record, without_record};
 pub use round::Refused;
+pub use watch::{Progress, Watch, go_on};
 
-use join::{Planned, plan_join};
-use round::{Round, refused_site, report};
+use edits::{drop_surplus, plan_edits};
+use price::priced;
+use round::Round;
 use survivors::Known;
 
 /// Most rounds; each removes the joins that the round before uncovered, so a model needs as many rounds as
 /// its joins are nested deep, and as many again for the folds between them.
 pub const MAX_ROUNDS: usize = 128;
-
-/// What the engine is doing, for a progress bar.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Progress {
-    /// The round, from 1.
-    pub round: usize,
-    /// Joins looked at in this round.
-    pub done: usize,
-    /// Joins in this round.
-    pub total: usize,
-    /// The join in hand.
-    pub message: String,
-}
-
-/// Is told of progress, and says whether to go on.
-pub type Watch<'w> = &'w mut dyn FnMut(&Progress) -> ControlFlow<()>;
-
-/// Goes on whatever it is told.
-pub fn go_on(_: &Progress) -> ControlFlow<()> {
-    ControlFlow::Continue(())
-}
 
 /// Removes every join that `options` allow.
 ///
@@ -243,28 +222,6 @@ fn is_blocked_by_join(status: &SiteStatus) -> bool {
     matches!(status, SiteStatus::Kept(reject) if reject.code == RejectCode::InnerJoin)
 }
 
-/// What `model` costs as it is.
-///
-/// # Errors
-/// [`EngineError`] when the graph is malformed.
-pub fn price(model: &Model) -> Result<Price, EngineError> {
-    priced(&defaults::as_constants(model.proto(), &Options::default()))
-}
-
-fn priced(model: &ModelProto) -> Result<Price, EngineError> {
-    let view = GraphView::new(model)?;
-    let facts = Facts::new(&view);
-    let options = Options::default();
-    let cx = Context::new(&view, &facts, &options);
-    let joins = view.nodes().map(|node| find::joins_of(cx, node)).sum();
-    Ok(cost::price(model, &view, &facts, joins))
-}
-
-/// The joins of the graph that are nodes of their own, in topological order.
-fn joins(cx: Context<'_>) -> Vec<NodeId> {
-    cx.view.nodes().filter(|n| find::join_inputs(cx, *n).is_some()).collect()
-}
-
 fn plan_round(
     model: &ModelProto,
     options: &Options,
@@ -280,18 +237,22 @@ fn plan_round(
     }
     let cx = Context { through_joins, ..Context::new(&view, &facts, options) };
     let mut names = Names::new(model);
-    let mut round = fold(cx, &mut names);
-    round.drop_refused(refused);
-    if round.edits.is_empty() && options.families.has(Family::Parallel) {
-        associate::fold_pair(model, cx, refused, &mut round)?;
+    let mut round = Round::default();
+    // Where the channels stand decides what can be read at all.
+    if options.families.has(Family::Transpose) {
+        round = transposes::fewer(cx, &mut names, refused);
     }
-    // Folding first: it makes whatever is removed next smaller.
+    if round.edits.is_empty() {
+        let kept = round.kept;
+        round = plan_edits(cx, (number, refused), watch, &mut names)?;
+        round.kept.extend(kept);
+    }
+    // A `Sum` of more than two is parted only where that removes a join, and when no other edit is in the way.
     if round.edits.is_empty() && round.parted.is_none() && options.families.has(Family::Residual) {
-        remove_joins(cx, (number, refused), watch, &mut names, &mut round)?;
-        // A `Sum` of more than two is parted only where that removes a join, and when no other edit is in the way.
-        if round.edits.is_empty() {
-            sums::remove_pair(model, cx, refused, &mut round)?;
-        }
+        sums::remove_pair(model, cx, refused, &mut round)?;
+    }
+    if round.edits.is_empty() && round.parted.is_none() && options.families.has(Family::Transpose) {
+        transposes::free(model, cx, (number, refused), watch, &mut round)?;
     }
     // Dead weight last: what is left may be narrowed.
     if round.edits.is_empty() && round.parted.is_none() && options.families.has(Family::Dead) {
@@ -306,64 +267,6 @@ fn plan_round(
         round.known = Known::of(&view, &facts);
     }
     Ok(round)
-}
-
-fn remove_joins(
-    cx: Context<'_>,
-    (number, refused): (usize, &Refused),
-    watch: Watch<'_>,
-    names: &mut Names,
-    round: &mut Round,
-) -> Result<(), EngineError> {
-    let mut claimed: BTreeSet<NodeId> = BTreeSet::new();
-    let joins = joins(cx);
-    for (done, join) in joins.iter().enumerate() {
-        let message = cx.view.node(*join).name().to_owned();
-        if watch(&Progress { round: number, done, total: joins.len(), message }).is_break() {
-            return Err(EngineError::Stopped);
-        }
-        if let Some(stays) = refused_site(cx, refused, *join) {
-            round.kept.push(stays);
-            continue;
-        }
-        match plan_join(cx, *join, &claimed, names) {
-            Ok(Planned { edits, report, proof }) => {
-                claimed.extend(&proof.branch().removed);
-                round.edits.push(edits);
-                round.removed.push(report);
-            }
-            Err(reject) => round.kept.push(report(cx, Family::Residual, *join, SiteStatus::Kept((&reject).into()))),
-        }
-    }
-    Ok(())
-}
-
-fn drop_surplus(cx: Context<'_>, names: &mut Names, round: &mut Round) {
-    let surplus = surplus::plan(cx, names);
-    round.edits = surplus.edits;
-    round.removed = surplus
-        .dropped
-        .into_iter()
-        .map(|dropped| SiteReport {
-            join: dropped.node.map(|n| cx.view.node(n).name().to_owned()).unwrap_or_default(),
-            tensor: dropped.tensor,
-            kind: Family::Dead,
-            status: SiteStatus::Removed(dropped.change),
-        })
-        .collect();
-}
-
-/// The linear folds of one round.
-fn fold(cx: Context<'_>, names: &mut Names) -> Round {
-    let folds = folds::plan(cx, names);
-    let mut round = Round::default();
-    for chosen in folds.chosen {
-        round.removed.push(report(cx, chosen.family, chosen.site, SiteStatus::Removed(chosen.change)));
-        round.edits.push(chosen.edits);
-    }
-    round.kept =
-        folds.kept.iter().map(|k| report(cx, k.family, k.site, SiteStatus::Kept((&k.reject).into()))).collect();
-    round
 }
 
 /// Says that everything stays after all, since rounding decides what the model computes in `dtype`: `message` says how far it

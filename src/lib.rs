@@ -85,6 +85,8 @@ pub mod report;
 #[doc(hidden)]
 pub mod residual;
 #[doc(hidden)]
+pub mod transpose;
+#[doc(hidden)]
 pub mod verify;
 
 pub use api::{

@@ -119,6 +119,8 @@ pub enum Family {
     Sequence,
     /// What provably contributes nothing goes.
     Dead,
+    /// `Transpose` nodes that other orders of axes make needless.
+    Transpose,
 }
 
 impl Family {
@@ -130,6 +132,7 @@ impl Family {
             Self::Parallel => "parallel",
             Self::Sequence => "sequence",
             Self::Dead => "dead",
+            Self::Transpose => "transpose",
         }
     }
 }
@@ -162,6 +165,8 @@ pub enum Selector {
     Sequence,
     /// Channels that are zero or never read, initializers that are unused or stand twice
     Dead,
+    /// Transposes that other orders of axes make needless, as channels-last exporters leave them
+    Transpose,
     /// All of them
     All,
 }
@@ -174,7 +179,8 @@ impl Selector {
             Self::Parallel => &[Family::Parallel],
             Self::Sequence => &[Family::Sequence],
             Self::Dead => &[Family::Dead],
-            Self::All => &[Family::Residual, Family::Parallel, Family::Sequence, Family::Dead],
+            Self::Transpose => &[Family::Transpose],
+            Self::All => &[Family::Residual, Family::Parallel, Family::Sequence, Family::Dead, Family::Transpose],
         }
     }
 }
@@ -188,11 +194,12 @@ pub struct Families {
     parallel: bool,
     sequence: bool,
     dead: bool,
+    transpose: bool,
 }
 
 impl Default for Families {
     fn default() -> Self {
-        Self { residual: true, parallel: true, sequence: true, dead: false }
+        Self { residual: true, parallel: true, sequence: true, dead: false, transpose: true }
     }
 }
 
@@ -200,7 +207,7 @@ impl Families {
     /// Those in `only`, or the default ones when it is empty, without those in `skip`.
     #[must_use]
     pub fn new(only: &[Selector], skip: &[Selector]) -> Self {
-        let none = Self { residual: false, parallel: false, sequence: false, dead: false };
+        let none = Self { residual: false, parallel: false, sequence: false, dead: false, transpose: false };
         let mut families = if only.is_empty() { Self::default() } else { none };
         for (selectors, on) in [(only, true), (skip, false)] {
             for family in selectors.iter().flat_map(|s| s.families()) {
@@ -216,6 +223,7 @@ impl Families {
             Family::Parallel => &mut self.parallel,
             Family::Sequence => &mut self.sequence,
             Family::Dead => &mut self.dead,
+            Family::Transpose => &mut self.transpose,
         }
     }
 
@@ -369,12 +377,13 @@ mod tests {
     #[test]
     fn only_and_skip_select_families() {
         let on = |f: Families| {
-            [Family::Residual, Family::Parallel, Family::Sequence, Family::Dead].map(|family| f.has(family))
+            [Family::Residual, Family::Parallel, Family::Sequence, Family::Dead, Family::Transpose]
+                .map(|family| f.has(family))
         };
-        assert_eq!(on(Families::default()), [true, true, true, false]);
+        assert_eq!(on(Families::default()), [true, true, true, false, true]);
         assert_eq!(on(Families::new(&[], &[])), on(Families::default()));
-        assert_eq!(on(Families::new(&[Selector::Linear], &[])), [false, true, true, false]);
-        assert_eq!(on(Families::new(&[Selector::All], &[Selector::Parallel])), [true, false, true, true]);
-        assert_eq!(on(Families::new(&[], &[Selector::Linear])), [true, false, false, false]);
+        assert_eq!(on(Families::new(&[Selector::Linear], &[])), [false, true, true, false, false]);
+        assert_eq!(on(Families::new(&[Selector::All], &[Selector::Parallel])), [true, false, true, true, true]);
+        assert_eq!(on(Families::new(&[], &[Selector::Linear])), [true, false, false, false, true]);
     }
 }

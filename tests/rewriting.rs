@@ -13,3 +13,4 @@ mod operations;
 mod promises;
 mod random;
 mod sizes;
+mod transposes;

@@ -57,7 +57,7 @@ pub struct Planning {
     /// What a chain consists of: conv for nothing but convolutions, auto for selections of channels and sums as well
     #[arg(long, value_enum, default_value_t, value_name = "CHAIN")]
     carry: Chain,
-    /// Run only these mechanisms; may be repeated. Without it: residual, parallel and sequence
+    /// Run only these mechanisms; may be repeated. Without it: residual, parallel, sequence and transpose
     #[arg(long, value_enum, value_name = "FAMILY")]
     only: Vec<Selector>,
     /// Do not run these; may be repeated

@@ -11,7 +11,7 @@ use crate::report::{Outcome, SiteStatus};
 
 use super::budget::Rewritten;
 use super::error::EngineError;
-use super::priced;
+use super::price::priced;
 
 /// Rewrites `model` with `run`, first with all calls written out, then with those that something of is gone.
 pub(super) fn rewrite(

@@ -1,4 +1,4 @@
-//! Functions of one tensor, entry by entry.
+//! Functions of one tensor or of several, entry by entry.
 
 use crate::graph::{GraphView, NodeId};
 
@@ -45,4 +45,33 @@ fn is_function(op: &str) -> bool {
             | "com.microsoft::FastGelu"
             | "com.microsoft::QuickGelu"
     )
+}
+
+/// Operators of several tensors, entry by entry, that all broadcast.
+pub(super) const BROADCAST: &[&str] = &[
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Pow",
+    "Max",
+    "Min",
+    "Sum",
+    "Mean",
+    "Where",
+    "Equal",
+    "Greater",
+    "Less",
+    "GreaterOrEqual",
+    "LessOrEqual",
+    "And",
+    "Or",
+    "Xor",
+    "Mod",
+];
+
+/// True for an operator that maps entries of its tensors, which all broadcast, by the same function everywhere.
+#[must_use]
+pub fn broadcasts(op: &str) -> bool {
+    BROADCAST.contains(&op)
 }

@@ -35,10 +35,11 @@ pub use batch_norm::BatchNorm;
 pub use clip::clip_bounds;
 pub use conv_spec::{ConvSpec, ConvSpecError};
 pub use dropout::is_inactive_dropout;
-pub use elementwise::is_elementwise;
+pub use elementwise::{broadcasts, is_elementwise};
 pub use interval::Interval;
 pub use padding::{Fill, Padding};
 pub use sequence::Piece;
+pub(crate) use shape::{axes_of, axis_of};
 pub use slice::{Cut, slices};
 
 /// One dimension of a shape.

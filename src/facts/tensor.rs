@@ -155,6 +155,23 @@ pub fn write(name: &str, values: &ArrayD<f64>, dtype: DataType) -> TensorProto {
     }
 }
 
+/// As [`write`], for values of any type that came from a tensor of it. `None` for a type that is not handled, and for
+/// integers that float64 does not hold.
+#[must_use]
+pub fn write_back(name: &str, values: &ArrayD<f64>, dtype: DataType) -> Option<TensorProto> {
+    let raw = match dtype {
+        DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16 => {
+            return Some(write(name, values, dtype));
+        }
+        _ if values.iter().any(|v| v.abs() >= element::EXACT) => return None,
+        DataType::Bool => bytes(values, |v| [u8::from(v != 0.0)]),
+        DataType::Int32 => bytes(values, |v| (v as i32).to_le_bytes()),
+        DataType::Int64 => bytes(values, |v| (v as i64).to_le_bytes()),
+        _ => return None,
+    };
+    Some(TensorProto { data_type: Some(dtype as i32), raw_data: Some(raw.into()), ..write(name, values, dtype) })
+}
+
 fn bytes<const N: usize>(values: &ArrayD<f64>, convert: impl Fn(f64) -> [u8; N]) -> Vec<u8> {
     let mut raw = vec![0; values.len() * N];
     for (value, place) in values.iter().zip(raw.chunks_exact_mut(N)) {

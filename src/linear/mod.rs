@@ -6,8 +6,9 @@
 //! sum (RepVGG and its kin), [`sequence`] those along a chain (`Conv` + `BatchNormalization`, `Pad` + `Conv`,
 //! `Conv` + `Conv`). [`fold`] proves that a region is one convolution, border by border, and builds it.
 //! [`bordered`] reads a border of the bias around a 1x1 convolution, [`transposed`] scales the weights of a `ConvTranspose`,
-//! [`transposed_sum`] adds those of two, [`flatten`] scales those of a linear layer behind a `Flatten`, [`head`] makes a convolution
-//! of a pool and a layer where that is asked for, and [`dead`] takes away what provably contributes nothing.
+//! [`transposed_sum`] adds those of two, [`flatten`] scales those of a linear layer behind a `Flatten`, [`rows`] those of one over rows
+//! of channels, [`head`] makes a convolution of a pool and a layer where that is asked for, and [`dead`] takes away what provably
+//! contributes nothing.
 //!
 //! Nothing here decides what is worth it: that is `plan`'s part. How single operators are read is shared with
 //! residual joins ([`crate::read`]), whose shortcuts are chains of the same operators.
@@ -22,6 +23,7 @@ pub mod map;
 pub mod op;
 pub mod parallel;
 pub mod region;
+pub mod rows;
 pub mod sequence;
 pub mod transposed;
 pub mod transposed_sum;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::algebra::Geometry;
 use crate::graph::{EditList, Names, NodeId};
-use crate::linear::{Fold, Region, flatten, fold, head, parallel, sequence, transposed, transposed_sum};
+use crate::linear::{Fold, Region, flatten, fold, head, parallel, rows, sequence, transposed, transposed_sum};
 use crate::read::{Context, Reject, RejectCode};
 
 use super::change::{Change, Exactness};
@@ -63,6 +63,9 @@ pub fn plan(cx: Context<'_>, names: &mut Names) -> Folds {
         }
         if cx.options.fold_head {
             cx.view.nodes().for_each(|node| folds.head(cx, node, names));
+        }
+        for node in cx.view.nodes() {
+            folds.in_rows(cx, node, names);
         }
         for node in cx.view.nodes() {
             folds.sequence(cx, node, names);
@@ -171,6 +174,16 @@ impl Folds {
             let edits = found.build(cx, names).ok_or_else(|| unreadable(cx, node))?;
             let operators = found.affine.iter().rev().chain([&node]).map(|n| cx.view.op(*n));
             Ok((operators.collect::<Vec<_>>().join(" + "), node, edits))
+        });
+        self.scaled(cx, node, built);
+    }
+
+    fn in_rows(&mut self, cx: Context<'_>, node: NodeId, names: &mut Names) {
+        let Some(found) = rows::find(cx, node) else { return };
+        let built = found.and_then(|found| {
+            let edits = found.build(cx, names).ok_or_else(|| unreadable(cx, node))?;
+            let operators = [node].iter().chain(&found.affine).map(|n| cx.view.op(*n)).collect::<Vec<_>>();
+            Ok((operators.join(" + "), found.affine.last().copied().unwrap_or(node), edits))
         });
         self.scaled(cx, node, built);
     }

@@ -1,5 +1,6 @@
 //! Per-channel `y = scale * x + shift`: `BatchNormalization`, `Neg`, `Mul`, `Div`, `Add` and `Sub` by constants; and
-//! operators that do nothing: `Identity`, `Dropout`, `Sum` of one, a `Slice` of everything, `Tile` and `Expand` to the same shape.
+//! operators that do nothing: `Identity`, `Dropout`, `Cast` to the type it has, `Sum` of one, a `Slice` of everything, `Tile` and
+//! `Expand` to the same shape.
 
 use crate::facts::{BatchNorm, Dim, is_inactive_dropout};
 use crate::graph::{NodeId, ValueId};

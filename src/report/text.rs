@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::options::Family;
 use crate::printable::Printable;
 
-use super::model::{Action, NotInspected, Outcome, Report, Verification};
+use super::model::{Action, NotInspected, Outcome, Report, SiteReport, Verification};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -36,12 +37,18 @@ fn removed(f: &mut fmt::Formatter<'_>, outcome: &Outcome, done: bool) -> fmt::Re
     let joins = outcome.removed().filter(|(site, _)| site.is_residual()).count();
     let what = if done { "removed" } else { "removable" };
     writeln!(f, "{joins} of {} joins {what}", outcome.before.joins)?;
-    forms(f, outcome, true)?;
-    let folds = outcome.removed().count() - joins;
+    forms(f, outcome, SiteReport::is_residual)?;
+    let what = if done { "done" } else { "possible" };
+    let is_moved = |site: &SiteReport| site.kind == Family::Transpose;
+    let moved = outcome.removed().filter(|(site, _)| is_moved(site)).count();
+    let folds = outcome.removed().count() - joins - moved;
     if folds > 0 {
-        let what = if done { "done" } else { "possible" };
         writeln!(f, "{folds} linear folds {what}")?;
-        forms(f, outcome, false)?;
+        forms(f, outcome, |site| !site.is_residual() && !is_moved(site))?;
+    }
+    if moved > 0 {
+        writeln!(f, "{moved} other orders of axes {what}")?;
+        forms(f, outcome, is_moved)?;
     }
     Ok(())
 }
@@ -52,10 +59,11 @@ struct Tally {
     macs: Option<(u64, u64)>,
 }
 
-fn forms(f: &mut fmt::Formatter<'_>, outcome: &Outcome, residual: bool) -> fmt::Result {
+fn forms(f: &mut fmt::Formatter<'_>, outcome: &Outcome, which: impl Fn(&SiteReport) -> bool) -> fmt::Result {
     let mut forms: BTreeMap<(&str, &str), Tally> = BTreeMap::new();
-    for (site, change) in outcome.removed().filter(|(site, _)| site.is_residual() == residual) {
-        let kind = if residual { "" } else { site.kind.as_str() };
+    for (site, change) in outcome.removed().filter(|(site, _)| which(site)) {
+        let is_fold = matches!(site.kind, Family::Parallel | Family::Sequence | Family::Dead);
+        let kind = if is_fold { site.kind.as_str() } else { "" };
         let tally = forms.entry((kind, &change.form)).or_insert(Tally { count: 0, macs: Some((0, 0)) });
         tally.count += 1;
         tally.macs = match (tally.macs, change.macs_before, change.macs_after) {
@@ -67,6 +75,7 @@ fn forms(f: &mut fmt::Formatter<'_>, outcome: &Outcome, residual: bool) -> fmt::
         let colon = if kind.is_empty() { "" } else { ": " };
         write!(f, "  {count:>4}  {kind}{colon}{}", Printable(form))?;
         match macs {
+            Some((0, 0)) => writeln!(f)?,
             Some((before, after)) => writeln!(f, " ({} -> {} MACs)", thousands(before), thousands(after))?,
             None => writeln!(f)?,
         }

@@ -7,6 +7,7 @@ mod dense;
 mod head;
 mod parallel;
 mod pointwise;
+mod rows;
 mod sequence;
 mod together;
 mod transposed;

@@ -1,6 +1,5 @@
 //! Linear operators one after the other.
 
-
 use super::*;
 use crate::common::ConvArgs;
 

@@ -2,7 +2,7 @@
 //! in float64; and the cases in which nothing may be lost or nothing may be done.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
-mod blocks;
+pub(crate) mod blocks;
 mod bounds;
 mod broadcast;
 mod carry;

@@ -1,5 +1,6 @@
 //! Shape and type inference, one function a group of operators.
 
+use crate::facts::elementwise::BROADCAST;
 use crate::facts::{Dim, Equation, Facts, Piece, element, is_elementwise, tensor};
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
@@ -44,29 +45,6 @@ const SAME_SHAPE: &[&str] = &[
     "ScatterElements",
     "ScatterND",
     "Trilu",
-];
-
-/// Operators that broadcast all of their inputs.
-const BROADCAST: &[&str] = &[
-    "Add",
-    "Sub",
-    "Mul",
-    "Div",
-    "Pow",
-    "Max",
-    "Min",
-    "Sum",
-    "Mean",
-    "Where",
-    "Equal",
-    "Greater",
-    "Less",
-    "GreaterOrEqual",
-    "LessOrEqual",
-    "And",
-    "Or",
-    "Xor",
-    "Mod",
 ];
 
 /// Operators whose output has a type of its own, which is not looked for.

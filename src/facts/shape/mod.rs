@@ -8,12 +8,13 @@ mod window;
 use super::Dim;
 
 pub(super) use infer::{dtype, infer};
-pub(super) use rearrange::axes_of;
+pub(crate) use rearrange::axes_of;
 pub(super) use sizes::sizes;
 
 type Shape = Vec<Dim>;
 
-pub(super) fn axis_of(axis: i64, rank: usize) -> Option<usize> {
+/// `axis` counted from the first, when a tensor of so many axes has it.
+pub(crate) fn axis_of(axis: i64, rank: usize) -> Option<usize> {
     let axis = if axis < 0 { axis.checked_add(rank as i64)? } else { axis };
     usize::try_from(axis).ok().filter(|a| *a < rank)
 }

@@ -157,7 +157,8 @@ pub(super) fn transpose(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
     }
 }
 
-pub(in crate::facts) fn axes_of(facts: &Facts<'_>, node: NodeId) -> Option<Vec<i64>> {
+/// The axes that a reduction, `Squeeze` or `Unsqueeze` names, as an attribute or as an input. `None` when they are not known.
+pub(crate) fn axes_of(facts: &Facts<'_>, node: NodeId) -> Option<Vec<i64>> {
     let view = facts.view();
     match (view.attr_ints(node, "axes"), view.input(node, 1)) {
         (Some(axes), _) => Some(axes.to_vec()),

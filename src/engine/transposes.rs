@@ -1,0 +1,76 @@
+//! `Transpose` nodes that other orders of axes make needless: they go at once where fewer nodes are left. Where as many are,
+//! axes are put in another order only when something else goes then that could not go before.
+
+use crate::facts::Facts;
+use crate::graph::{self, GraphView, Names};
+use crate::onnx::ModelProto;
+use crate::options::Family;
+use crate::plan::change::{Change, Exactness};
+use crate::read::Context;
+use crate::report::{SiteReport, SiteStatus};
+use crate::transpose::{self, Moved};
+
+use super::edits::plan_edits;
+use super::error::EngineError;
+use super::round::{Refused, Round};
+use super::watch::Watch;
+
+/// The round that removes nodes by other orders alone.
+pub(super) fn fewer(cx: Context<'_>, names: &mut Names, refused: &Refused) -> Round {
+    let mut round = Round::default();
+    for moved in transpose::fewer(cx, names) {
+        round.removed.push(site(cx, &moved));
+        round.edits.push(moved.edits);
+    }
+    round.drop_refused(refused);
+    round
+}
+
+/// Looks for an order that frees something else, part by part.
+pub(super) fn free(
+    model: &ModelProto,
+    cx: Context<'_>,
+    (number, refused): (usize, &Refused),
+    watch: Watch<'_>,
+    round: &mut Round,
+) -> Result<(), EngineError> {
+    for moved in transpose::as_few(cx, &mut Names::new(model)) {
+        let site = site(cx, &moved);
+        if refused.contains_key(&(site.kind, site.tensor.clone())) {
+            continue;
+        }
+        let has_layers = moved.has_layers;
+        let mut other = model.clone();
+        let touched = graph::apply(&mut other, &[moved.edits])?;
+        graph::clean(&mut other, &touched);
+        graph::validate(&other)?;
+        let freed = {
+            let view = GraphView::new(&other)?;
+            let facts = Facts::new(&view);
+            let cx = Context { view: &view, facts: &facts, ..cx };
+            plan_edits(cx, (number, refused), watch, &mut Names::new(&other))?
+        };
+        // That a convolution takes a bias, where a layer had it behind, is no reason to make one of it.
+        if freed.removed.iter().any(|site| site.is_residual() || !has_layers) {
+            round.parted = Some(other);
+            round.removed.push(site);
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn site(cx: Context<'_>, moved: &Moved) -> SiteReport {
+    let (before, after) = moved.transposes;
+    let form = format!("{before} Transpose nodes become {after}");
+    let exactness = if moved.keeps_bits { Exactness::Bitwise } else { Exactness::Reordered };
+    let change =
+        Change { form, exactness, macs_before: Some(0), macs_after: Some(0), params_before: 0, params_after: 0 };
+    let output = cx.view.output(moved.site).map(|v| cx.view.name(v).to_owned());
+    SiteReport {
+        join: cx.view.node(moved.site).name().to_owned(),
+        tensor: output.unwrap_or_default(),
+        kind: Family::Transpose,
+        status: SiteStatus::Removed(change),
+    }
+}

@@ -1,0 +1,44 @@
+//! `Transpose` nodes that other orders of axes make needless.
+//!
+//! A `Transpose` only says in which order the axes of a tensor stand. Operators that take any order (entry by entry, along an
+//! `axis`, over `axes`) pass it on, so that what exporters of channels-last frameworks put on both sides of each convolution
+//! meets and goes: `net` reads tensors as orders of one another and unites those that one operator takes and gives to a
+//! zone, `choose` gives each zone an order, and `build` writes the operators anew for the orders of their zones. What needs an order of its own
+//! (`Conv`, a `Reshape`, the graph's inputs and outputs) keeps it, and what gains nothing is not touched.
+
+mod build;
+mod choose;
+mod net;
+mod operator;
+mod perm;
+mod write;
+
+use crate::graph::Names;
+use crate::read::Context;
+
+pub use build::Moved;
+
+use net::Net;
+
+/// The parts of the graph that have fewer nodes with their axes in other orders.
+#[must_use]
+pub fn fewer(cx: Context<'_>, names: &mut Names) -> Vec<Moved> {
+    let Some(net) = Net::new(cx) else { return Vec::new() };
+    let parts = build::build(&net, &net.fewest(), names);
+    parts.into_iter().filter(|part| part.fewer > 0).collect()
+}
+
+/// Most parts that are tried for what they free.
+const MAX_TRIED: usize = 16;
+
+/// Parts of the graph that have as many nodes with their axes in other orders; each by itself.
+#[must_use]
+pub fn as_few(cx: Context<'_>, names: &mut Names) -> Vec<Moved> {
+    let Some(net) = Net::new(cx) else { return Vec::new() };
+    let mut found = Vec::new();
+    for (zone, orders) in net.as_few(&net.fewest()).into_iter().take(MAX_TRIED) {
+        let parts = build::build(&net, &orders, names);
+        found.extend(parts.into_iter().filter(|part| part.fewer >= 0 && part.holds(zone)));
+    }
+    found
+}

@@ -1,0 +1,145 @@
+//! An operator, written for tensors whose axes stand in another order.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array1, ArrayD, Axis, IxDyn};
+
+use crate::algebra::Geometry;
+use crate::emit::{Emit, int, ints};
+use crate::facts::Constant;
+use crate::graph::{NodeId, ValueId};
+use crate::onnx::{AttributeProto, NodeProto};
+use crate::read::Context;
+
+use super::operator::{Axes, How, Mover};
+use super::perm::Perm;
+
+/// Constants that were written in another order.
+pub(super) type Turned = BTreeMap<(ValueId, Vec<usize>, usize), String>;
+
+/// Writes the operator read as `mover`, with the axes of its tensors in the order `perm`. `copy` is its node under its new
+/// names. `None` when a constant could not be read.
+pub(super) fn write(
+    cx: Context<'_>,
+    emit: &mut Emit<'_>,
+    turned: &mut Turned,
+    (node, mover): (NodeId, &Mover),
+    mut copy: NodeProto,
+    perm: &Perm,
+) -> Option<()> {
+    match &mover.how {
+        How::Entries(constants) => {
+            for slot in constants {
+                *copy.input.get_mut(*slot)? = turn(cx, emit, turned, cx.view.input(node, *slot)?, perm, 0)?;
+            }
+        }
+        How::Axis(axis, constants) => {
+            for slot in constants {
+                *copy.input.get_mut(*slot)? = turn(cx, emit, turned, cx.view.input(node, *slot)?, perm, mover.rank)?;
+            }
+            set(&mut copy, int("axis", perm.place(*axis) as i64));
+        }
+        How::Reduced(axes, _) | How::Units(axes) => replace_axes(emit, &mut copy, axes, perm),
+        How::Cut(axes) => {
+            let slot = (cx.view.opset() >= 10).then_some(3);
+            replace_axes(emit, &mut copy, &Axes { list: axes.clone(), slot }, perm);
+        }
+        How::Padded(pads) => replace_pads(cx, emit, &mut copy, &perm.of_list(pads)),
+        How::Parted(_, asked) => {
+            let hint = format!("{}_shape", copy.name());
+            *copy.input.get_mut(1)? = emit.int64s(&hint, &perm.of_list(asked));
+        }
+        How::Joined(..) => {}
+        How::Normed(norm) if !perm.fixes(1) => {
+            emit.dtype = cx.facts.float_type([cx.view.output(node)?])?;
+            let place = mover.rank - 1 - perm.place(1);
+            let scale = per_channel(emit, &format!("{}_scale", copy.name()), &norm.scale, place);
+            let shift = per_channel(emit, &format!("{}_shift", copy.name()), &norm.shift, place);
+            let scaled = emit.fresh(&format!("{}_scaled", copy.name()));
+            emit.node("Mul", copy.name(), &[copy.input.first()?, &scale], &scaled, Vec::new());
+            emit.node("Add", &format!("{}_add", copy.name()), &[&scaled, &shift], copy.output.first()?, Vec::new());
+            return Some(());
+        }
+        How::Normed(_) => {}
+        How::Layer(layer) => {
+            let axes = mover.rank - 2;
+            emit.dtype = cx.facts.float_type([cx.view.output(node)?])?;
+            let (kernel, weight) = (layer.kernel(cx.facts, axes)?, cx.view.name(layer.weight));
+            let (input, output) = (copy.input.first()?, copy.output.first()?);
+            emit.conv(copy.name(), weight, &kernel, &Geometry::pointwise(axes), input, output);
+            return Some(());
+        }
+    }
+    emit.edits.add_nodes.push(copy);
+    Some(())
+}
+
+/// One value a channel, for a tensor with `behind` axes behind that of the channels.
+fn per_channel(emit: &mut Emit<'_>, hint: &str, values: &[f64], behind: usize) -> String {
+    let list = Array1::from(values.to_vec()).into_dyn();
+    let array = (1..=behind).fold(list, |array, axis| array.insert_axis(Axis(axis)));
+    emit.constant(hint, &array)
+}
+
+/// The constant `value` for tensors in the order `perm`, with no axes of one entry in front that it did not have, but `least`
+/// axes. What has one entry stands in every order.
+fn turn(
+    cx: Context<'_>,
+    emit: &mut Emit<'_>,
+    turned: &mut Turned,
+    value: ValueId,
+    perm: &Perm,
+    least: usize,
+) -> Option<String> {
+    let shape = cx.facts.constant_shape(value)?;
+    let rank = perm.rank();
+    if shape.iter().all(|n| *n == 1) {
+        return Some(cx.view.name(value).to_owned());
+    }
+    let key = (value, perm.as_slice().to_vec(), least);
+    if let Some(name) = turned.get(&key) {
+        return Some(name.clone());
+    }
+    let constant = cx.facts.constant(value)?;
+    let padded: Vec<usize> =
+        std::iter::repeat_n(1, rank.checked_sub(shape.len())?).chain(shape.iter().copied()).collect();
+    let data = constant.data.to_shape(IxDyn(&padded)).ok()?.permuted_axes(perm.as_slice());
+    let mut data: ArrayD<f64> = data.as_standard_layout().into_owned();
+    while data.ndim() > least.max(shape.len()) && data.shape().first() == Some(&1) {
+        data = data.index_axis_move(Axis(0), 0);
+    }
+    let name = emit.exact(cx.view.name(value), &Constant { data, dtype: constant.dtype })?;
+    turned.insert(key, name.clone());
+    Some(name)
+}
+
+fn replace_axes(emit: &mut Emit<'_>, copy: &mut NodeProto, axes: &Axes, perm: &Perm) {
+    let list: Vec<i64> = axes.list.iter().map(|axis| perm.place(*axis) as i64).collect();
+    let Some(slot) = axes.slot else { return set(copy, ints("axes", list)) };
+    let name = emit.int64s(&format!("{}_axes", copy.name()), &list);
+    if copy.input.len() <= slot {
+        copy.input.resize(slot + 1, String::new());
+    }
+    copy.input[slot] = name;
+}
+
+fn replace_pads(cx: Context<'_>, emit: &mut Emit<'_>, copy: &mut NodeProto, pads: &[(i64, i64)]) {
+    let list: Vec<i64> = pads.iter().map(|(begin, _)| *begin).chain(pads.iter().map(|(_, end)| *end)).collect();
+    match cx.view.opset() {
+        11.. => {
+            let name = emit.int64s(&format!("{}_pads", copy.name()), &list);
+            if let Some(input) = copy.input.get_mut(1) {
+                *input = name;
+            }
+            // They are those of all axes now.
+            copy.input.truncate(3);
+        }
+        2.. => set(copy, ints("pads", list)),
+        _ => set(copy, ints("paddings", list)),
+    }
+}
+
+fn set(node: &mut NodeProto, attribute: AttributeProto) {
+    node.attribute.retain(|a| a.name() != attribute.name());
+    node.attribute.push(attribute);
+}

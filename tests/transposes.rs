@@ -1,0 +1,304 @@
+//! Graphs with their channels behind, as exporters of channels-last frameworks write them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use crate::common::channels_last::channels_last;
+use crate::common::*;
+use crate::operations::blocks::{C, all, model_of};
+use onnx_rm::onnx::ModelProto;
+use onnx_rm::options::{Families, Options, Selector};
+use prost::Message;
+
+const TO_FIRST: [i64; 4] = [0, 3, 1, 2];
+const TO_LAST: [i64; 4] = [0, 2, 3, 1];
+
+fn options() -> Options {
+    Options::default().long_skips(true)
+}
+
+fn only() -> Options {
+    Options::default().families(Families::new(&[Selector::Transpose], &[]))
+}
+
+fn ops(model: &ModelProto) -> Vec<&str> {
+    model.graph.as_ref().unwrap().node.iter().map(|n| n.op_type()).collect()
+}
+
+fn turned(b: &mut Build, x: &str, perm: [i64; 4]) -> String {
+    b.node("Transpose", &[x], vec![ints("perm", &perm)])
+}
+
+/// A convolution on a tensor with its channels behind.
+fn conv_last(b: &mut Build, x: &str, args: &ConvArgs) -> String {
+    let x = turned(b, x, TO_FIRST);
+    let y = b.conv(&x, args);
+    turned(b, &y, TO_LAST)
+}
+
+fn same(model: &ModelProto, after: &ModelProto) {
+    let far = distance(model, after);
+    assert!(far < ROUNDING, "{far:e}\n{}", onnx_rm::graph::dump(after));
+    let names = |m: &ModelProto| m.graph.as_ref().unwrap().output.clone();
+    assert_eq!(names(model), names(after));
+}
+
+/// `model` becomes `want`, computes the same, and a second rewrite changes nothing.
+fn becomes(model: &ModelProto, options: &Options, want: &[&str]) -> ModelProto {
+    let (after, _) = rewrite(model, options);
+    assert_eq!(ops(&after), want, "{}", onnx_rm::graph::dump(&after));
+    same(model, &after);
+    assert_eq!(rewrite(&after, options).0, after);
+    after
+}
+
+/// Not a byte of `model` changes.
+fn stays(model: &ModelProto, options: &Options) {
+    let (after, outcome) = rewrite(model, options);
+    assert_eq!(after.encode_to_vec(), model.encode_to_vec(), "{}", onnx_rm::graph::dump(&after));
+    assert_eq!(outcome.removed().count(), 0);
+}
+
+/// Every block, with its channels behind, loses the joins that it loses with its channels in front.
+#[test]
+fn every_block_goes_with_its_channels_behind() {
+    let mut complaints = Vec::new();
+    let (mut blocks, mut less) = (0, 0);
+    for (name, block) in all() {
+        let first = model_of(block, 7, true).model();
+        let last = channels_last(&first);
+        let before = ops(&last).iter().filter(|op| **op == "Transpose").count();
+        let (after, outcome) = rewrite(&last, &options());
+        let far = distance(&last, &after);
+        // Tokens have their channels behind already: here they stand in an order that no framework gives them, and two layers
+        // read one in different orders.
+        let odd = usize::from(name == "projection of tokens");
+        let left = joins(&rewrite(&first, &options()).1) + odd;
+        if far >= ROUNDING || joins(&outcome) != left {
+            let kept: Vec<_> = outcome.kept().filter(|(s, _)| s.is_residual()).map(|(_, r)| r.reason.clone()).collect();
+            complaints
+                .push(format!("{name}: differs by {far}, {} joins are left, not {left}: {kept:?}", joins(&outcome)));
+        }
+        blocks += 1;
+        less += usize::from(ops(&after).iter().filter(|op| **op == "Transpose").count() < before);
+    }
+    assert!(complaints.is_empty(), "{}\n{} of {blocks}", complaints.join("\n"), complaints.len());
+    assert!(10 * less > 9 * blocks, "{less} of {blocks}");
+}
+
+/// `x + conv(act(conv(x)))` with everything between the convolutions behind.
+fn residual(between: fn(&mut Build, &str) -> String) -> ModelProto {
+    let mut b = Build::new(3);
+    let x = b.input("x", &[2, 6, 6, C as i64]);
+    let x = b.relu(&x);
+    let y = conv_last(&mut b, &x, &conv(C, C, 3));
+    let y = between(&mut b, &y);
+    let y = conv_last(&mut b, &y, &conv(C, C, 3));
+    let y = b.add(&y, &x);
+    let y = b.relu(&y);
+    b.output(&y);
+    b.model()
+}
+
+/// What stands between convolutions where channels are behind; all of it goes through to the front.
+#[test]
+fn what_exporters_leave_between() {
+    let betweens: [fn(&mut Build, &str) -> String; 10] = [
+        |b, x| b.node("Cast", &[x], vec![int("to", 1)]),
+        |b, x| {
+            let c = b.random(&[C], 1.0);
+            let y = b.add(x, &c);
+            b.relu(&y)
+        },
+        |b, x| {
+            let (s, t) = (b.random(&[1, 1, 1, C], 1.0), b.random(&[1, 1, C], 1.0));
+            let y = b.node("Mul", &[x, &s], vec![]);
+            b.node("Sub", &[&t, &y], vec![])
+        },
+        |b, x| {
+            let pads = b.ints(&[0, 1, 2, 0, 0, 1, 0, 0]);
+            let y = b.node("Pad", &[x, &pads], vec![]);
+            let y = turned(b, &y, TO_FIRST);
+            let y = b.conv(&y, &conv(C, C, 3).pads(&[0, 0, 0, 0]));
+            turned(b, &y, TO_LAST)
+        },
+        // Squeeze and excite: the mean as a map, layers at its one position.
+        |b, x| {
+            let m = b.node("ReduceMean", &[x], vec![ints("axes", &[1, 2])]);
+            let (w, v, c) = (b.random(&[C, 3], 0.5), b.random(&[3, C], 0.5), b.random(&[C], 0.5));
+            let m = b.node("MatMul", &[&m, &w], vec![]);
+            let m = b.relu(&m);
+            let m = b.node("MatMul", &[&m, &v], vec![]);
+            let m = b.add(&m, &c);
+            let g = b.node("Sigmoid", &[&m], vec![]);
+            b.node("Mul", &[x, &g], vec![])
+        },
+        // The same, with the mean as a vector.
+        |b, x| {
+            let m = b.node("ReduceMean", &[x], vec![ints("axes", &[1, 2]), int("keepdims", 0)]);
+            let (w, c) = (b.random(&[C, C], 0.5), b.random(&[C], 0.5));
+            let m = b.node("Gemm", &[&m, &w, &c], vec![]);
+            let g = b.node("HardSigmoid", &[&m], vec![]);
+            let sizes = b.ints(&[-1, 1, 1, C as i64]);
+            let g = b.node("Reshape", &[&g, &sizes], vec![]);
+            b.node("Mul", &[&g, x], vec![])
+        },
+        |b, x| {
+            let m = b.node("ReduceMean", &[x], vec![ints("axes", &[2, 1]), int("keepdims", 0)]);
+            let g = b.node("Sigmoid", &[&m], vec![]);
+            let axes = b.ints(&[1, 2]);
+            let g = b.node("Unsqueeze", &[&g, &axes], vec![]);
+            b.node("Mul", &[x, &g], vec![])
+        },
+        // A convolution on the mean.
+        |b, x| {
+            let m = b.node("ReduceMean", &[x], vec![ints("axes", &[1, 2])]);
+            let m = conv_last(b, &m, &conv(C, C, 1));
+            let g = b.node("Sigmoid", &[&m], vec![]);
+            b.node("Mul", &[x, &g], vec![])
+        },
+        |b, x| {
+            let half = C as i64 / 2;
+            let sizes = b.ints(&[half, half]);
+            let parts = b.nodes("Split", &[x, &sizes], 2, vec![int("axis", -1)]);
+            let y = b.relu(&parts[0]);
+            b.node("Concat", &[&parts[1], &y], vec![int("axis", 3)])
+        },
+        |b, x| {
+            let (w, c) = (b.random(&[C, 9], 0.5), b.random(&[9], 0.5));
+            let y = b.node("MatMul", &[x, &w], vec![]);
+            let y = b.add(&c, &y);
+            let y = b.node("LeakyRelu", &[&y], vec![]);
+            let w = b.random(&[9, C], 0.5);
+            b.node("MatMul", &[&y, &w], vec![])
+        },
+    ];
+    for (i, between) in betweens.into_iter().enumerate() {
+        let model = residual(between);
+        let (after, outcome) = rewrite(&model, &options());
+        same(&model, &after);
+        let left = ops(&after).iter().filter(|op| **op == "Transpose").count();
+        assert_eq!((joins(&outcome), left), (0, 2), "{i}: {:?}\n{}", outcome.sites, onnx_rm::graph::dump(&after));
+        assert_eq!(rewrite(&after, &options()).0, after, "{i}");
+    }
+}
+
+#[test]
+fn layers_at_every_position_are_convolutions() {
+    let mut b = Build::new(4);
+    let x = b.input("x", &[-1, C as i64, 8, 8]);
+    let y = b.conv(&x, &conv(C, C, 3).group(C));
+    let y = turned(&mut b, &y, TO_LAST);
+    let (w, c, v, s) = (b.random(&[C, 12], 0.5), b.random(&[12], 0.5), b.random(&[12, C], 0.5), b.random(&[C], 0.5));
+    let y = b.node("MatMul", &[&y, &w], vec![]);
+    let y = b.add(&y, &c);
+    let y = b.relu(&y);
+    let y = b.node("MatMul", &[&y, &v], vec![]);
+    let y = b.node("Mul", &[&y, &s], vec![]);
+    let y = turned(&mut b, &y, TO_FIRST);
+    let y = b.add(&x, &y);
+    b.output(&y);
+    let model = b.model();
+    becomes(&model, &only(), &["Conv", "Conv", "Add", "Relu", "Conv", "Mul", "Add"]);
+    assert_eq!(joins(&rewrite(&model, &options()).1), 0);
+}
+
+#[test]
+fn pairs_go_and_what_is_given_out_keeps_its_name() {
+    let mut b = Build::new(5);
+    let x = b.input("x", &[1, 4, 4, C as i64]);
+    let y = conv_last(&mut b, &x, &conv(C, C, 3));
+    let z = b.relu(&y);
+    b.output(&z);
+    let w = conv_last(&mut b, &z, &conv(C, C, 3));
+    b.output(&w);
+    let model = b.model();
+    // The tensor given out is still put in its order, on its way out.
+    becomes(&model, &only(), &["Transpose", "Conv", "Relu", "Transpose", "Conv", "Transpose"]);
+}
+
+#[test]
+fn orders_without_a_perm_turn_the_axes_round() {
+    let mut b = Build::new(6);
+    let x = b.input("x", &[2, 3, 4]);
+    let y = b.node("Transpose", &[&x], vec![]);
+    let c = b.random(&[1, 2], 1.0);
+    let y = b.node("Mul", &[&y, &c], vec![]);
+    let y = b.node("Transpose", &[&y], vec![]);
+    b.output(&y);
+    let after = becomes(&b.model(), &only(), &["Mul"]);
+    let graph = after.graph.unwrap();
+    assert_eq!(graph.initializer.last().unwrap().dims, [2, 1, 1]);
+}
+
+/// A `Shape` reads what is there, in whatever order it stands.
+#[test]
+fn sizes_are_put_in_order_rather_than_tensors() {
+    let mut b = Build::new(7);
+    let x = b.input("x", &[-1, C as i64, 6, 8]);
+    let y = b.conv(&x, &conv(C, C, 3));
+    let y = turned(&mut b, &y, TO_LAST);
+    let y = b.relu(&y);
+    let sizes = b.node("Shape", &[&y], vec![]);
+    let y = b.node("Tanh", &[&y], vec![]);
+    let y = turned(&mut b, &y, TO_FIRST);
+    let y = b.conv(&y, &conv(C, C, 3));
+    b.output(&y);
+    b.output(&sizes);
+    becomes(&b.model(), &only(), &["Conv", "Relu", "Shape", "Gather", "Tanh", "Conv"]);
+}
+
+/// As many nodes in another order are no gain by themselves; what they free is.
+#[test]
+fn an_order_with_as_many_nodes_is_taken_for_what_it_frees() {
+    let model = |constant: bool| {
+        let mut b = Build::new(8);
+        let x = b.input("x", &[1, 4, 4, C as i64]);
+        let y = conv_last(&mut b, &x, &conv(C, C, 3));
+        let y = if constant {
+            let c = b.random(&[C], 1.0);
+            b.node("Mul", &[&y, &c], vec![])
+        } else {
+            b.relu(&y)
+        };
+        b.output(&y);
+        b.model()
+    };
+    stays(&model(false), &options());
+    stays(&model(true), &only());
+    becomes(&model(true), &options(), &["Transpose", "Conv", "Transpose"]);
+}
+
+#[test]
+fn what_cannot_stand_in_another_order_stays() {
+    // A normalisation over the last axis needs its channels there.
+    let mut b = Build::new(9);
+    let x = b.input("x", &[1, C as i64, 4, 4]);
+    let y = turned(&mut b, &x, TO_LAST);
+    let s = b.random(&[C], 1.0);
+    let y = b.node("LayerNormalization", &[&y, &s], vec![]);
+    let y = b.relu(&y);
+    let y = turned(&mut b, &y, TO_FIRST);
+    let y = b.conv(&y, &conv(C, C, 3));
+    b.output(&y);
+    stays(&b.model(), &options());
+    // A constant that a caller may override.
+    let mut b = Build::new(10);
+    let x = b.input("x", &[1, C as i64, 4, 4]);
+    let y = turned(&mut b, &x, TO_LAST);
+    let s = b.random(&[C], 1.0);
+    b.graph.input.push(value_info(&s, &[C as i64]));
+    let y = b.node("Mul", &[&y, &s], vec![]);
+    let y = turned(&mut b, &y, TO_FIRST);
+    b.output(&y);
+    stays(&b.model(), &options());
+    // A rank that is not known.
+    let mut b = Build::new(11);
+    let x = b.input("x", &[1, C as i64, 4, 4]);
+    let y = b.node("NonExistent", &[&x], vec![]);
+    b.graph.node.last_mut().unwrap().domain = Some("elsewhere".into());
+    let y = turned(&mut b, &y, TO_LAST);
+    let y = b.relu(&y);
+    let c = b.node("NonExistent", &[&y], vec![]);
+    b.graph.node.last_mut().unwrap().domain = Some("elsewhere".into());
+    b.output(&c);
+    stays(&b.model(), &options());
+}
