@@ -30,7 +30,10 @@ pub(super) fn types(key: &str, allowed: &[DataType], subject: &Subject<'_>, acce
         *counts.entry(word.clone()).or_default() += 1;
         places.push(Place { node: node.to_owned(), tensor: tensor.to_owned(), code: None, reason: word });
     };
-    for value in subject.view.values() {
+    let view = subject.view;
+    let is_read = |v| !view.uses(v).is_empty() || view.is_output(v) || view.is_captured(v);
+    // Of what a node gives besides, and nobody reads, the type need not be known.
+    for value in view.values().filter(|v| subject.facts.dtype(*v).is_some() || is_read(*v)) {
         let node = subject.view.def(value).map_or("", |d| subject.view.node(d).name());
         look(node, subject.view.name(value), subject.facts.dtype(value));
     }
