@@ -386,4 +386,17 @@ mod tests {
         assert_eq!(on(Families::new(&[Selector::All], &[Selector::Parallel])), [true, false, true, true, true]);
         assert_eq!(on(Families::new(&[], &[Selector::Linear])), [true, false, false, false, true]);
     }
+
+    #[test]
+    fn options_come_back_from_what_is_written_of_them() {
+        let families = Families::new(&[Selector::Linear], &[]);
+        let limits = Limits::default().macs(Limit::Thousandths(1500));
+        let options = Options::default().long_skips(true).families(families).limits(limits).keep(vec!["a*".into()]);
+        let text = serde_json::to_string(&options).unwrap();
+        assert_eq!(serde_json::from_str::<Options>(&text).unwrap(), options);
+        assert_eq!(serde_json::from_str::<Options>("{}").unwrap(), Options::default());
+        for wrong in ["{\"long_skip\": true}", "{\"limits\": {\"macs\": \"x\"}}", "{\"target\": \"moon\"}"] {
+            assert!(serde_json::from_str::<Options>(wrong).is_err(), "{wrong}");
+        }
+    }
 }

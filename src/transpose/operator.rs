@@ -86,7 +86,7 @@ pub(super) fn read(cx: Context<'_>, node: NodeId) -> Option<Mover> {
     let how = match op {
         "Dropout" if !is_inactive_dropout(cx.view, cx.facts, node) => return None,
         "Clip" | "Cast" | "CastLike" | "Dropout" | "Identity" | "Not" | "IsNaN" | "IsInf" => How::Entries(Vec::new()),
-        op if is_elementwise(op) => How::Entries(Vec::new()),
+        _ if is_elementwise(cx.view, node) => How::Entries(Vec::new()),
         op if broadcasts(op) || op == "PRelu" => return broadcasting(cx, node),
         "Concat" => return concat(cx, node),
         "Split" => How::Axis(axis(cx, node, 0)?, Vec::new()),

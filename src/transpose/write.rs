@@ -108,7 +108,7 @@ fn turn(
     while data.ndim() > least.max(shape.len()) && data.shape().first() == Some(&1) {
         data = data.index_axis_move(Axis(0), 0);
     }
-    let name = emit.exact(cx.view.name(value), &Constant { data, dtype: constant.dtype })?;
+    let name = emit.exact(cx.view.name(value), &Constant { data, dtype: constant.dtype, exact: constant.exact })?;
     turned.insert(key, name.clone());
     Some(name)
 }
