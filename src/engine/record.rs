@@ -13,7 +13,7 @@ const VERSION: &str = "onnx_rm.version";
 const SOURCE: &str = "onnx_rm.source_sha256";
 /// SHA-256 of each file of weights beside the source, by its location, as JSON.
 const SIDE_FILES: &str = "onnx_rm.source_side_files";
-/// The options, as JSON.
+/// The options that are not the defaults, as JSON.
 const OPTIONS: &str = "onnx_rm.options";
 /// What was left alone because verification refused it, as JSON.
 const LEFT: &str = "onnx_rm.unverified";
@@ -71,7 +71,7 @@ impl Record {
             (VERSION, Some(self.version.clone())),
             (SOURCE, self.source.as_ref().map(|s| s.model.clone())),
             (SIDE_FILES, side_files.map(|files| to_json(files))),
-            (OPTIONS, Some(to_json(&self.options))),
+            (OPTIONS, Some(asked(&self.options))),
             (LEFT, (!self.left.is_empty()).then(|| to_json(&self.left))),
         ];
         without_record(model);
@@ -88,6 +88,16 @@ pub fn without_record(model: &mut ModelProto) {
 
 fn to_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+/// The options that are not the defaults, as JSON: one that is added later changes no file that does not use it.
+fn asked(options: &Options) -> String {
+    let all = |options: &Options| serde_json::to_value(options).unwrap_or_default();
+    let (mut own, usual) = (all(options), all(&Options::default()));
+    if let (Some(own), Some(usual)) = (own.as_object_mut(), usual.as_object()) {
+        own.retain(|key, value| usual.get(key) != Some(value));
+    }
+    own.to_string()
 }
 
 #[cfg(test)]

@@ -37,14 +37,14 @@ pub(super) fn write(
             for slot in constants {
                 *copy.input.get_mut(*slot)? = turn(cx, emit, turned, cx.view.input(node, *slot)?, perm, mover.rank)?;
             }
-            set(&mut copy, int("axis", perm.place(*axis) as i64));
+            copy = with(copy, int("axis", perm.place(*axis) as i64));
         }
-        How::Reduced(axes, _) | How::Units(axes) => replace_axes(emit, &mut copy, axes, perm),
+        How::Reduced(axes, _) | How::Units(axes) => copy = with_axes(emit, copy, axes, perm),
         How::Cut(axes) => {
             let slot = (cx.view.opset() >= 10).then_some(3);
-            replace_axes(emit, &mut copy, &Axes { list: axes.clone(), slot }, perm);
+            copy = with_axes(emit, copy, &Axes { list: axes.clone(), slot }, perm);
         }
-        How::Padded(pads) => replace_pads(cx, emit, &mut copy, &perm.of_list(pads)),
+        How::Padded(pads) => copy = with_pads(cx, emit, copy, &perm.of_list(pads)),
         How::Parted(_, asked) => {
             let hint = format!("{}_shape", copy.name());
             *copy.input.get_mut(1)? = emit.int64s(&hint, &perm.of_list(asked));
@@ -113,33 +113,39 @@ fn turn(
     Some(name)
 }
 
-fn replace_axes(emit: &mut Emit<'_>, copy: &mut NodeProto, axes: &Axes, perm: &Perm) {
+fn with_axes(emit: &mut Emit<'_>, copy: NodeProto, axes: &Axes, perm: &Perm) -> NodeProto {
     let list: Vec<i64> = axes.list.iter().map(|axis| perm.place(*axis) as i64).collect();
-    let Some(slot) = axes.slot else { return set(copy, ints("axes", list)) };
+    let Some(slot) = axes.slot else { return with(copy, ints("axes", list)) };
     let name = emit.int64s(&format!("{}_axes", copy.name()), &list);
+    let mut copy = copy;
     if copy.input.len() <= slot {
         copy.input.resize(slot + 1, String::new());
     }
     copy.input[slot] = name;
+    copy
 }
 
-fn replace_pads(cx: Context<'_>, emit: &mut Emit<'_>, copy: &mut NodeProto, pads: &[(i64, i64)]) {
+fn with_pads(cx: Context<'_>, emit: &mut Emit<'_>, copy: NodeProto, pads: &[(i64, i64)]) -> NodeProto {
     let list: Vec<i64> = pads.iter().map(|(begin, _)| *begin).chain(pads.iter().map(|(_, end)| *end)).collect();
     match cx.view.opset() {
         11.. => {
             let name = emit.int64s(&format!("{}_pads", copy.name()), &list);
+            let mut copy = copy;
             if let Some(input) = copy.input.get_mut(1) {
                 *input = name;
             }
             // They are those of all axes now.
             copy.input.truncate(3);
+            copy
         }
-        2.. => set(copy, ints("pads", list)),
-        _ => set(copy, ints("paddings", list)),
+        2.. => with(copy, ints("pads", list)),
+        _ => with(copy, ints("paddings", list)),
     }
 }
 
-fn set(node: &mut NodeProto, attribute: AttributeProto) {
-    node.attribute.retain(|a| a.name() != attribute.name());
-    node.attribute.push(attribute);
+/// `node` with `attribute` in place of that of its name.
+fn with(node: NodeProto, attribute: AttributeProto) -> NodeProto {
+    let kept = node.attribute.into_iter().filter(|a| a.name() != attribute.name());
+    let all = kept.chain([attribute.clone()]).collect();
+    NodeProto { attribute: all, ..node }
 }

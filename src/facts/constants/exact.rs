@@ -87,7 +87,8 @@ pub(super) fn effect(facts: &Facts<'_>, node: NodeId) -> Effect {
     let to = view.output(node).and_then(|v| facts.dtype(v));
     let from_float = constants.first().is_some_and(|c| element::float(c.dtype).is_some());
     let to_float = to.is_some_and(|to| element::float(to).is_some());
-    if JUMPS.contains(&op) || from_float && !to_float {
+    // Near 1 a logarithm makes much of little.
+    if JUMPS.contains(&op) || op == "Log" && !exact || from_float && !to_float {
         return Effect::Jumps(exact);
     }
     // Of half precision runtimes keep more digits between two operators.
