@@ -43,6 +43,8 @@ fn stay_read(name: &str) -> usize {
     match name {
         // Only a convolution that nothing else reads is cropped.
         "causal convolution" | "causal and dilated" => 1,
+        // What repeats a channel, and is read elsewhere, stays.
+        "one channel added to all" => 2,
         // A function that is read elsewhere stays beside its copy, with the sum in it.
         _ => 2 * stays(name),
     }

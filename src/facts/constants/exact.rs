@@ -88,7 +88,8 @@ pub(super) fn effect(facts: &Facts<'_>, node: NodeId) -> Effect {
     let from_float = constants.first().is_some_and(|c| element::float(c.dtype).is_some());
     let to_float = to.is_some_and(|to| element::float(to).is_some());
     // Near 1 a logarithm makes much of little.
-    if JUMPS.contains(&op) || op == "Log" && !exact || from_float && !to_float {
+    let steep = op == "Log" && !exact && constants.iter().any(|c| c.data.iter().any(|x| (x - 1.0).abs() < 0.1));
+    if JUMPS.contains(&op) || steep || from_float && !to_float {
         return Effect::Jumps(exact);
     }
     // Of half precision runtimes keep more digits between two operators.
