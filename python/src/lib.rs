@@ -1,5 +1,7 @@
 //! The extension module `onnx_rm._native`: hands calls on to the library, without the interpreter's lock, and results back. Names,
 //! types and words for people are in the Python package `onnx_rm` around it.
+// A fault is made once and at once an exception: its size does not matter.
+#![allow(clippy::result_large_err)]
 
 mod calls;
 mod fault;

@@ -70,7 +70,7 @@ impl Record {
         let entries = [
             (VERSION, Some(self.version.clone())),
             (SOURCE, self.source.as_ref().map(|s| s.model.clone())),
-            (SIDE_FILES, side_files.map(|files| to_json(files))),
+            (SIDE_FILES, side_files.map(to_json)),
             (OPTIONS, Some(asked(&self.options))),
             (LEFT, (!self.left.is_empty()).then(|| to_json(&self.left))),
         ];

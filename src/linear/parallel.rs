@@ -57,7 +57,7 @@ pub fn find(cx: Context<'_>, root: NodeId) -> Option<Result<Region, Reject>> {
                 let found = op::read(cx, value)?;
                 frontier.insert(rank(found.input));
                 match found.op {
-                    Ok(op) => Kind::Op(found.input, op),
+                    Ok(op) => Kind::Op(found.input, Box::new(op)),
                     Err(reject) => {
                         near.get_or_insert(reject);
                         continue;

@@ -11,7 +11,7 @@ use super::op::Op;
 /// What a node of a region does.
 pub enum Kind {
     /// A linear operator.
-    Op(ValueId, Op),
+    Op(ValueId, Box<Op>),
     /// The sum of tensors, each times a factor.
     Sum(Vec<(ValueId, f64)>),
 }
@@ -120,7 +120,7 @@ impl Region {
     /// The linear operators, with the place of each among the terms.
     pub fn ops(&self) -> impl Iterator<Item = (usize, &Term, &Op)> + '_ {
         self.terms.iter().enumerate().filter_map(|(i, term)| match &term.kind {
-            Kind::Op(_, op) => Some((i, term, op)),
+            Kind::Op(_, op) => Some((i, term, &**op)),
             Kind::Sum(_) => None,
         })
     }

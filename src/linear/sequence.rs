@@ -111,7 +111,7 @@ fn region(cx: Context<'_>, chain: &[Link]) -> Option<Result<Region, Reject>> {
         // Read again: an operator is not copied, and reading is cheap beside folding.
         let found = op::read(cx, *output)?;
         match found.op {
-            Ok(op) => terms.push(Term { node: found.node, output: *output, kind: Kind::Op(found.input, op) }),
+            Ok(op) => terms.push(Term { node: found.node, output: *output, kind: Kind::Op(found.input, Box::new(op)) }),
             Err(reject) => return Some(Err(reject)),
         }
     }

@@ -279,7 +279,8 @@ fn branch(b: &mut Build, x: &str) -> String {
 
 #[test]
 fn linear_terms_of_a_longer_sum_fold_first() {
-    let sums: [fn(&mut Build, &str, &str, &str) -> String; 4] = [
+    type Sum = fn(&mut Build, &str, &str, &str) -> String;
+    let sums: [Sum; 4] = [
         |b, x, n, p| {
             let y = b.add(x, n);
             b.add(&y, p)

@@ -192,7 +192,7 @@ fn what_is_new_has_the_rank_of_the_data_and_states_its_attributes() {
                 let op = view.op(node);
                 if op == "Conv" {
                     let stated = |a: &&str| view.attr(node, a).is_some();
-                    let all = ["dilations", "group", "kernel_shape", "pads", "strides"].iter().all(|a| stated(&a));
+                    let all = ["dilations", "group", "kernel_shape", "pads", "strides"].iter().all(stated);
                     assert!(all, "{name} {activation:?}: {:?}", view.node(node));
                     looked[0] += 1;
                 }
