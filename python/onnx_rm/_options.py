@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-Family: TypeAlias = Literal["residual", "linear", "parallel", "sequence", "dead", "all"]
+Family: TypeAlias = Literal["residual", "linear", "parallel", "sequence", "dead", "transpose", "all"]
 Demand: TypeAlias = Literal["removal", "chain"]
 Limit: TypeAlias = "str | int"
 

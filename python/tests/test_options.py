@@ -70,7 +70,13 @@ def test_options_reach_the_library(resnet: Path) -> None:
     assert asked["limits"] == {"macs": "1.5x", "parameters": "100000", "bytes": None}
     assert asked["keep"] == ["a*", "--b"]
     assert asked["sites"] == ["*"]
-    assert asked["families"] == {"residual": True, "parallel": False, "sequence": False, "dead": False}
+    assert asked["families"] == {
+        "residual": True,
+        "parallel": False,
+        "sequence": False,
+        "dead": False,
+        "transpose": False,
+    }
     assert onnx_rm.inspect(resnet, long_skips=False).options["long_skips"] is False
 
 
