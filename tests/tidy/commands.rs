@@ -36,7 +36,7 @@ fn every_option_is_documented() {
 fn the_commands_of_the_readme_do_what_it_says() {
     let readme = read("README.md");
     assert!(
-        readme.contains("\ncargo test\n")
+        readme.contains("\ncargo test --workspace\n")
             && readme.contains("\ncargo run --release -- rewrite models/digits_resnet.onnx")
     );
     let models: BTreeSet<&str> =
