@@ -202,6 +202,31 @@ fn layers_at_every_position_are_convolutions() {
 }
 
 #[test]
+fn a_layer_norm_stays_where_it_is_between_layers_that_move() {
+    // ConvNeXt.
+    let mut b = Build::new(5);
+    let x = b.input("x", &[-1, C as i64, 8, 8]);
+    let y = b.conv(&x, &conv(C, C, 3).group(C));
+    let y = turned(&mut b, &y, TO_LAST);
+    let (scale, shift) = (b.random(&[C], 1.0), b.random(&[C], 0.5));
+    let y = b.node("LayerNormalization", &[&y, &scale, &shift], vec![int("axis", -1)]);
+    let (w, c, v, d) = (b.random(&[C, 12], 0.5), b.random(&[12], 0.5), b.random(&[12, C], 0.5), b.random(&[C], 0.5));
+    let y = b.node("MatMul", &[&y, &w], vec![]);
+    let y = b.add(&y, &c);
+    let y = b.relu(&y);
+    let y = b.node("MatMul", &[&y, &v], vec![]);
+    let y = b.add(&y, &d);
+    let y = turned(&mut b, &y, TO_FIRST);
+    let y = b.add(&x, &y);
+    b.output(&y);
+    let model = b.model();
+    let (after, outcome) = rewrite(&model, &options().open_norms(true));
+    assert_eq!(joins(&outcome), 0, "{:?}", outcome.sites);
+    same(&model, &after);
+    stays(&model, &options());
+}
+
+#[test]
 fn pairs_go_and_what_is_given_out_keeps_its_name() {
     let mut b = Build::new(5);
     let x = b.input("x", &[1, 4, 4, C as i64]);

@@ -33,7 +33,8 @@ pub(super) fn plan_edits(
     Ok(round)
 }
 
-fn remove_joins(
+/// The joins that go, of those that do not touch each other.
+pub(super) fn remove_joins(
     cx: Context<'_>,
     (number, refused): (usize, &Refused),
     watch: Watch<'_>,

@@ -10,7 +10,7 @@ use crate::read::Context;
 use crate::report::{SiteReport, SiteStatus};
 use crate::transpose::{self, Moved};
 
-use super::edits::plan_edits;
+use super::edits::{plan_edits, remove_joins};
 use super::error::EngineError;
 use super::round::{Refused, Round};
 use super::watch::Watch;
@@ -48,10 +48,18 @@ pub(super) fn free(
             let view = GraphView::new(&other)?;
             let facts = Facts::new(&view);
             let cx = Context { view: &view, facts: &facts, ..cx };
-            plan_edits(cx, (number, refused), watch, &mut Names::new(&other))?
+            // That a convolution takes a bias, where a layer had it behind, is no reason to make one of it.
+            if has_layers {
+                let mut joins = Round::default();
+                if cx.options.families.has(Family::Residual) {
+                    remove_joins(cx, (number, refused), watch, &mut Names::new(&other), &mut joins)?;
+                }
+                joins
+            } else {
+                plan_edits(cx, (number, refused), watch, &mut Names::new(&other))?
+            }
         };
-        // That a convolution takes a bias, where a layer had it behind, is no reason to make one of it.
-        if freed.removed.iter().any(|site| site.is_residual() || !has_layers) {
+        if !freed.removed.is_empty() {
             round.parted = Some(other);
             round.removed.push(site);
             return Ok(());
