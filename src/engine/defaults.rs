@@ -11,8 +11,7 @@ use crate::report::{Outcome, RejectReport, SiteReport, SiteStatus};
 
 /// What is rewritten in place of `model`: the same, with its defaults as constants where they are that.
 pub(super) fn as_constants(model: &ModelProto, options: &Options) -> ModelProto {
-    let constant = options.constant_initializers || graph::has_constant_initializers(model);
-    constant.then(|| graph::without_defaults(model)).flatten().unwrap_or_else(|| model.clone())
+    graph::without_defaults(model, options.constant_initializers).unwrap_or_else(|| model.clone())
 }
 
 /// Gives every site of `model` that stays the reason that it would have if all defaults were constants, for which `constant` was

@@ -8,8 +8,7 @@ use super::apply::allow_initializers;
 
 /// True when nobody may override the initializers of `model`: before IR version 4 every initializer had to be listed among the
 /// inputs of the graph, so exporters listed all weights, and runtimes take them as constants.
-#[must_use]
-pub fn has_constant_initializers(model: &ModelProto) -> bool {
+fn has_constant_initializers(model: &ModelProto) -> bool {
     model.ir_version.is_some_and(|version| version < 4)
 }
 
@@ -21,10 +20,11 @@ pub fn defaults(model: &ModelProto) -> Vec<&str> {
     graph.input.iter().map(|i| i.name()).filter(|name| initializers.contains(name)).collect()
 }
 
-/// `model` with its defaults taken out of the graph's inputs, so that they are constants; `None` when there are none.
+/// `model` with its defaults taken out of the graph's inputs, so that they are constants; `None` when there are none, or when a
+/// caller may override them: in IR version 4 and later, unless they are `asked` to be constants.
 #[must_use]
-pub fn without_defaults(model: &ModelProto) -> Option<ModelProto> {
-    if defaults(model).is_empty() {
+pub fn without_defaults(model: &ModelProto, asked: bool) -> Option<ModelProto> {
+    if !(asked || has_constant_initializers(model)) || defaults(model).is_empty() {
         return None;
     }
     let mut model = model.clone();

@@ -25,7 +25,7 @@ pub use apply::{ApplyError, PROVENANCE_KEY, apply, in_topological_order};
 pub(crate) use body::{Body, int};
 pub use calls::{Calls, calls, written_out};
 pub use clean::clean;
-pub use defaults::{defaults, has_constant_initializers, without_defaults};
+pub use defaults::{defaults, without_defaults};
 pub use dominators::Dominators;
 pub use dump::dump;
 pub use edit::{EditList, Names};

@@ -32,7 +32,7 @@ fn keeps_type(cx: Context<'_>, from: ValueId, to: ValueId) -> bool {
 }
 
 /// True when both are known to have one shape.
-fn same_shape(cx: Context<'_>, a: ValueId, b: ValueId) -> bool {
+pub(crate) fn same_shape(cx: Context<'_>, a: ValueId, b: ValueId) -> bool {
     let (Some(a), Some(b)) = (cx.facts.shape(a), cx.facts.shape(b)) else { return false };
     a == b && !a.contains(&Dim::Unknown)
 }

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::algebra::{Layout, Slot};
 use crate::emit::Emit;
-use crate::facts::Dim;
 use crate::graph::{NodeId, Use, ValueId};
+use crate::read::affine::same_shape;
 use crate::read::{Context, Reject, RejectCode, data_inputs};
 
 use super::activation::spared;
@@ -78,7 +78,7 @@ fn extents(cx: Context<'_>, value: ValueId) -> Vec<(ValueId, Vec<NodeId>)> {
     while let Some((at, latest)) = front.pop_last() {
         let source = at.zip(cx.view.def(latest));
         // Everything in front of the latest tensor leads through it when it is the only one left.
-        if front.is_empty() && is_norm(cx, nodes.values()) && has_one_shape(cx, latest, value) {
+        if front.is_empty() && is_norm(cx, nodes.values()) && same_shape(cx, latest, value) {
             found.push((latest, nodes.values().copied().collect()));
         }
         let Some((at, node)) = source else { break };
@@ -99,12 +99,6 @@ fn is_norm<'n>(cx: Context<'_>, nodes: impl Iterator<Item = &'n NodeId>) -> bool
     let ops: BTreeSet<&str> = nodes.map(|n| cx.view.op(*n)).collect();
     let has = |listed: &[&str]| listed.iter().any(|op| ops.contains(op));
     has(&NORMS) || has(&STATISTICS) && has(&["Div", "Reciprocal"])
-}
-
-/// True when both tensors are proved to have one shape.
-fn has_one_shape(cx: Context<'_>, a: ValueId, b: ValueId) -> bool {
-    let (Some(a), Some(b)) = (cx.facts.shape(a), cx.facts.shape(b)) else { return false };
-    a == b && !a.contains(&Dim::Unknown)
 }
 
 /// Where each of the body's channels stands in `lin`.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use crate::graph::{has_constant_initializers, in_topological_order, validate, without_defaults};
+use crate::graph::{in_topological_order, validate, without_defaults};
 use crate::io::{self, LoadOptions, Model};
 use crate::onnx::ModelProto;
 
@@ -92,8 +92,7 @@ pub fn verify_models(
 
 /// `side` with its defaults as constants, where nobody overrides them.
 fn constant<'a>(side: Side<'a>, options: &VerifyOptions) -> Side<'a> {
-    let constant = options.constant_initializers || has_constant_initializers(&side.model);
-    match constant.then(|| without_defaults(&side.model)).flatten() {
+    match without_defaults(&side.model, options.constant_initializers) {
         Some(model) => Side { model: Cow::Owned(model), ..side },
         None => side,
     }
