@@ -20,7 +20,7 @@ Only --exact-only changes nothing but the order of additions.";
 
 /// How a model is pruned.
 #[derive(Args, Clone, Debug)]
-pub struct Pruning {
+pub(super) struct Pruning {
     /// Samples to fit to: an .npz with one array a graph input, samples along axis 0; some hundred suffice
     #[arg(long, value_name = "FILE.npz", required_unless_present = "exact_only")]
     calibration: Option<PathBuf>,
@@ -65,8 +65,7 @@ fn share(text: &str) -> Result<f64, String> {
 
 impl Pruning {
     /// The same for the library; residual connections are removed as `planning` says.
-    #[must_use]
-    pub fn options(&self, planning: &Planning) -> PruneOptions {
+    fn options(&self, planning: &Planning) -> PruneOptions {
         PruneOptions {
             macs: self.macs,
             parameters: self.parameters,

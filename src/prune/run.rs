@@ -12,6 +12,7 @@ use crate::io::Model;
 use crate::onnx::ModelProto;
 use crate::options::{Families, Options, Selector};
 use crate::read::Context;
+use crate::verify::reference;
 
 use super::coupling::{Coupling, Form};
 use super::error::PruneError;
@@ -21,7 +22,7 @@ use super::quality;
 use super::refit::{self, Fit};
 use super::report::{LayerReport, PruneReport, WayReport};
 use super::samples::{Batch, Samples};
-use super::select::{self, Limits, Size};
+use super::select::{self, Limits, Size, State};
 use super::sensitivity;
 use super::statistics::{self, Statistics};
 use super::write::{self, Weights};
@@ -263,7 +264,8 @@ impl Trial<'_, '_> {
         warn(self.report, &coupling, &statistics);
         let fixed = samples.check(&view, &facts)?.is_some();
         let few = few(&fit, fixed, SENSITIVITY_MACS / (whole * coupling.layers.len().max(1) as f64));
-        let sensitivity = sensitivity::estimate((&proto, &view), &coupling, &few, self.options.seed, &mut |d, t| {
+        let states = select::states(statistics.systems)?;
+        let sensitivity = sensitivity(&proto, cx, &coupling, (&states, &positions), &free, &few, &mut |d, t| {
             tell("how errors arrive at the outputs", d, t)
         })?;
         let limits = Limits {
@@ -273,7 +275,7 @@ impl Trial<'_, '_> {
             ratio: self.options.ratio,
         };
         let mut first = None;
-        select::select(&coupling, statistics, &sensitivity, &limits, &mut alive, &mut |over| {
+        select::select(&coupling, (states, &positions), &sensitivity, &limits, &mut alive, &mut |over| {
             let first = *first.get_or_insert(over.max(f64::MIN_POSITIVE));
             tell("choosing channels", (100.0 * (1.0 - over / first)) as usize, 100)
         })?;
@@ -378,6 +380,34 @@ fn edited(
     Ok(next)
 }
 
+/// For each layer, the change of the outputs for one unit of squared error in what it gives.
+fn sensitivity(
+    proto: &ModelProto,
+    cx: Context<'_>,
+    coupling: &Coupling,
+    (states, positions): (&[State], &[f64]),
+    free: &[bool],
+    batches: &[Batch],
+    progress: &mut dyn FnMut(usize, usize) -> Result<(), PruneError>,
+) -> Result<Vec<f64>, PruneError> {
+    let outputs: Vec<&str> = cx.view.graph().output.iter().map(|o| o.name()).collect();
+    let run = |proto: &ModelProto, b: &Batch| reference::run_to(proto, &b.inputs, &outputs);
+    let plain: Vec<_> = batches.iter().map(|b| run(proto, b)).collect::<Result<_, _>>()?;
+    let mut found = vec![0.0; coupling.layers.len()];
+    let probes = sensitivity::probes(cx.facts, coupling, states, free);
+    let (count, alive) = (probes.len(), vec![true; coupling.len()]);
+    for (i, (layer, (lost, weights))) in probes.into_iter().enumerate() {
+        progress(i, count)?;
+        let thinned = edited(proto, cx, coupling, &alive, &weights)?;
+        let mut change = 0.0;
+        for (batch, plain) in batches.iter().zip(&plain) {
+            change += sensitivity::change(&outputs, plain, &run(&thinned, batch)?);
+        }
+        found[layer] = change / (batches.len() as f64 * lost * positions[layer]);
+    }
+    Ok(found)
+}
+
 /// A weight and a bias of its own for every layer that is fitted anew.
 fn own_constants(cx: Context<'_>, coupling: &Coupling) -> Weights {
     let mut weights = Weights::new();
@@ -420,7 +450,7 @@ fn warn(report: &mut PruneReport, coupling: &Coupling, statistics: &Statistics) 
 
 /// The first samples, as many as `most` runs allow, and two at least.
 fn few(fit: &[Batch], fixed: bool, most: f64) -> Vec<Batch> {
-    let most = (most as usize).clamp(2, 32);
+    let most = (most as usize).clamp(2, 64);
     let Some(first) = fit.first() else { return Vec::new() };
     let whole = Batch { places: first.places.clone(), inputs: first.inputs.clone() };
     vec![whole.take(most, fixed)]

@@ -31,6 +31,8 @@ pub(super) struct System {
     pub blocks: Vec<(Channel, Vec<usize>)>,
     /// Weights, `[columns, outputs]`.
     pub weights: Array2<f64>,
+    /// Means of the columns, where a bias takes these; else zeros.
+    pub mean: Array1<f64>,
     /// Covariance of the columns; where there are too many, of each block alone.
     pub covariance: Covariance,
 }
@@ -166,8 +168,8 @@ impl Collector<'_> {
             for (sums, weights) in groups.into_iter().zip(weights) {
                 seen = seen.max(sums.rows);
                 let blocks = blocks(self.coupling, layer);
-                let covariance = sums.covariance(&blocks, layer.has_bias);
-                systems.push(System { layer: index, blocks, weights, covariance });
+                let (mean, covariance) = sums.covariance(&blocks, layer.has_bias);
+                systems.push(System { layer: index, blocks, weights, mean, covariance });
             }
         }
         Ok(Statistics { systems, positions: self.positions.into_inner(), rows: seen })
@@ -232,7 +234,7 @@ impl Sums {
     }
 
     /// Means of products, around the means where a bias takes these.
-    fn covariance(self, blocks: &[(Channel, Vec<usize>)], centred: bool) -> Covariance {
+    fn covariance(self, blocks: &[(Channel, Vec<usize>)], centred: bool) -> (Array1<f64>, Covariance) {
         let n = self.rows.max(1) as f64;
         let mean = if centred { self.total / n } else { Array1::zeros(self.total.len()) };
         let around = |mut squares: Array2<f64>, mean: &Array1<f64>| {
@@ -242,12 +244,13 @@ impl Sums {
             }
             squares
         };
-        match self.squares {
+        let covariance = match self.squares {
             Covariance::Whole(all) => Covariance::Whole(around(all, &mean)),
             Covariance::Apart(each) => {
                 let own = each.into_iter().zip(blocks);
                 Covariance::Apart(own.map(|(a, (_, columns))| around(a, &mean.select(Axis(0), columns))).collect())
             }
-        }
+        };
+        (mean, covariance)
     }
 }

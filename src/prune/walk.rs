@@ -73,11 +73,6 @@ impl<'m> Walk<'m> {
         Ok(())
     }
 
-    /// Evaluates all that is left.
-    pub(super) fn finish(&mut self) -> Result<(), PruneError> {
-        self.advance(self.nodes.len())
-    }
-
     /// The value of `tensor` on batch `batch`, when it is still to be read.
     pub(super) fn value(&self, batch: usize, tensor: &str) -> Option<&Value> {
         self.held.get(batch)?.get(tensor)
