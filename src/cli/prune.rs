@@ -39,6 +39,9 @@ pub(super) struct Pruning {
     /// Most of a tensor's channels that may go, as a share
     #[arg(long, default_value_t = 1.0, value_name = "SHARE", value_parser = share)]
     ratio: f64,
+    /// Rounds of choosing and fitting, each on what the one before has left
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
+    rounds: u8,
     /// On which form of the graph channels are taken away
     #[arg(long, value_enum, default_value_t, value_name = "WAY")]
     way: Way,
@@ -71,6 +74,7 @@ impl Pruning {
             parameters: self.parameters,
             keep: self.keep_channels.clone(),
             ratio: self.ratio,
+            rounds: usize::from(self.rounds),
             way: self.way,
             exact_only: self.exact_only,
             max_error: self.max_error,

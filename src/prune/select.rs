@@ -212,9 +212,8 @@ pub(super) fn select(
             let loss: f64 = places.get(root).into_iter().flatten().map(|(s, b)| losses[*s][*b]).sum();
             (saved > 0.0).then(|| loss / saved)
         };
-        let candidates = (0..coupling.len() as Channel).filter(|r| {
-            coupling.root(*r) == *r && alive[*r as usize] && limits.free[*r as usize] && bound.allows(*r)
-        });
+        let candidates = (0..coupling.len() as Channel)
+            .filter(|r| coupling.root(*r) == *r && alive[*r as usize] && limits.free[*r as usize] && bound.allows(*r));
         let best = candidates.filter_map(|r| Some((worth(&r)?, r))).min_by(|a, b| a.0.total_cmp(&b.0));
         let Some((_, root)) = best else {
             return Err(PruneError::Limit(format!(

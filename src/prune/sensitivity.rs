@@ -8,22 +8,52 @@ use std::collections::BTreeMap;
 use ndarray::{ArrayD, Axis, concatenate};
 
 use crate::facts::Facts;
-use crate::verify::reference::{Trace, Value};
+use crate::onnx::ModelProto;
+use crate::read::Context;
+use crate::verify::reference::{self, Trace, Value};
 
 use super::coupling::{Coupling, Form, Layer};
+use super::error::PruneError;
+use super::samples::Batch;
 use super::select::State;
-use super::write::Weights;
+use super::write::{Weights, edited};
 
 /// Share of the channels that a layer loses to find out.
 const THINNED: f64 = 0.25;
 
-/// What each layer alone loses when it is thinned, and with which weights: by layer.
-pub(super) fn probes(
-    facts: &Facts<'_>,
+/// For each layer, the change of the outputs for one unit of squared error in what it gives.
+///
+/// # Errors
+/// When a model cannot be run.
+pub(super) fn estimate(
+    proto: &ModelProto,
+    cx: Context<'_>,
     coupling: &Coupling,
-    states: &[State],
+    (states, positions): (&[State], &[f64]),
     free: &[bool],
-) -> BTreeMap<usize, (f64, Weights)> {
+    batches: &[Batch],
+    progress: &mut dyn FnMut(usize, usize) -> Result<(), PruneError>,
+) -> Result<Vec<f64>, PruneError> {
+    let outputs: Vec<&str> = cx.view.graph().output.iter().map(|o| o.name()).collect();
+    let run = |proto: &ModelProto, b: &Batch| reference::run_to(proto, &b.inputs, &outputs);
+    let plain: Vec<_> = batches.iter().map(|b| run(proto, b)).collect::<Result<_, _>>()?;
+    let mut found = vec![0.0; coupling.layers.len()];
+    let probes = probes(cx.facts, coupling, states, free);
+    let (count, alive) = (probes.len(), vec![true; coupling.len()]);
+    for (i, (layer, (lost, weights))) in probes.into_iter().enumerate() {
+        progress(i, count)?;
+        let thinned = edited(proto, cx, coupling, &alive, &weights)?;
+        let mut changed = 0.0;
+        for (batch, plain) in batches.iter().zip(&plain) {
+            changed += change(&outputs, plain, &run(&thinned, batch)?);
+        }
+        found[layer] = changed / (batches.len() as f64 * lost * positions[layer]);
+    }
+    Ok(found)
+}
+
+/// What each layer alone loses when it is thinned, and with which weights: by layer.
+fn probes(facts: &Facts<'_>, coupling: &Coupling, states: &[State], free: &[bool]) -> BTreeMap<usize, (f64, Weights)> {
     let mut layers: BTreeMap<usize, Vec<&State>> = BTreeMap::new();
     states.iter().for_each(|s| layers.entry(s.layer).or_default().push(s));
     let probe = |(layer, states): (usize, Vec<&State>)| {
@@ -67,7 +97,7 @@ fn thinned_weights(facts: &Facts<'_>, layer: &Layer, was: &[&State], is: &[State
 }
 
 /// Mean squared change of all `outputs` of a sample, each relative to its own mean square.
-pub(super) fn change(outputs: &[&str], plain: &Trace, other: &Trace) -> f64 {
+fn change(outputs: &[&str], plain: &Trace, other: &Trace) -> f64 {
     outputs.iter().map(|o| relative(plain.get(o), other.get(o))).sum()
 }
 
