@@ -8,5 +8,6 @@ mod cli;
 mod common;
 mod interrupted;
 mod io;
+mod prune_command;
 mod python;
 mod schema;
