@@ -108,7 +108,7 @@ pub use options::{
     ActivationForm, Chain, Downsample, Families, Family, FusePointwise, Limit, Limits, Objective, Options, Selector,
     Target,
 };
-pub use plan::change::{Change, Exactness, Price};
+pub use plan::change::{Change, Channels, Exactness, Price};
 pub use read::RejectCode;
 pub use report::{
     Action, NotInspected, Outcome, RejectReport, Report, SiteReport, SiteStatus, StopReason, Verification,
