@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod inspect;
 mod manual;
+mod report;
 mod rewrite;
 #[cfg(unix)]
 mod signals;

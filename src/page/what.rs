@@ -58,7 +58,6 @@ impl File {
 /// One model: what it was, and what became of it.
 #[derive(Default)]
 pub(crate) struct Part<'a> {
-    pub(crate) name: String,
     /// The graph, or why it cannot be drawn.
     pub(crate) before: Option<Result<Net, String>>,
     pub(crate) after: Option<Result<Net, String>>,

@@ -182,7 +182,7 @@ impl Side<'_> {
     }
 
     fn node(&self, at: &str, node: &Node) -> Markup {
-        let mut class = format!("n {}", look(node));
+        let mut class = format!("v {}", look(node));
         let is_own = self.other.is_some_and(|other| !other.contains(&node.signature));
         if is_own {
             class.push_str(" own");

@@ -95,7 +95,7 @@ impl Net {
     }
 
     /// The node that gives the tensor called `name`.
-    pub(super) fn giver(&self, name: &str) -> Option<usize> {
+    pub(in crate::page) fn giver(&self, name: &str) -> Option<usize> {
         self.tensors[*self.names.get(name)?].by
     }
 

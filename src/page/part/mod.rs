@@ -10,12 +10,11 @@ mod spot;
 mod stays;
 mod summary;
 
-pub(super) use checked::checked;
+pub(super) use checked::{checked, found, status};
 pub(super) use errors::errors;
 pub(super) use files::{files, options};
-pub(super) use graphs::{Drawn, graphs, section as graph_section};
+pub(super) use graphs::{graphs, section as graph_section};
 pub(super) use prices::prices;
-pub(super) use sites::Places;
 pub(super) use spot::Spot;
 pub(super) use stays::stays;
 pub(super) use summary::summary;
