@@ -8,5 +8,6 @@ mod cli;
 mod common;
 mod interrupted;
 mod io;
+mod page;
 mod python;
 mod schema;

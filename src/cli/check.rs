@@ -163,7 +163,7 @@ fn page(report: &CheckReport, options: &CheckOptions) -> String {
     page::render(&Page {
         command: "check",
         subject,
-        verdict: page::Verdict { tone, head: head.to_owned(), body: String::new() },
+        verdict: page::Verdict { tone, head: head.to_owned(), body: says(report) },
         files,
         options: None,
         parts,
@@ -171,6 +171,12 @@ fn page(report: &CheckReport, options: &CheckOptions) -> String {
         comparison: None,
         check: Some(report),
     })
+}
+
+fn says(report: &CheckReport) -> String {
+    let sum = &report.summary;
+    let (files, passed, failed, errors) = (sum.files, sum.passed, sum.failed, sum.errors);
+    format!("Of {files} models {passed} passed, {failed} did not, and {errors} could not be checked.")
 }
 
 fn is_there(path: &Path) -> bool {

@@ -69,10 +69,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let bar = Bar::new(arguments.quiet || arguments.json);
     let model = arguments.inspecting.reading.load(&arguments.model)?;
     let name = arguments.model.display().to_string();
-    let (rewritten, report) = arguments
-        .inspecting
-        .plan(&model, name, &mut |p| bar.show(p))
-        .map_err(|e| Failure::new(&arguments.model, e))?;
+    let (rewritten, report) =
+        arguments.inspecting.plan(&model, name, &mut |p| bar.show(p)).map_err(|e| Failure::new(&arguments.model, e))?;
     drop(bar);
     let reported = arguments.reporting.write(|| report.to_json(), || page(&model, &rewritten, &report));
     if arguments.json {
@@ -94,7 +92,11 @@ fn page(model: &Model, rewritten: &ModelProto, report: &Report) -> String {
         Some(unmet) => page::Verdict { tone: Tone::Bad, head, body: format!("Required, but {unmet}.") },
         None => {
             let tone = if outcome.kept().any(|(site, _)| site.is_residual()) { Tone::Note } else { Tone::Good };
-            page::Verdict { tone, head, body: format!("{folds} folds can be made. Nothing was written, and nothing was compared.") }
+            page::Verdict {
+                tone,
+                head,
+                body: format!("{folds} folds can be made. Nothing was written, and nothing was compared."),
+            }
         }
     };
     let part = Part {

@@ -153,7 +153,9 @@ fn verdict(report: &Report) -> page::Verdict {
         format!("{joins} of {} joins removed, {what}", report.outcome.before.joins)
     };
     let (tone, head, body) = match (&report.unmet, &report.verification) {
-        (Some(unmet), _) => (Tone::Bad, "Nothing was written, for what is required does not hold".to_owned(), unmet.clone()),
+        (Some(unmet), _) => {
+            (Tone::Bad, "Nothing was written, for what is required does not hold".to_owned(), unmet.clone())
+        }
         (None, None) => (Tone::Note, "Planned only: nothing was written".to_owned(), String::new()),
         (None, Some(Verification::Passed(found))) => {
             let tone = if found.is_unstable() { Tone::Note } else { Tone::Good };
@@ -162,12 +164,16 @@ fn verdict(report: &Report) -> page::Verdict {
         (None, Some(Verification::Failed(found))) => {
             (Tone::Bad, "Nothing was written, for the comparison did not pass".to_owned(), found.message.clone())
         }
-        (None, Some(Verification::Unstable(found))) => {
-            (Tone::Note, "The model is left as it is, for rounding decides what it computes".to_owned(), found.message.clone())
-        }
-        (None, Some(Verification::Off)) => {
-            (Tone::Note, done("without a comparison"), "Nobody looked whether both compute the same (--no-verify).".to_owned())
-        }
+        (None, Some(Verification::Unstable(found))) => (
+            Tone::Note,
+            "The model is left as it is, for rounding decides what it computes".to_owned(),
+            found.message.clone(),
+        ),
+        (None, Some(Verification::Off)) => (
+            Tone::Note,
+            done("without a comparison"),
+            "Nobody looked whether both compute the same (--no-verify).".to_owned(),
+        ),
         (None, Some(Verification::Unchanged)) => {
             (Tone::Note, "There was nothing to do: the output is the input, byte for byte".to_owned(), String::new())
         }

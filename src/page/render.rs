@@ -93,6 +93,7 @@ fn several(page: &Page<'_>, budget: &mut Budget, links: &mut Vec<Link>) -> Marku
                 article.model id=(anchor(at)) aria-labelledby=(format!("{prefix}name")) {
                     h2 id=(format!("{prefix}name")) { (name(&file.file)) " " (part::status(file.status)) }
                     (part::found(file, spot))
+                    @if part.before.is_none() && file.measures.is_some() { p.warn { "Its graph is not drawn here: there are too many models, or too large ones. inspect --report draws it." } }
                     @if part.before.is_some() {
                         @let drawn = part::graphs(part, spot, budget);
                         (part::graph_section(&drawn, spot))
@@ -105,14 +106,17 @@ fn several(page: &Page<'_>, budget: &mut Budget, links: &mut Vec<Link>) -> Marku
         @if let Some(files) = files { (files) }
     };
     let models = report.files.iter().enumerate().filter(|(at, _)| has_more(*at));
-    links.extend(models.take(MAX_LINKS).map(|(at, file)| (anchor(at), name(&file.file))));
+    // More of them would be in the way of the verdict, and the table has all.
+    if report.files.len() <= MAX_LINKS {
+        links.extend(models.map(|(at, file)| (anchor(at), name(file.file.rsplit('/').next().unwrap_or(&file.file)))));
+    }
     links.push(("files".to_owned(), "Files".to_owned()));
     markup
 }
 
 /// Models with a part of their own, and those in the contents.
 const MAX_MODELS: usize = 300;
-const MAX_LINKS: usize = 30;
+const MAX_LINKS: usize = 12;
 
 /// The keys of the graph.
 fn keys() -> Markup {

@@ -15,23 +15,28 @@ pub(in crate::page) struct Histogram {
     pub(in crate::page) zero: u64,
     /// Infinite, or no number.
     pub(in crate::page) beyond: u64,
-    /// What is allowed.
+    /// What a value is held against, and what that is called.
     pub(in crate::page) limit: Option<f64>,
+    pub(in crate::page) line: &'static str,
 }
 
 const HEIGHT: f64 = 150.0;
 const BASE: f64 = 116.0;
 const TOP: f64 = 16.0;
 const COLUMN: f64 = 40.0;
-const LEFT: f64 = 10.0;
+const LEFT: f64 = 24.0;
 
 /// Most decades that are drawn; smaller values stand in the first.
 const MAX_DECADES: i32 = 24;
 
 impl Histogram {
     /// Counts `values`.
-    pub(in crate::page) fn of(values: impl IntoIterator<Item = f64>, limit: Option<f64>) -> Self {
-        let mut found = Self { limit: limit.filter(|l| l.is_finite() && *l > 0.0), ..Self::default() };
+    pub(in crate::page) fn of(
+        values: impl IntoIterator<Item = f64>,
+        (line, limit): (&'static str, Option<f64>),
+    ) -> Self {
+        let limit = limit.filter(|l| l.is_finite() && *l > 0.0);
+        let mut found = Self { limit, line, ..Self::default() };
         for value in values {
             match value.abs() {
                 0.0 => found.zero += 1,
@@ -70,9 +75,8 @@ impl Histogram {
         let x = |column: usize| LEFT + COLUMN * column as f64;
         let limit = self.limit.map(|l| x(start) + (l.log10() - f64::from(first)) * COLUMN);
         let width = (x(columns.len()) + LEFT).max(limit.unwrap_or(0.0) + 120.0);
-        let parts: Vec<String> =
-            columns.iter().filter(|c| c.1 > 0).map(|c| format!("{} from {}", c.1, c.0)).collect();
-        let words = self.limit.map_or(String::new(), |l| format!("; the limit is {}", scientific(l)));
+        let parts: Vec<String> = columns.iter().filter(|c| c.1 > 0).map(|c| format!("{} from {}", c.1, c.0)).collect();
+        let words = self.limit.map_or(String::new(), |l| format!("; {} {}", self.line, scientific(l)));
         let label = format!("Histogram of {}: {}{words}", what.1, parts.join(", "));
         html! {
             svg.chart width=(width) height=(HEIGHT) viewBox=(format!("0 0 {width} {HEIGHT}")) role="img" aria-label=(label) {
@@ -92,7 +96,7 @@ impl Histogram {
                 }
                 @if let (Some(at), Some(limit)) = (limit, self.limit) {
                     path.limit d=(format!("M{at:.1} 4V{}", BASE + 3.0)) {}
-                    text.tick.limit x=(format!("{:.1}", at + 5.0)) y="13" { "limit " (scientific(limit)) }
+                    text.tick.limit x=(format!("{:.1}", at + 5.0)) y="13" { (self.line) " " (scientific(limit)) }
                 }
             }
         }
@@ -106,7 +110,7 @@ mod tests {
     #[test]
     fn values_are_counted_by_decade() {
         let values = [0.0, 1.5e-7, 9.9e-7, 2e-5, f64::INFINITY, f64::NAN, -3e-5];
-        let found = Histogram::of(values, Some(1e-4));
+        let found = Histogram::of(values, ("limit", Some(1e-4)));
         assert_eq!((found.zero, found.beyond), (1, 2));
         assert_eq!(found.decades, BTreeMap::from([(-7, 2), (-5, 2)]));
         assert_eq!(found.scale(), (-7, -4));
@@ -116,10 +120,10 @@ mod tests {
 
     #[test]
     fn the_scale_is_bounded() {
-        let found = Histogram::of([1e-300, 1e300, 5e-324], Some(f64::NAN));
+        let found = Histogram::of([1e-300, 1e300, 5e-324], ("limit", Some(f64::NAN)));
         assert_eq!(found.limit, None);
         let drawn = found.draw(("value", "values")).into_string();
         assert!(drawn.matches("<text").count() < 60);
-        assert!(!Histogram::of([], None).draw(("value", "values")).into_string().contains("NaN"));
+        assert!(!Histogram::of([], ("", None)).draw(("value", "values")).into_string().contains("NaN"));
     }
 }

@@ -13,7 +13,7 @@ use super::net::{Net, Node};
 use super::rows::{Kind, Row};
 use crate::page::words::{self, compact, count, name, shortened};
 
-const BOX: (usize, usize) = (204, 34);
+const BOX: (usize, usize) = (236, 34);
 const PORT_HEIGHT: usize = 18;
 const GAP: (usize, usize) = (16, 30);
 const LANE: usize = 14;
@@ -55,7 +55,7 @@ pub(in crate::page) struct Drawing {
 pub(in crate::page) fn arrows() -> Markup {
     let marker = |id: &str| {
         html! {
-            marker id=(id) viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto" {
+            marker id=(id) viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="9" markerHeight="9" orient="auto" {
                 path d="M0 0L8 4L0 8z" {}
             }
         }
@@ -66,11 +66,16 @@ pub(in crate::page) fn arrows() -> Markup {
 /// Draws `row`.
 pub(in crate::page) fn draw(sides: &Sides<'_>, row: &Row, budget: &mut Budget) -> Drawing {
     let both = sides.after.filter(|_| row.kind == Kind::Changed);
-    let signatures = |net: &Net, nodes: Range<usize>| -> HashSet<u64> {
-        net.nodes[nodes].iter().map(|n| n.signature).collect()
-    };
+    let signatures =
+        |net: &Net, nodes: Range<usize>| -> HashSet<u64> { net.nodes[nodes].iter().map(|n| n.signature).collect() };
     let Some(after) = both else {
-        let side = Side { net: sides.before, nodes: row.before.clone(), width: WIDTH.1, other: None, channels: &sides.channels };
+        let side = Side {
+            net: sides.before,
+            nodes: row.before.clone(),
+            width: WIDTH.1,
+            other: None,
+            channels: &sides.channels,
+        };
         let word = if row.kind == Kind::Kept { "As it stays" } else { "On both sides" };
         let word = if sides.after.is_none() && row.kind == Kind::Same { "As it is" } else { word };
         let (small, large) = side.draw(word, budget);
@@ -108,14 +113,24 @@ impl Side<'_> {
         budget.0 -= size;
         let layout = layout(self.net, self.nodes.clone(), self.width);
         let skips = layout.edges.iter().filter(|e| e.lane.is_some()).count();
-        let caption = match skips {
+        let mut caption = match skips {
             0 => format!("{word}: {}, no skip", count(size, "node", "nodes")),
             n => format!("{word}: {}, {}", count(size, "node", "nodes"), count(n, "skip", "skips")),
         };
+        let passing = self.passing(&layout);
+        if passing > 0 {
+            let _ = write!(caption, "; {} by, to be read further on", count(passing, "tensor passes", "tensors pass"));
+        }
         let large = html! {
             figure { figcaption { (caption) } @if size > 0 { (self.large(&layout, &caption)) } @else { p { "nothing stands here" } } }
         };
         (small(&layout), large)
+    }
+
+    /// Tensors that are alive here, and that nothing here reads.
+    fn passing(&self, layout: &Layout) -> usize {
+        let read = layout.cells.iter().filter(|c| matches!(c.what, What::In(_))).count();
+        self.net.alive.get(self.nodes.start).map_or(0, |alive| alive.saturating_sub(read))
     }
 
     fn large(&self, layout: &Layout, caption: &str) -> Markup {
@@ -125,6 +140,7 @@ impl Side<'_> {
         html! {
             svg.net width=(width) height=(height) viewBox=(format!("0 0 {width} {height}")) role="list" aria-label=(caption) {
                 g aria-hidden="true" {
+                    @if self.passing(layout) > 0 { path.pass d=(format!("M3 0V{height}")) {} }
                     @for edge in &layout.edges { (self.edge(layout, &place, edge, labelled.insert((edge.from, edge.tensor)))) }
                 }
                 @for cell in &layout.cells { (self.cell(&place, cell)) }
@@ -176,7 +192,7 @@ impl Side<'_> {
         html! {
             g class=(format!("p {class}")) transform=(at) role="listitem" {
                 title { (name(named)) " " (words) ", " (self.held(tensor)) }
-                text x=(BOX.0 / 2) y="12" { (shortened(named, 20)) tspan.l { "  " (self.label(tensor)) } }
+                text x=(BOX.0 / 2) y="12" { (shortened(named, 26)) tspan.l { "  " (self.label(tensor)) } }
             }
         }
     }
@@ -188,13 +204,13 @@ impl Side<'_> {
             class.push_str(" own");
         }
         let op = shortened(&node.op, 24);
-        let room = 34_usize.saturating_sub(op.chars().count() + 1);
+        let room = 38_usize.saturating_sub(op.chars().count() + 1);
         html! {
             g class=(class) transform=(at) role="listitem" tabindex="-1" {
                 title { (self.title(node, is_own)) }
                 rect width=(BOX.0) height=(BOX.1) rx=(if node.is_join() { BOX.1 / 2 } else { 6 }) {}
                 text x="10" y="14" { tspan.op { (op) } " " (shortened(&node.what, room)) }
-                text.m x="10" y="27" { (shortened(&node.name, 34)) }
+                text.m x="10" y="27" { (shortened(&node.name, 39)) }
             }
         }
     }
@@ -232,7 +248,10 @@ impl Side<'_> {
         match self.channels.get(tensor.name.as_str()) {
             Some(held) => {
                 let Channels { body, carried, zero, .. } = held;
-                format!("{}, of its channels {body} of the branch, {carried} carried, {zero} zero", shape(&tensor.shape))
+                format!(
+                    "{}, of its channels {body} of the branch, {carried} carried, {zero} zero",
+                    shape(&tensor.shape)
+                )
             }
             None => shape(&tensor.shape),
         }
@@ -359,7 +378,9 @@ fn small(layout: &Layout) -> Markup {
         let ((x, y), (to_x, to_y)) = (at(&layout.cells[edge.from]), at(&layout.cells[edge.to]));
         let _ = match edge.lane {
             None => write!(lines, "M{x:.0} {y:.0}L{to_x:.0} {to_y:.0}"),
-            Some(_) => write!(arcs, "M{x:.0} {y:.0}Q{:.0} {:.0} {to_x:.0} {to_y:.0}", f64::midpoint(x, to_x), -height * 0.45),
+            Some(_) => {
+                write!(arcs, "M{x:.0} {y:.0}Q{:.0} {:.0} {to_x:.0} {to_y:.0}", f64::midpoint(x, to_x), -height * 0.3)
+            }
         };
     }
     for cell in layout.cells.iter().filter(|c| matches!(c.what, What::Node(_))) {

@@ -98,7 +98,8 @@ impl Grid {
             self.filled.push(vec![false; self.width]);
         }
         let taken = &mut self.filled[layer];
-        let column = near.filter(|c| taken.get(*c) == Some(&false)).or_else(|| taken.iter().position(|t| !t)).unwrap_or(0);
+        let column =
+            near.filter(|c| taken.get(*c) == Some(&false)).or_else(|| taken.iter().position(|t| !t)).unwrap_or(0);
         taken[column] = true;
         self.cells.push(Cell { what, layer, column });
         self.cells.len() - 1
@@ -115,8 +116,10 @@ fn lanes(cells: &[Cell], links: Vec<(usize, usize, usize)>) -> (Vec<Edge>, usize
             *way = (*way).max(end);
         }
     }
-    let mut ways: Vec<(usize, usize, usize, usize)> =
-        ways.into_iter().map(|((from, tensor), end)| (end - cells[from].layer, cells[from].layer, from, tensor)).collect();
+    let mut ways: Vec<(usize, usize, usize, usize)> = ways
+        .into_iter()
+        .map(|((from, tensor), end)| (end - cells[from].layer, cells[from].layer, from, tensor))
+        .collect();
     ways.sort_unstable();
     let mut taken: Vec<Vec<Range<usize>>> = Vec::new();
     let mut lane_of: HashMap<(usize, usize), usize> = HashMap::new();
@@ -161,7 +164,10 @@ mod tests {
             assert_eq!(edge.lane.is_some(), of(edge).len() > 1, "{edge:?}");
             for other in layout.edges.iter().filter(|o| o.lane == edge.lane && o.lane.is_some()) {
                 let (a, b) = (of(edge), of(other));
-                assert!(other.tensor == edge.tensor || a.end <= b.start || b.end <= a.start, "{edge:?} meets {other:?}");
+                assert!(
+                    other.tensor == edge.tensor || a.end <= b.start || b.end <= a.start,
+                    "{edge:?} meets {other:?}"
+                );
             }
         }
         layout

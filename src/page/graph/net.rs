@@ -57,6 +57,8 @@ pub(crate) struct Net {
     pub(super) tensors: Vec<Tensor>,
     /// Nodes that compute constants and sizes, which are not drawn.
     hidden: usize,
+    /// How many tensors cross the line in front of each node, and the one behind the last.
+    pub(super) alive: Vec<usize>,
     names: HashMap<String, usize>,
 }
 
@@ -91,7 +93,9 @@ impl Net {
             }
         }
         let names = tensors.iter().enumerate().map(|(at, t)| (t.name.clone(), at)).collect();
-        Ok(Self { nodes, tensors, hidden, names })
+        let mut net = Self { nodes, tensors, hidden, names, alive: Vec::new() };
+        net.alive = net.lines().iter().map(|line| line.0).collect();
+        Ok(net)
     }
 
     /// The node that gives the tensor called `name`.
@@ -175,8 +179,15 @@ impl Reading<'_> {
         captured_names(view.node(id), &mut inner);
         let captured = inner.iter().filter_map(|name| view.value(name));
         let mut seen = HashSet::new();
-        let reads: Vec<ValueId> =
-            view.inputs(id).iter().flatten().copied().chain(captured).filter(data).filter(|v| seen.insert(*v)).collect();
+        let reads: Vec<ValueId> = view
+            .inputs(id)
+            .iter()
+            .flatten()
+            .copied()
+            .chain(captured)
+            .filter(data)
+            .filter(|v| seen.insert(*v))
+            .collect();
         let reads = reads.into_iter().map(|v| self.tensor(v, None)).collect();
         let gives = gives.into_iter().map(|v| self.tensor(v, Some(position))).collect();
         let proto = view.node(id);

@@ -99,7 +99,9 @@ fn around_kept(atoms: &mut Vec<Row>, lines: &[(usize, u64)], kept: &[usize]) {
         }
         let inside = open.as_ref().is_some_and(|o| o.start < atom.before.end && atom.before.start < o.end);
         match (inside && atom.kind != Kind::Changed, found.last_mut()) {
-            (true, Some(last)) if last.kind == Kind::Kept && open.as_ref().is_some_and(|o| o.start < last.before.end) => {
+            (true, Some(last))
+                if last.kind == Kind::Kept && open.as_ref().is_some_and(|o| o.start < last.before.end) =>
+            {
                 *last = last.joined(&atom, Kind::Kept);
             }
             (true, _) => found.push(Row { kind: Kind::Kept, ..atom }),
@@ -117,7 +119,10 @@ fn merge(atoms: Vec<Row>, lines: &[(usize, u64)]) -> Vec<Row> {
     for atom in atoms {
         let here = lines.get(atom.before.start).map_or(0, |line| line.0);
         match found.last_mut() {
-            Some(last) if (last.kind, atom.kind) == (Kind::Same, Kind::Same) && !(last.before.len() >= LONG && here <= fewest) => {
+            Some(last)
+                if (last.kind, atom.kind) == (Kind::Same, Kind::Same)
+                    && !(last.before.len() >= LONG && here <= fewest) =>
+            {
                 fewest = fewest.min(here);
                 *last = last.joined(&atom, Kind::Same);
             }

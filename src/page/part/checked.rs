@@ -55,7 +55,7 @@ pub(in crate::page) fn status(status: CheckStatus) -> Markup {
         CheckStatus::Failed => ("bad", "findings"),
         CheckStatus::Error => ("bad", "not checked"),
     };
-    html! { span.chip class=(class) { (word) } }
+    html! { span class=(format!("chip {class}")) { (word) } }
 }
 
 /// What was found of one model.
@@ -109,7 +109,7 @@ fn level(finding: &Finding) -> Markup {
         Level::Failure => ("bad", "failure"),
         Level::Error => ("bad", "error"),
     };
-    html! { span.chip class=(class) { (word) } }
+    html! { span class=(format!("chip {class}")) { (word) } }
 }
 
 fn places(finding: &Finding) -> Markup {

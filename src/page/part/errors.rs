@@ -28,11 +28,14 @@ pub(in crate::page) fn errors(
         Some(Verification::Passed(report)) => ("Both files were run before the output got its name.", report),
         Some(Verification::Failed(report)) => ("Nothing was written.", report),
         Some(Verification::Unstable(report)) => ("The model was left as it is.", report),
-        Some(Verification::Off) => return Some(only("It was turned off (--no-verify): nobody compared what both compute.", spot)),
+        Some(Verification::Off) => {
+            return Some(only("It was turned off (--no-verify): nobody compared what both compute.", spot));
+        }
         Some(Verification::Unchanged) => return Some(only("The output is the input, byte for byte.", spot)),
     };
     let content = html! {
-        p { (words) " " (text(&report.to_string())) }
+        @if !words.is_empty() { p { (words) } }
+        @for line in report.to_string().lines().take(MAX_LINES) { p { (text(line)) } }
         (around(report))
         @for output in report.outputs.iter().take(MAX_OUTPUTS) { (one(output, report, spot)) }
         @let more = report.outputs.len().saturating_sub(MAX_OUTPUTS);
@@ -91,9 +94,9 @@ fn one(output: &OutputReport, report: &VerifyReport, spot: Spot<'_>) -> Markup {
     let telling: Vec<&Measure> = output.measures.iter().filter(|m| m.no_evidence.is_none()).collect();
     // The line is drawn where the strictest stands: each row of the table has its own.
     let limit = telling.iter().map(|m| m.limit).filter(|l| *l > 0.0).reduce(f64::min);
-    let own = Histogram::of(telling.iter().map(|m| m.rewritten_error), limit);
+    let own = Histogram::of(telling.iter().map(|m| m.rewritten_error), ("limit", limit));
     let rounding = telling.iter().map(|m| m.rounding).filter(|r| *r > 0.0).reduce(f64::max);
-    let exact = Histogram::of(telling.iter().filter(|m| !m.screened).map(|m| m.exact_error), rounding);
+    let exact = Histogram::of(telling.iter().filter(|m| !m.screened).map(|m| m.exact_error), ("rounding", rounding));
     let has_exact = telling.iter().any(|m| !m.screened);
     let what = ("kind of input", "kinds of input");
     html! {

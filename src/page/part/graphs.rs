@@ -88,7 +88,11 @@ fn lead(part: &Part<'_>, before: &Net, after: Option<&Net>, changed: usize) -> S
         Some(after) => {
             let what = if part.is_written { "" } else { " (of what would come out)" };
             let places = count(changed, "place differs", "places differ");
-            format!("{} before, {} after{what}; {places}. A row is cut wherever the same tensors are alive on both sides.{hidden}", size(before), size(after))
+            format!(
+                "{} before, {} after{what}; {places}. A row is cut wherever the same tensors are alive on both sides.{hidden}",
+                size(before),
+                size(after)
+            )
         }
     }
 }
@@ -120,7 +124,7 @@ fn legend(has_two: bool) -> Markup {
             li { span.key.join {} "where tensors meet" }
             li { span.key.act {} "one by one" }
             li { span.key.move {} "moves channels" }
-            li { span.key.skip {} "skip: an edge past other nodes" }
+            li { span.key.skip {} "skip: an edge past other nodes; dotted: tensors that pass by" }
             @if has_two {
                 li { span.key.wide {} "tensor with carried channels" }
                 li { span.key.own {} "thick border: on this side only" }
@@ -160,13 +164,15 @@ impl One<'_> {
         let (title, told) = self.title(part, sides);
         let (class, word) = match self.row.kind {
             Kind::Same => ("same", if sides.after.is_some() { "unchanged" } else { "plain" }),
-            Kind::Changed => ("changed", if part.outcome.is_some() || part.is_written { "rewritten" } else { "differs" }),
+            Kind::Changed => {
+                ("changed", if part.outcome.is_some() || part.is_written { "rewritten" } else { "differs" })
+            }
             Kind::Kept => ("kept", "stays"),
         };
         let nodes = (self.row.before.len(), self.row.after.len());
         html! {
             li {
-                details.row class=(class) id=(spot.row(self.at)) open[self.is_open && self.row.kind != Kind::Same] {
+                details class=(format!("row {class}")) id=(spot.row(self.at)) open[self.is_open && self.row.kind != Kind::Same] {
                     summary {
                         span.chip { (word) }
                         span.title { span.name { (title) } @for line in &told { span.told { (line) } } }

@@ -16,7 +16,7 @@ pub(in crate::page) fn summary(page: &Page<'_>) -> Markup {
         Tone::Bad => ("bad", "✗"),
     };
     html! {
-        section.verdict class=(class) id="verdict" aria-labelledby="verdict-title" {
+        section class=(format!("verdict {class}")) id="verdict" aria-labelledby="verdict-title" {
             h2 id="verdict-title" { span aria-hidden="true" { (word) } " " (text(&page.verdict.head)) }
             @for line in page.verdict.body.lines() { p { (text(line)) } }
         }
