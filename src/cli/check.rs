@@ -16,7 +16,7 @@ use crate::page::{self, Page, Part, Tone};
 use crate::printable::Lines;
 use crate::report::Outcome;
 
-use super::report::{Reporting, again, net};
+use super::report::{Reporting, again, beside_model, net};
 use super::{Bar, Failure, Reading, Verdict, print, say};
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -93,7 +93,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let report = check_watched(&arguments.models, &options, &watch)?;
     drop(bar);
     // Where one report cannot be written, the others are.
-    let page = || page(&report, &options);
+    let page = || page(arguments, &report, &options);
     let reported = arguments.reporting.write(|| report.to_json(), page);
     for (path, text) in [
         (&arguments.sarif, CheckReport::to_sarif as fn(&CheckReport) -> String),
@@ -123,14 +123,15 @@ struct Drawn {
 }
 
 /// All models, and the graphs of the first ones that can be read.
-fn page(report: &CheckReport, options: &CheckOptions) -> String {
+fn page(arguments: &Arguments, report: &CheckReport, options: &CheckOptions) -> String {
     let (tone, head) = match report.status {
         CheckStatus::Passed => (Tone::Good, "All models are as the policy says"),
         CheckStatus::Failed => (Tone::Bad, "There are findings"),
         CheckStatus::Error => (Tone::Bad, "Something could not be found out"),
     };
     let mut bytes = 0;
-    let mut files = Vec::new();
+    let beside = [("policy", options.policy.name().map(Path::new)), ("baseline", arguments.baseline.as_deref())];
+    let mut files: Vec<_> = beside.into_iter().filter_map(|(role, path)| Some(beside_model(role, path?))).collect();
     let mut drawn: Vec<Option<Drawn>> = Vec::new();
     for (at, file) in report.files.iter().enumerate() {
         bytes += file.measures.as_ref().map_or(0, |m| m.bytes);
@@ -146,12 +147,12 @@ fn page(report: &CheckReport, options: &CheckOptions) -> String {
             Drawn { planned: engine::plan(&model, &wanted, &mut go_on).ok(), model }
         }));
     }
-    let part = |drawn: &'_ Option<Drawn>| -> (Option<Result<page::Net, String>>, Option<Result<page::Net, String>>) {
-        let Some(drawn) = drawn else { return (None, None) };
-        (Some(net(drawn.model.proto())), drawn.planned.as_ref().map(|(model, _)| net(model)))
+    let part = |drawn: &Drawn| {
+        let (before, planned) = (Some(net(drawn.model.proto())), drawn.planned.as_ref());
+        (before, planned.map(|(model, _)| net(model)))
     };
     let parts = drawn.iter().map(|drawn| {
-        let (before, after) = part(drawn);
+        let (before, after) = drawn.as_ref().map(part).unwrap_or_default();
         let outcome = drawn.as_ref().and_then(|d| d.planned.as_ref()).map(|(_, outcome)| outcome);
         Part { before, after, outcome, ..Part::default() }
     });

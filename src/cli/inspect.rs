@@ -7,7 +7,7 @@ use clap::Args;
 use crate::engine::{self, EngineError, Watch};
 use crate::io::Model;
 use crate::onnx::ModelProto;
-use crate::page::{self, File, Page, Part, Tone};
+use crate::page::{self, Page, Part, Source, Tone};
 use crate::printable::Lines;
 use crate::report::{Action, Report};
 
@@ -86,17 +86,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
 fn page(model: &Model, rewritten: &ModelProto, report: &Report) -> String {
     let outcome = &report.outcome;
     let joins = outcome.removed().filter(|(site, _)| site.is_residual()).count();
-    let folds = outcome.removed().count() - joins;
+    let folds = match outcome.removed().count() - joins {
+        0 => String::new(),
+        1 => "One fold can be made. ".to_owned(),
+        n => format!("{n} folds can be made. "),
+    };
     let head = format!("{joins} of {} joins can be removed", outcome.before.joins);
     let verdict = match &report.unmet {
         Some(unmet) => page::Verdict { tone: Tone::Bad, head, body: format!("Required, but {unmet}.") },
         None => {
             let tone = if outcome.kept().any(|(site, _)| site.is_residual()) { Tone::Note } else { Tone::Good };
-            page::Verdict {
-                tone,
-                head,
-                body: format!("{folds} folds can be made. Nothing was written, and nothing was compared."),
-            }
+            page::Verdict { tone, head, body: format!("{folds}Nothing was written, and nothing was compared.") }
         }
     };
     let part = Part {
@@ -109,7 +109,7 @@ fn page(model: &Model, rewritten: &ModelProto, report: &Report) -> String {
         command: "inspect",
         subject: report.input.clone(),
         verdict,
-        files: vec![File::of("read", report.input.clone(), model)],
+        files: vec![Source::of("read", report.input.clone(), model)],
         options: Some(&report.options),
         parts: vec![part],
         verification: None,

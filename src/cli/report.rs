@@ -6,9 +6,9 @@ use clap::Args;
 
 use crate::io::{self, LoadOptions, Model};
 use crate::onnx::ModelProto;
-use crate::page::{File, Net};
+use crate::page::{Net, Source};
 
-use super::Failure;
+use super::{Failure, Feeding};
 
 /// Where to write reports.
 #[derive(Args, Clone, Debug)]
@@ -56,16 +56,28 @@ fn is_page(path: &Path) -> bool {
     is("html") || is("htm")
 }
 
+/// A file that is no model: inputs, a policy, a baseline.
+pub(super) fn beside_model(role: &'static str, path: &Path) -> Source {
+    let name = path.display().to_string();
+    let contents = io::digest_of(path).map(|(sum, size)| vec![(name.clone(), sum, size)]);
+    Source { role, path: name, contents: contents.unwrap_or_default() }
+}
+
+/// The file of inputs, where there is one.
+pub(super) fn inputs(feeding: &Feeding) -> Option<Source> {
+    feeding.inputs.as_deref().map(|path| beside_model("inputs", path))
+}
+
 /// A graph, or why it cannot be drawn.
 pub(super) fn net(model: &ModelProto) -> Result<Net, String> {
     Net::of(model).map_err(|e| e.to_string())
 }
 
 /// The model at `path` and its file, read again as others will read it.
-pub(super) fn again(path: &Path, role: &'static str, options: &LoadOptions) -> (File, Result<Model, String>) {
+pub(super) fn again(path: &Path, role: &'static str, options: &LoadOptions) -> (Source, Result<Model, String>) {
     let name = path.display().to_string();
     match io::load(path, options) {
-        Ok(model) => (File::of(role, name, &model), Ok(model)),
-        Err(error) => (File { role, path: name, contents: Vec::new() }, Err(error.to_string())),
+        Ok(model) => (Source::of(role, name, &model), Ok(model)),
+        Err(error) => (Source { role, path: name, contents: Vec::new() }, Err(error.to_string())),
     }
 }

@@ -8,11 +8,11 @@ use crate::deliver::{Goal, Terms, deliver};
 use crate::engine;
 use crate::io::Model;
 use crate::mend::Unstable;
-use crate::page::{self, File, Page, Part, Tone};
+use crate::page::{self, Page, Part, Source, Tone};
 use crate::printable::Printable;
 use crate::report::{Action, Report, Verification};
 
-use super::report::{Reporting, again, net};
+use super::report::{Reporting, again, inputs, net};
 use super::{Bar, Comparing, Demanding, Failure, Feeding, Planning, Reading, Talking, Verdict, print, say};
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -119,7 +119,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
 /// What was made, or would have been.
 fn page(arguments: &Arguments, original: &Model, planned: &Model, report: &Report) -> String {
     let Arguments { input, output, rewriting, .. } = arguments;
-    let read = File::of("read", input.display().to_string(), original);
+    let read = Source::of("read", input.display().to_string(), original);
     let (files, after) = match &report.output {
         Some(_) => {
             let (file, model) = again(output, "written", &rewriting.reading.options());
@@ -127,6 +127,7 @@ fn page(arguments: &Arguments, original: &Model, planned: &Model, report: &Repor
         }
         None => (vec![read], net(planned.proto())),
     };
+    let files = files.into_iter().chain(inputs(&rewriting.feeding)).collect();
     let part = Part {
         before: Some(net(original.proto())),
         after: Some(after),

@@ -9,7 +9,7 @@ use crate::io::LoadOptions;
 use crate::page::{self, Page, Part, Tone};
 use crate::verify::{Status, VerifyReport};
 
-use super::report::{Reporting, again, net};
+use super::report::{Reporting, again, inputs, net};
 use super::{Bar, Failure, Feeding, Talking, Verdict, print, say};
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -67,7 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let report = compare(original, rewritten, comparing, &bar)?;
     drop(bar);
     let json = || serde_json::to_string_pretty(&report).unwrap_or_default();
-    let reported = reporting.write(json, || page(original, rewritten, &report));
+    let reported = reporting.write(json, || page(arguments, &report));
     if talking.json {
         print(&json())?;
     } else if !talking.quiet {
@@ -78,7 +78,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
 }
 
 /// Both models, and how far they are apart.
-fn page(original: &Path, rewritten: &Path, report: &VerifyReport) -> String {
+fn page(arguments: &Arguments, report: &VerifyReport) -> String {
+    let Arguments { original, rewritten, comparing, .. } = arguments;
     let (first, a) = again(original, "right", &LoadOptions::default());
     let (second, b) = again(rewritten, "compared with it", &LoadOptions::default());
     let prices = match (&a, &b) {
@@ -102,7 +103,7 @@ fn page(original: &Path, rewritten: &Path, report: &VerifyReport) -> String {
         command: "verify",
         subject: format!("{} and {}", original.display(), rewritten.display()),
         verdict: page::Verdict { tone, head: head.to_owned(), body: report.message.clone() },
-        files: vec![first, second],
+        files: [first, second].into_iter().chain(inputs(&comparing.feeding)).collect(),
         options: None,
         parts: vec![part],
         verification: None,

@@ -28,7 +28,7 @@ pub(crate) struct Verdict {
 }
 
 /// A file that was read or written.
-pub(crate) struct File {
+pub(crate) struct Source {
     /// What it is to the run.
     pub(crate) role: &'static str,
     pub(crate) path: String,
@@ -36,7 +36,7 @@ pub(crate) struct File {
     pub(crate) contents: Vec<(String, String, u64)>,
 }
 
-impl File {
+impl Source {
     /// A model as it was read.
     pub(crate) fn of(role: &'static str, path: String, model: &Model) -> Self {
         let mut contents = Vec::new();
@@ -76,7 +76,7 @@ pub(crate) struct Page<'a> {
     /// What it was run on.
     pub(crate) subject: String,
     pub(crate) verdict: Verdict,
-    pub(crate) files: Vec<File>,
+    pub(crate) files: Vec<Source>,
     /// What was asked for, where it can be.
     pub(crate) options: Option<&'a Options>,
     pub(crate) parts: Vec<Part<'a>>,

@@ -227,7 +227,7 @@ impl Side<'_> {
         for (word, tensors) in [("reads", &node.reads), ("gives", &node.gives)] {
             let shown = tensors.iter().take(LISTED);
             let shown: Vec<String> =
-                shown.map(|t| format!("{} ({})", name(&self.net.tensors[*t].name), self.held(*t))).collect();
+                shown.map(|t| format!("{} ({})", shortened(&self.net.tensors[*t].name, 100), self.held(*t))).collect();
             let more = tensors.len().saturating_sub(LISTED);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             let _ = write!(text, "; {word} {}{more}", shown.join(", "));

@@ -145,6 +145,7 @@ fn lanes(cells: &[Cell], links: Vec<(usize, usize, usize)>) -> (Vec<Edge>, usize
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::collections::HashSet;
+    use std::path::Path;
 
     use super::*;
     use crate::io::Model;
@@ -176,16 +177,13 @@ mod tests {
     #[test]
     fn every_model_is_laid_out() {
         let mut looked = 0;
-        for entry in std::fs::read_dir("models/blocks").unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|e| e == "onnx") {
-                let net = Net::of(Model::from_path(&path).unwrap().proto()).unwrap();
-                for width in 1..4 {
-                    assert_sound(&net, 0..net.nodes.len(), width);
-                }
-                assert_sound(&net, net.nodes.len() / 3..net.nodes.len() / 2, 2);
-                looked += 1;
+        for path in crate::io::walk(Path::new("models/blocks")).unwrap() {
+            let net = Net::of(Model::from_path(&path).unwrap().proto()).unwrap();
+            for width in 1..4 {
+                assert_sound(&net, 0..net.nodes.len(), width);
             }
+            assert_sound(&net, net.nodes.len() / 3..net.nodes.len() / 2, 2);
+            looked += 1;
         }
         assert!(looked > 20, "{looked}");
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::spot::Spot;
 use crate::options::Options;
-use crate::page::what::File;
+use crate::page::what::Source;
 use crate::page::words::name;
 use crate::report::thousands;
 
@@ -13,7 +13,7 @@ use crate::report::thousands;
 const MAX_FILES: usize = 400;
 
 /// What was read and written.
-pub(in crate::page) fn files(files: &[File], spot: Spot<'_>) -> Option<Markup> {
+pub(in crate::page) fn files(files: &[Source], spot: Spot<'_>) -> Option<Markup> {
     if files.is_empty() {
         return None;
     }
