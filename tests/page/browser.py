@@ -242,6 +242,11 @@ def used_by_keyboard(b: Browser, path: Path) -> None:
         for key, words in [("+", "120%"), ("+", "144%"), ("-", "120%"), ("0", "100%")]:
             page.keyboard.press(key)
             b.hold(label.inner_text() == words, f"{key}: {label.inner_text()}")
+        for key in ("PageDown", "ArrowDown"):
+            before = page.evaluate("document.activeElement.scrollTop")
+            page.keyboard.press(key)
+            page.wait_for_timeout(150)
+            b.hold(page.evaluate("document.activeElement.scrollTop") > before, f"{key} moves the graph")
         page.keyboard.press("e")
         b.hold(page.locator("details.row:not([open])").count() == 0, "e opens all")
         page.keyboard.press("c")

@@ -57,8 +57,7 @@ pub(in crate::page) fn curve(points: &[Point], axis: &Axis) -> Markup {
                 path.grid d=(format!("M{LEFT} {:.1}H{}", y(left as f64), SIZE.0 - RIGHT)) {}
                 text.tick.end x=(LEFT - 7.0) y=(format!("{:.1}", y(left as f64) + 4.0)) { (left) }
             }
-            @for part in 0..4 {
-                @let price = (low + room * (0.06 + 0.293 * f64::from(part))).max(0.0) as u64;
+            @for price in prices_on(low.max(0.0), low + room) {
                 path.grid d=(format!("M{:.1} {TOP}V{}", x(price), SIZE.1 - BOTTOM)) {}
                 text.tick.middle x=(format!("{:.1}", x(price))) y=(SIZE.1 - BOTTOM + 16.0) { (compact(price)) }
             }
@@ -80,6 +79,15 @@ pub(in crate::page) fn curve(points: &[Point], axis: &Axis) -> Markup {
     }
 }
 
+/// Round numbers between two prices, about five.
+fn prices_on(low: f64, high: f64) -> Vec<u64> {
+    let rough = ((high - low) / 5.0).max(1.0);
+    let power = 10_f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|n| n * power).find(|step| *step >= rough).unwrap_or(rough);
+    let first = (low / step).ceil();
+    (0..8).map(|n| (first + f64::from(n)) * step).take_while(|price| *price <= high).map(|price| price as u64).collect()
+}
+
 /// Whole numbers from 0 to `most`, about five.
 fn ticks(most: usize) -> impl Iterator<Item = usize> {
     let mut step = 1;
@@ -95,6 +103,9 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_few() {
+        assert_eq!(prices_on(1.2e6, 2.9e6), [1_500_000, 2_000_000, 2_500_000]);
+        assert_eq!(prices_on(0.0, 3.0), [0, 1, 2, 3]);
+        assert!(prices_on(0.0, 1e30).len() <= 8);
         assert!(ticks(5).eq([0, 1, 2, 3, 4, 5]));
         assert!(ticks(50).eq([0, 10, 20, 30, 40, 50]));
         assert!(ticks(7).eq([0, 2, 4, 6]));

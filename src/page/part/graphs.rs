@@ -56,7 +56,7 @@ pub(in crate::page) fn graphs(part: &Part<'_>, spot: Spot<'_>, budget: &mut Budg
         p { (lead(part, before, after, changed)) }
         @if let Some(Err(why)) = &part.after { p.warn { "What came out cannot be drawn: " (text(why)) } }
         (toolbar(spot))
-        div.viewport id=(spot.id("view")) tabindex="0" role="region" aria-label="Graph, row by row from its inputs to its outputs" {
+        div.viewport id=(spot.id("view")) tabindex="0" role="region" aria-labelledby=(spot.labelled("graph")) {
             ol.rows { @for (_, row) in &drawn { (row) } }
         }
         (legend(after.is_some()))
@@ -89,7 +89,7 @@ fn lead(part: &Part<'_>, before: &Net, after: Option<&Net>, changed: usize) -> S
             let what = if part.is_written { "" } else { " (of what would come out)" };
             let places = count(changed, "place differs", "places differ");
             format!(
-                "{} before, {} after{what}; {places}. A row is cut wherever the same tensors are alive on both sides.{hidden}",
+                "{} before, {} after{what}; {places}. A row is cut wherever tensors of the same names are alive on both sides.{hidden}",
                 size(before),
                 size(after)
             )
@@ -164,9 +164,11 @@ impl One<'_> {
         let (title, told) = self.title(part, sides);
         let (class, word) = match self.row.kind {
             Kind::Same => ("same", if sides.after.is_some() { "unchanged" } else { "plain" }),
-            Kind::Changed => {
-                ("changed", if part.outcome.is_some() || part.is_written { "rewritten" } else { "differs" })
-            }
+            Kind::Changed => match (part.outcome, part.is_written) {
+                (None, _) => ("changed", "differs"),
+                (Some(_), true) => ("changed", "rewritten"),
+                (Some(_), false) => ("changed", "to rewrite"),
+            },
             Kind::Kept => ("kept", "stays"),
         };
         let nodes = (self.row.before.len(), self.row.after.len());

@@ -12,15 +12,21 @@ pub(in crate::page) struct Spot<'a> {
 
 impl Spot<'_> {
     /// A section with a heading.
-    pub(in crate::page) fn section(&self, id: &str, title: &str, content: &Markup) -> Markup {
-        let id = self.id(id);
+    pub(in crate::page) fn section(&self, name: &str, title: &str, content: &Markup) -> Markup {
+        let id = self.id(name);
         let head = format!("{id}-title");
         html! {
-            section id=(id) aria-labelledby=(head) {
+            section id=(id) aria-labelledby=(self.labelled(name)) {
                 @if self.is_inner { h3 id=(head) { (title) } } @else { h2 id=(head) { (title) } }
                 (content)
             }
         }
+    }
+
+    /// What the section `name` is called by: of several models, with its model.
+    pub(in crate::page) fn labelled(&self, name: &str) -> String {
+        let head = format!("{}-title", self.id(name));
+        if self.is_inner { format!("{}name {head}", self.prefix) } else { head }
     }
 
     /// A heading in a section.
