@@ -81,6 +81,8 @@ mod page;
 pub mod plan;
 mod printable;
 #[doc(hidden)]
+pub mod prune;
+#[doc(hidden)]
 pub mod read;
 #[doc(hidden)]
 pub mod report;

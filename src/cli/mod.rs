@@ -7,6 +7,7 @@ mod bench;
 mod check;
 mod inspect;
 mod manual;
+mod prune;
 mod report;
 mod rewrite;
 #[cfg(unix)]

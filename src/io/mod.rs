@@ -73,7 +73,6 @@ pub(crate) fn write_folder(parent: &Path, files: &[(&str, Vec<u8>)]) -> std::io:
 ///
 /// # Errors
 /// When the file cannot be read, or is not a regular file.
-#[cfg(feature = "verify")]
 pub(crate) fn contents(path: &std::path::Path) -> std::io::Result<bytes::Bytes> {
     read::read(path)
 }

@@ -5,7 +5,7 @@
 //! few half-ulps of their own type. Both are also run in their own arithmetic through tract's optimised path, which shows overflow and
 //! cancellation. `run::judge` has the criterion. What the models cannot be run in is stated in the report.
 
-mod random;
+pub(crate) mod random;
 pub mod reach;
 pub mod reference;
 mod report;
