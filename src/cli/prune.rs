@@ -20,7 +20,7 @@ Only --exact-only changes nothing but the order of additions.";
 
 /// How a model is pruned.
 #[derive(Args, Clone, Debug)]
-pub struct Pruning {
+pub(super) struct Pruning {
     /// Samples to fit to: an .npz with one array a graph input, samples along axis 0; some hundred suffice
     #[arg(long, value_name = "FILE.npz", required_unless_present = "exact_only")]
     calibration: Option<PathBuf>,
@@ -39,6 +39,9 @@ pub struct Pruning {
     /// Most of a tensor's channels that may go, as a share
     #[arg(long, default_value_t = 1.0, value_name = "SHARE", value_parser = share)]
     ratio: f64,
+    /// Rounds of choosing and fitting, each on what the one before has left
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
+    rounds: u8,
     /// On which form of the graph channels are taken away
     #[arg(long, value_enum, default_value_t, value_name = "WAY")]
     way: Way,
@@ -65,13 +68,13 @@ fn share(text: &str) -> Result<f64, String> {
 
 impl Pruning {
     /// The same for the library; residual connections are removed as `planning` says.
-    #[must_use]
-    pub fn options(&self, planning: &Planning) -> PruneOptions {
+    fn options(&self, planning: &Planning) -> PruneOptions {
         PruneOptions {
             macs: self.macs,
             parameters: self.parameters,
             keep: self.keep_channels.clone(),
             ratio: self.ratio,
+            rounds: usize::from(self.rounds),
             way: self.way,
             exact_only: self.exact_only,
             max_error: self.max_error,

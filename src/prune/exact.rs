@@ -49,7 +49,8 @@ pub(super) fn merge_copies(facts: &Facts<'_>, coupling: &Coupling, free: &[bool]
                     let (to, from) = (coupling.root(layer.outputs[first]), coupling.root(layer.outputs[o]));
                     for r in readers.get(&from).into_iter().flatten() {
                         let reader = &coupling.layers[*r];
-                        let Some(weights) = changed.remove(r).or_else(|| Some(matrices(facts, reader)?.remove(0))) else {
+                        let Some(weights) = changed.remove(r).or_else(|| Some(matrices(facts, reader)?.remove(0)))
+                        else {
                             continue;
                         };
                         changed.insert(*r, moved(coupling, reader, weights, (from, to), k));
@@ -62,7 +63,8 @@ pub(super) fn merge_copies(facts: &Facts<'_>, coupling: &Coupling, free: &[bool]
     let array = |(i, weights): (usize, Array2<f64>)| {
         let layer = &coupling.layers[i];
         let shape = facts.constant_shape(facts.view().input(layer.node, 1)?)?;
-        let weights = if matches!(layer.form, Form::Linear { input_axis: 0 }) { weights } else { weights.reversed_axes() };
+        let weights =
+            if matches!(layer.form, Form::Linear { input_axis: 0 }) { weights } else { weights.reversed_axes() };
         let flat: Vec<f64> = weights.iter().copied().collect();
         Some(((layer.node, 1), ArrayD::from_shape_vec(shape, flat).ok()?))
     };

@@ -6,7 +6,7 @@
 //! nothing. For the others, [`statistics`] holds the normal equations of every layer that reads channels, on calibration samples;
 //! [`select`] takes away, one group at a time, what costs the least output error per multiply-accumulate saved; [`refit`] then solves
 //! every layer again, in order, for what the original computed; [`quality`] measures what became of the outputs on samples that
-//! nothing was fitted to. [`run`] puts these in order.
+//! nothing was fitted to. [`trial`] puts these in order, [`run`] chooses between ways.
 
 mod archive;
 mod coupling;
@@ -23,13 +23,14 @@ mod select;
 mod sensitivity;
 mod solve;
 mod statistics;
+mod trial;
 mod walk;
 mod write;
 
 pub use error::PruneError;
-pub use options::{Amount, PruneOptions, Way};
+pub use options::{Amount, PruneOptions, PruneWatch, Way};
 pub use report::{LayerReport, PruneReport, Quality, WayReport};
 #[doc(hidden)]
 pub use run::cut_at_random;
-pub use run::{PruneWatch, prune, prune_watched};
+pub use run::{prune, prune_watched};
 pub use samples::Samples;

@@ -1,6 +1,7 @@
 //! What is asked of pruning.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::str::FromStr;
 
 use serde::Serialize;
@@ -81,6 +82,8 @@ pub struct PruneOptions {
     pub keep: Vec<String>,
     /// Most of a layer's channels that may go, as a share.
     pub ratio: f64,
+    /// Rounds of choosing and fitting, each on what the one before has left.
+    pub rounds: usize,
     /// On which form of the graph.
     pub way: Way,
     /// Only what changes nothing: channels that are zero or never read, and copies of others.
@@ -102,6 +105,7 @@ impl Default for PruneOptions {
             parameters: None,
             keep: Vec::new(),
             ratio: 1.0,
+            rounds: 1,
             way: Way::default(),
             exact_only: false,
             max_error: None,
@@ -111,6 +115,9 @@ impl Default for PruneOptions {
         }
     }
 }
+
+/// Is told what is done, and how far it is; says whether to go on.
+pub type PruneWatch<'w> = &'w mut dyn FnMut(&str, usize, usize) -> ControlFlow<()>;
 
 #[cfg(test)]
 mod tests {

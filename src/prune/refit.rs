@@ -3,7 +3,7 @@
 //! Where a layer's output goes into a sum whose other side was computed before, it also makes up for what that side has lost
 //! ("drift"): its target is the original's sum, less the pruned model's other side.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayD, Axis};
@@ -27,14 +27,19 @@ const RIDGES: [f64; 6] = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1];
 /// One batch in so many is not fitted to, but judges the ridge.
 const JUDGES: usize = 4;
 
+/// Places of channels in the model that the first round began with, by tensor.
+pub(super) type Origin = HashMap<String, Vec<usize>>;
+
 /// Everything that stays the same from layer to layer.
 pub(super) struct Fit<'a> {
     pub view: &'a GraphView<'a>,
     pub facts: &'a Facts<'a>,
     pub coupling: &'a Coupling,
     pub alive: &'a [bool],
-    /// The model with all its channels, and without those that go: nodes in topological order.
+    /// The model that the first round began with, and the one of this round without the channels that go: nodes in topological order.
     pub models: (&'a ModelProto, &'a ModelProto),
+    /// Which channels of the first one's layers are left in this round, by what they give; all where nothing stands.
+    pub origin: &'a Origin,
     pub batches: &'a [Batch],
     pub seed: u64,
 }
@@ -98,7 +103,8 @@ impl Sums {
     fn error(&self, weights: &Array2<f64>, bias: &Array1<f64>) -> f64 {
         let squares = (&self.xx.dot(weights) * weights).sum() - 2.0 * (&self.xy * weights).sum() + self.yy;
         let means = weights.t().dot(&self.x);
-        squares + bias.iter().zip(&means).zip(&self.y).map(|((b, m), y)| b * (self.rows * b + 2.0 * (m - y))).sum::<f64>()
+        squares
+            + bias.iter().zip(&means).zip(&self.y).map(|((b, m), y)| b * (self.rows * b + 2.0 * (m - y))).sum::<f64>()
     }
 }
 
@@ -126,7 +132,8 @@ pub(super) fn refit(
     for (i, (place, own, layer)) in layers.into_iter().enumerate() {
         progress(i, count)?;
         let columns = layer.inputs.iter().filter(|c| fit.lives(**c)).count() * layer.taps;
-        if !dirty.reach(fit, layer.node) || columns > MAX_COLUMNS {
+        let same = !dirty.reach(fit, layer.node) && fit.origin.is_empty();
+        if same || columns > MAX_COLUMNS {
             continue;
         }
         original.advance(place + 1)?;
@@ -152,7 +159,8 @@ impl Dirty {
     /// Goes on to `node`; true when it gives something else than it did.
     fn reach(&mut self, fit: &Fit<'_>, node: NodeId) -> bool {
         let view = fit.view;
-        let order: Vec<NodeId> = view.nodes().skip(self.seen).take_while(|n| view.position(*n) <= view.position(node)).collect();
+        let order: Vec<NodeId> =
+            view.nodes().skip(self.seen).take_while(|n| view.position(*n) <= view.position(node)).collect();
         self.seen += order.len();
         for n in order {
             let lost = |l: &Layer| l.node == n && !l.inputs.iter().all(|c| fit.lives(*c));
@@ -183,7 +191,9 @@ impl Fit<'_> {
         let join = view.uses(output).first()?.node;
         let sides: Vec<_> = view.inputs(join).iter().flatten().filter(|v| **v != output).collect();
         match (view.op(join), sides.as_slice()) {
-            ("Add" | "Sum", [side]) if self.facts.is_data(**side) && self.facts.shape(**side) == self.facts.shape(output) => {
+            ("Add" | "Sum", [side])
+                if self.facts.is_data(**side) && self.facts.shape(**side) == self.facts.shape(output) =>
+            {
                 Some((view.name(**side), view.name(output)))
             }
             _ => None,
@@ -196,6 +206,8 @@ impl Fit<'_> {
         let name = |v| view.name(v);
         let (input, output) = (name(self.slot(layer.node, 0)), view.output(layer.node).map_or("", name));
         let kept: Vec<usize> = (0..layer.outputs.len()).filter(|o| self.lives(layer.outputs[*o])).collect();
+        let was = |o: &usize| self.origin.get(output).map_or(Some(*o), |all| all.get(*o).copied());
+        let Some(origin) = kept.iter().map(was).collect::<Option<Vec<usize>>>() else { return Ok(None) };
         let columns: Vec<usize> = (0..layer.inputs.len()).filter(|c| self.lives(layer.inputs[*c])).collect();
         let side = self.other_side(layer.node).map(|(side, _)| side);
         let mut small = layer.clone();
@@ -210,10 +222,10 @@ impl Fit<'_> {
             let Some(sizes) = spatial(&small, x.shape()) else { return Ok(None) };
             let total = sizes.iter().product();
             let positions = Positions::draw(&batch.places, total, POSITIONS, self.seed, output);
-            let Some(mut target) = patches::outputs(y, &positions, &kept) else { return Ok(None) };
+            let Some(mut target) = patches::outputs(y, &positions, &origin) else { return Ok(None) };
             if let Some((was, is)) = side.and_then(|s| original.floats(i, s).zip(pruned.floats(i, s))) {
                 let all: Vec<usize> = (0..kept.len()).collect();
-                let both = patches::outputs(was, &positions, &kept).zip(patches::outputs(is, &positions, &all));
+                let both = patches::outputs(was, &positions, &origin).zip(patches::outputs(is, &positions, &all));
                 if let Some((was, is)) = both {
                     target = target + was - is;
                 }
@@ -246,7 +258,8 @@ impl Fit<'_> {
             Form::Conv(window) => {
                 let mut shape = vec![outputs, inputs];
                 shape.extend(&window.kernel);
-                let rows: Vec<f64> = parts.iter().flat_map(|(w, _)| w.t().iter().copied().collect::<Vec<_>>()).collect();
+                let rows: Vec<f64> =
+                    parts.iter().flat_map(|(w, _)| w.t().iter().copied().collect::<Vec<_>>()).collect();
                 ArrayD::from_shape_vec(shape, rows)
             }
             Form::Linear { input_axis: 0 } => Ok(parts[0].0.clone().into_dyn()),

@@ -58,6 +58,21 @@ pub struct WayReport {
     pub failed: Option<String>,
 }
 
+impl WayReport {
+    pub(super) fn failed(way: Way, reason: String) -> Self {
+        Self {
+            way,
+            macs: 0.0,
+            parameters: 0.0,
+            groups: (0, 0),
+            copies: 0,
+            quality: None,
+            layers: Vec::new(),
+            failed: Some(reason),
+        }
+    }
+}
+
 /// What pruning did.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]

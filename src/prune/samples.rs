@@ -133,7 +133,8 @@ impl Samples {
             let Some(dims) = facts.shape(value) else { continue };
             let fits = |(i, (d, n)): (usize, (&Dim, &usize))| i == 0 || d.known().is_none_or(|d| d == *n as i64);
             if dims.len() != array.shape().len() || !dims.iter().zip(array.shape()).enumerate().all(fits) {
-                let wanted: Vec<String> = dims.iter().map(|d| d.known().map_or("?".into(), |n| n.to_string())).collect();
+                let wanted: Vec<String> =
+                    dims.iter().map(|d| d.known().map_or("?".into(), |n| n.to_string())).collect();
                 return Err(PruneError::Samples(format!(
                     "array '{}' has shape {:?}, input '{0}' takes [{}]",
                     input.name(),

@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, Axis};
+use ndarray::{Array1, Array2, Axis};
 
 use super::coupling::{Channel, Coupling};
 use super::error::PruneError;
 use super::solve;
-use super::statistics::{Covariance, Statistics};
+use super::statistics::{Covariance, System};
 
 /// Added to the covariance, as a share of its mean diagonal: it keeps what samples do not tell apart from being taken for free.
 const RIDGE: f64 = 1e-4;
@@ -30,16 +30,20 @@ pub(super) struct Limits<'a> {
 }
 
 /// One system on the way.
-struct State {
-    layer: usize,
-    blocks: Vec<(Channel, Vec<usize>)>,
-    weights: Array2<f64>,
+#[derive(Clone)]
+pub(super) struct State {
+    pub layer: usize,
+    pub blocks: Vec<(Channel, Vec<usize>)>,
+    pub weights: Array2<f64>,
+    /// Means of the columns, where a bias takes these; else zeros.
+    pub mean: Array1<f64>,
     /// The inverse of the covariance of what is left.
     inverse: Inverse,
-    /// What an error of one output at one position counts for.
+    /// What a squared error at one position counts for.
     weight: f64,
 }
 
+#[derive(Clone)]
 enum Inverse {
     Whole(Array2<f64>),
     /// The covariance of each block, which makes up for nothing elsewhere.
@@ -47,6 +51,37 @@ enum Inverse {
 }
 
 impl State {
+    /// The normal equations before anything has gone; an error counts for itself.
+    fn new(system: System) -> Result<Self, PruneError> {
+        let inverse = match system.covariance {
+            Covariance::Whole(mut a) => {
+                let ridge = RIDGE * a.diag().sum() / a.nrows().max(1) as f64 + f64::MIN_POSITIVE.sqrt();
+                a.diag_mut().iter_mut().for_each(|d| *d += ridge);
+                let inverse = solve::inverse(a.view());
+                Inverse::Whole(inverse.ok_or_else(|| {
+                    PruneError::Samples("the normal equations of a layer cannot be solved".to_owned())
+                })?)
+            }
+            Covariance::Apart(each) => Inverse::Apart(each),
+        };
+        let System { layer, blocks, weights, mean, .. } = system;
+        Ok(Self { layer, blocks, weights, mean, inverse, weight: 1.0 })
+    }
+
+    /// Takes away that `share` of the blocks in `free` groups that costs least, one after the other; returns what the layer's outputs lose.
+    pub(super) fn thin(&mut self, share: f64, free: &[bool]) -> f64 {
+        let mut left: Vec<usize> = (0..self.blocks.len()).filter(|b| free[self.blocks[*b].0 as usize]).collect();
+        let mut lost = 0.0;
+        for _ in 0..(share * left.len() as f64).ceil() as usize {
+            let cheapest = left.iter().map(|b| (self.loss(*b), *b)).min_by(|a, b| a.0.total_cmp(&b.0));
+            let Some((loss, block)) = cheapest else { break };
+            lost += loss;
+            self.remove(block);
+            left.retain(|b| *b != block);
+        }
+        lost
+    }
+
     /// What the outputs lose with `block`.
     fn loss(&self, block: usize) -> f64 {
         let columns = &self.blocks[block].1;
@@ -87,6 +122,14 @@ fn square(all: &Array2<f64>, columns: &[usize]) -> Array2<f64> {
     Array2::from_shape_fn((columns.len(), columns.len()), |(i, j)| all[[columns[i], columns[j]]])
 }
 
+/// All systems, before anything has gone.
+///
+/// # Errors
+/// [`PruneError::Samples`] when the samples do not suffice to solve one.
+pub(super) fn states(systems: Vec<System>) -> Result<Vec<State>, PruneError> {
+    systems.into_iter().map(State::new).collect()
+}
+
 /// How many channels every layer has left, and what that costs.
 pub(super) struct Size {
     inputs: Vec<usize>,
@@ -124,34 +167,16 @@ type Share = Vec<(usize, usize, usize)>;
 /// [`PruneError::Limit`] when they cannot be.
 pub(super) fn select(
     coupling: &Coupling,
-    statistics: Statistics,
+    (mut states, positions): (Vec<State>, &[f64]),
     sensitivity: &[f64],
     limits: &Limits<'_>,
     alive: &mut [bool],
     progress: &mut dyn FnMut(f64) -> Result<(), PruneError>,
 ) -> Result<(), PruneError> {
     let mut size = Size::new(coupling, alive);
-    let positions = statistics.positions;
-    let mut states = statistics
-        .systems
-        .into_iter()
-        .map(|s| {
-            let inverse = match s.covariance {
-                Covariance::Whole(mut a) => {
-                    let n = a.nrows().max(1);
-                    let ridge = RIDGE * a.diag().sum() / n as f64 + f64::MIN_POSITIVE.sqrt();
-                    a.diag_mut().iter_mut().for_each(|d| *d += ridge);
-                    let inverse = solve::inverse(a.view());
-                    Inverse::Whole(inverse.ok_or_else(|| {
-                        PruneError::Samples("the normal equations of a layer cannot be solved".to_owned())
-                    })?)
-                }
-                Covariance::Apart(each) => Inverse::Apart(each),
-            };
-            let weight = sensitivity[s.layer] * positions[s.layer];
-            Ok(State { layer: s.layer, blocks: s.blocks, weights: s.weights, inverse, weight })
-        })
-        .collect::<Result<Vec<State>, PruneError>>()?;
+    for state in &mut states {
+        state.weight = sensitivity[state.layer] * positions[state.layer];
+    }
     let mut places: BTreeMap<Channel, Vec<(usize, usize)>> = BTreeMap::new();
     for (i, state) in states.iter().enumerate() {
         for (b, (root, _)) in state.blocks.iter().enumerate() {
@@ -162,9 +187,9 @@ pub(super) fn select(
     let mut bound = Bound::new(coupling, limits.ratio, alive);
     let losses: Vec<Vec<f64>> = states.iter().map(|s| (0..s.blocks.len()).map(|b| s.loss(b)).collect()).collect();
     let mut losses = losses;
-    let all = (size.macs(coupling, &positions), size.parameters(coupling));
+    let all = (size.macs(coupling, positions), size.parameters(coupling));
     loop {
-        let now = (size.macs(coupling, &positions), size.parameters(coupling));
+        let now = (size.macs(coupling, positions), size.parameters(coupling));
         let over = [
             limits.macs.map_or(0.0, |most| (now.0 - most) / all.0),
             limits.parameters.map_or(0.0, |most| (now.1 - most) / all.1),
@@ -187,9 +212,8 @@ pub(super) fn select(
             let loss: f64 = places.get(root).into_iter().flatten().map(|(s, b)| losses[*s][*b]).sum();
             (saved > 0.0).then(|| loss / saved)
         };
-        let candidates = (0..coupling.len() as Channel).filter(|r| {
-            coupling.root(*r) == *r && alive[*r as usize] && limits.free[*r as usize] && bound.allows(*r)
-        });
+        let candidates = (0..coupling.len() as Channel)
+            .filter(|r| coupling.root(*r) == *r && alive[*r as usize] && limits.free[*r as usize] && bound.allows(*r));
         let best = candidates.filter_map(|r| Some((worth(&r)?, r))).min_by(|a, b| a.0.total_cmp(&b.0));
         let Some((_, root)) = best else {
             return Err(PruneError::Limit(format!(
@@ -211,8 +235,6 @@ pub(super) fn select(
                 }
             }
         }
-        // What is given out by a layer that loses outputs has fewer errors to count.
-        let _ = &states.first().map(|s| s.layer);
     }
 }
 

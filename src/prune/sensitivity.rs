@@ -1,88 +1,109 @@
-//! How much of an error in what a layer gives arrives at the model's outputs.
+//! How much of what a layer gives wrongly arrives at the model's outputs.
+//!
+//! No gradient is needed: each layer alone loses a share of what it reads, the cheapest, with its weights made up for it, and the
+//! outputs are looked at. White noise would not do: an average pool evens it out, and what a layer loses with a channel it does not.
 
-use std::cell::RefCell;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use crate::graph::GraphView;
-use crate::onnx::{ModelProto, NodeProto};
-use crate::verify::random::Random;
-use crate::verify::reference::{self, Tap, Trace, Value};
+use ndarray::{ArrayD, Axis, concatenate};
 
-use super::coupling::Coupling;
+use crate::facts::Facts;
+use crate::onnx::ModelProto;
+use crate::read::Context;
+use crate::verify::reference::{self, Trace, Value};
+
+use super::coupling::{Coupling, Form, Layer};
 use super::error::PruneError;
 use super::samples::Batch;
-use super::statistics::by_output;
+use super::select::State;
+use super::write::{Weights, edited};
 
-/// Noise, as a share of the size of what it is added to: small enough to stay with the same activations mostly.
-const NOISE: f64 = 0.1;
+/// Share of the channels that a layer loses to find out.
+const THINNED: f64 = 0.25;
 
-/// Adds noise to one tensor.
-struct Shaken<'a> {
-    tensor: &'a str,
-    random: RefCell<Random>,
-    /// Sum of squares of what was added.
-    added: RefCell<f64>,
-}
-
-impl Tap for Shaken<'_> {
-    fn output(&self, _: &NodeProto, name: &str, value: &mut Arc<Value>) {
-        if name != self.tensor {
-            return;
-        }
-        if let Value::F(a) = Arc::make_mut(value) {
-            let size = (a.iter().map(|v| v * v).sum::<f64>() / a.len().max(1) as f64).sqrt();
-            let mut random = self.random.borrow_mut();
-            let mut added = 0.0;
-            a.iter_mut().for_each(|v| {
-                let noise = NOISE * size * random.normal();
-                *v += noise;
-                added += noise * noise;
-            });
-            *self.added.borrow_mut() += added;
-        }
-    }
-}
-
-/// For each layer, the squared change of all outputs, each relative to its own size, for one unit of squared error in what the layer gives:
-/// estimated with random noise. No gradient is needed.
+/// For each layer, the change of the outputs for one unit of squared error in what it gives.
 ///
 /// # Errors
-/// When the model cannot be run.
+/// When a model cannot be run.
 pub(super) fn estimate(
-    (model, view): (&ModelProto, &GraphView<'_>),
+    proto: &ModelProto,
+    cx: Context<'_>,
     coupling: &Coupling,
+    (states, positions): (&[State], &[f64]),
+    free: &[bool],
     batches: &[Batch],
-    seed: u64,
     progress: &mut dyn FnMut(usize, usize) -> Result<(), PruneError>,
 ) -> Result<Vec<f64>, PruneError> {
-    let outputs: Vec<&str> = view.graph().output.iter().map(|o| o.name()).collect();
-    let mut names = vec![""; coupling.layers.len()];
-    by_output(view, coupling).into_iter().for_each(|(name, i)| names[i] = name);
-    let plain: Vec<Trace> =
-        batches.iter().map(|b| reference::run_to(model, &b.inputs, &outputs)).collect::<Result<_, _>>()?;
-    let mut found = Vec::new();
-    for (i, name) in names.iter().enumerate() {
-        progress(i, names.len())?;
-        if coupling.layers[i].depthwise {
-            found.push(0.0);
-            continue;
-        }
-        let (mut change, mut added) = (0.0, 0.0);
+    let outputs: Vec<&str> = cx.view.graph().output.iter().map(|o| o.name()).collect();
+    let run = |proto: &ModelProto, b: &Batch| reference::run_to(proto, &b.inputs, &outputs);
+    let plain: Vec<_> = batches.iter().map(|b| run(proto, b)).collect::<Result<_, _>>()?;
+    let mut found = vec![0.0; coupling.layers.len()];
+    let probes = probes(cx.facts, coupling, states, free);
+    let (count, alive) = (probes.len(), vec![true; coupling.len()]);
+    for (i, (layer, (lost, weights))) in probes.into_iter().enumerate() {
+        progress(i, count)?;
+        let thinned = edited(proto, cx, coupling, &alive, &weights)?;
+        let mut changed = 0.0;
         for (batch, plain) in batches.iter().zip(&plain) {
-            let tap = Shaken { tensor: name, random: RefCell::new(Random::new(seed, name)), added: RefCell::new(0.0) };
-            let shaken = reference::run_tapped(model, &batch.inputs, &outputs, &tap)?;
-            added += *tap.added.borrow();
-            change += outputs.iter().map(|o| relative(plain.get(o), shaken.get(o))).sum::<f64>();
+            changed += change(&outputs, plain, &run(&thinned, batch)?);
         }
-        found.push(if added > 0.0 { change / added } else { 0.0 });
+        found[layer] = changed / (batches.len() as f64 * lost * positions[layer]);
     }
     Ok(found)
 }
 
-/// Squared difference, relative to the mean square of `a`.
+/// What each layer alone loses when it is thinned, and with which weights: by layer.
+fn probes(facts: &Facts<'_>, coupling: &Coupling, states: &[State], free: &[bool]) -> BTreeMap<usize, (f64, Weights)> {
+    let mut layers: BTreeMap<usize, Vec<&State>> = BTreeMap::new();
+    states.iter().for_each(|s| layers.entry(s.layer).or_default().push(s));
+    let probe = |(layer, states): (usize, Vec<&State>)| {
+        let mut lost = 0.0;
+        let thinned: Vec<State> = states
+            .iter()
+            .map(|s| {
+                let mut copy = (*s).clone();
+                lost += copy.thin(THINNED, free);
+                copy
+            })
+            .collect();
+        let weights = thinned_weights(facts, &coupling.layers[layer], &states, &thinned)?;
+        (lost > 0.0).then_some((layer, (lost, weights)))
+    };
+    layers.into_iter().filter_map(probe).collect()
+}
+
+/// The constants of a layer with those weights; its bias takes what changes in the mean.
+fn thinned_weights(facts: &Facts<'_>, layer: &Layer, was: &[&State], is: &[State]) -> Option<Weights> {
+    let view = facts.view();
+    let shape = facts.constant_shape(view.input(layer.node, 1)?)?;
+    let all: Vec<_> = is.iter().map(|s| s.weights.t()).collect();
+    let rows = concatenate(Axis(0), &all).ok()?;
+    let rows = match layer.form {
+        Form::Linear { input_axis: 0 } | Form::Transposed => rows.reversed_axes(),
+        _ => rows,
+    };
+    let data = ArrayD::from_shape_vec(shape, rows.iter().copied().collect()).ok()?;
+    let mut weights = Weights::from([((layer.node, 1), data)]);
+    if layer.has_bias && !matches!(layer.form, Form::Transposed) {
+        let mut bias = match view.input(layer.node, 2) {
+            Some(b) => facts.constant(b)?.data.iter().copied().collect(),
+            None => vec![0.0; layer.outputs.len()],
+        };
+        let shift = was.iter().zip(is).flat_map(|(a, b)| (&a.weights - &b.weights).t().dot(&a.mean));
+        bias.iter_mut().zip(shift).for_each(|(b, s)| *b += s);
+        weights.insert((layer.node, 2), ArrayD::from_shape_vec(vec![bias.len()], bias).ok()?);
+    }
+    Some(weights)
+}
+
+/// Mean squared change of all `outputs` of a sample, each relative to its own mean square.
+fn change(outputs: &[&str], plain: &Trace, other: &Trace) -> f64 {
+    outputs.iter().map(|o| relative(plain.get(o), other.get(o))).sum()
+}
+
 fn relative(a: Option<&Value>, b: Option<&Value>) -> f64 {
     let (Some(a), Some(b)) = (a.and_then(Value::floats), b.and_then(Value::floats)) else { return 0.0 };
-    let size = a.iter().map(|v| v * v).sum::<f64>() / a.len().max(1) as f64;
+    let size: f64 = a.iter().map(|v| v * v).sum();
     let change: f64 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
     if size > 0.0 { change / size } else { 0.0 }
 }

@@ -8,8 +8,9 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, Axis};
 
 use crate::facts::Facts;
-use crate::graph::{GraphView, NodeId};
+use crate::graph::{GraphView, NodeId, ValueId};
 use crate::onnx::{ModelProto, NodeProto};
+use crate::read::Context;
 use crate::verify::reference::{self, Tap, Value};
 
 use super::coupling::{Channel, Coupling, Form, Layer};
@@ -31,6 +32,8 @@ pub(super) struct System {
     pub blocks: Vec<(Channel, Vec<usize>)>,
     /// Weights, `[columns, outputs]`.
     pub weights: Array2<f64>,
+    /// Means of the columns, where a bias takes these; else zeros.
+    pub mean: Array1<f64>,
     /// Covariance of the columns; where there are too many, of each block alone.
     pub covariance: Covariance,
 }
@@ -84,6 +87,19 @@ pub(super) fn collect(
 pub(super) fn by_output<'a>(view: &GraphView<'a>, coupling: &Coupling) -> HashMap<&'a str, usize> {
     let name = |node: NodeId| view.output(node).map_or("", |v| view.name(v));
     coupling.layers.iter().enumerate().map(|(i, l)| (name(l.node), i)).collect()
+}
+
+/// Positions of each layer as far as shapes say; 1 where they do not.
+pub(super) fn known_positions(cx: Context<'_>, coupling: &Coupling) -> Vec<f64> {
+    let positions = |value: Option<ValueId>| {
+        let dims = value.and_then(|v| cx.facts.shape(v)).and_then(|s| s.get(2..)).unwrap_or_default();
+        dims.iter().map(|d| d.known().unwrap_or(1) as f64).product()
+    };
+    let of = |l: &Layer| match l.form {
+        Form::Transposed => positions(cx.view.input(l.node, 0)),
+        _ => positions(cx.view.output(l.node)),
+    };
+    coupling.layers.iter().map(of).collect()
 }
 
 /// Running sums of one group of a layer.
@@ -166,8 +182,8 @@ impl Collector<'_> {
             for (sums, weights) in groups.into_iter().zip(weights) {
                 seen = seen.max(sums.rows);
                 let blocks = blocks(self.coupling, layer);
-                let covariance = sums.covariance(&blocks, layer.has_bias);
-                systems.push(System { layer: index, blocks, weights, covariance });
+                let (mean, covariance) = sums.covariance(&blocks, layer.has_bias);
+                systems.push(System { layer: index, blocks, weights, mean, covariance });
             }
         }
         Ok(Statistics { systems, positions: self.positions.into_inner(), rows: seen })
@@ -195,7 +211,8 @@ pub(super) fn matrices(facts: &Facts<'_>, layer: &Layer) -> Option<Vec<Array2<f6
         Form::Conv(_) => {
             let all = flat(layer.outputs.len(), layer.inputs.len() * layer.taps)?;
             let each = layer.outputs.len() / layer.group;
-            let part = |g: usize| all.slice_axis(Axis(0), ndarray::Slice::from(g * each..(g + 1) * each)).reversed_axes();
+            let part =
+                |g: usize| all.slice_axis(Axis(0), ndarray::Slice::from(g * each..(g + 1) * each)).reversed_axes();
             Some((0..layer.group).map(|g| part(g).to_owned()).collect())
         }
         Form::Linear { input_axis } => {
@@ -232,7 +249,7 @@ impl Sums {
     }
 
     /// Means of products, around the means where a bias takes these.
-    fn covariance(self, blocks: &[(Channel, Vec<usize>)], centred: bool) -> Covariance {
+    fn covariance(self, blocks: &[(Channel, Vec<usize>)], centred: bool) -> (Array1<f64>, Covariance) {
         let n = self.rows.max(1) as f64;
         let mean = if centred { self.total / n } else { Array1::zeros(self.total.len()) };
         let around = |mut squares: Array2<f64>, mean: &Array1<f64>| {
@@ -242,12 +259,13 @@ impl Sums {
             }
             squares
         };
-        match self.squares {
+        let covariance = match self.squares {
             Covariance::Whole(all) => Covariance::Whole(around(all, &mean)),
             Covariance::Apart(each) => {
                 let own = each.into_iter().zip(blocks);
                 Covariance::Apart(own.map(|(a, (_, columns))| around(a, &mean.select(Axis(0), columns))).collect())
             }
-        }
+        };
+        (mean, covariance)
     }
 }

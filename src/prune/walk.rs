@@ -73,11 +73,6 @@ impl<'m> Walk<'m> {
         Ok(())
     }
 
-    /// Evaluates all that is left.
-    pub(super) fn finish(&mut self) -> Result<(), PruneError> {
-        self.advance(self.nodes.len())
-    }
-
     /// The value of `tensor` on batch `batch`, when it is still to be read.
     pub(super) fn value(&self, batch: usize, tensor: &str) -> Option<&Value> {
         self.held.get(batch)?.get(tensor)
@@ -91,7 +86,8 @@ impl<'m> Walk<'m> {
     fn piece(&self, nodes: &[NodeProto]) -> ModelProto {
         let made: BTreeSet<&String> = nodes.iter().flat_map(|n| &n.output).collect();
         let read: BTreeSet<String> = nodes.iter().flat_map(reads).filter(|name| !made.contains(name)).collect();
-        let constant = |name: &String| self.replaced.get(name).or_else(|| self.initializers.get(name.as_str()).copied());
+        let constant =
+            |name: &String| self.replaced.get(name).or_else(|| self.initializers.get(name.as_str()).copied());
         let sparse = self.model.graph.iter().flat_map(|g| &g.sparse_initializer);
         let sparse = sparse.filter(|s| s.values.as_ref().is_some_and(|v| read.contains(v.name())));
         let is_sparse: BTreeSet<&str> = sparse.clone().filter_map(|s| Some(s.values.as_ref()?.name())).collect();

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use ndarray::{ArrayD, Axis};
 
 use crate::emit::Emit;
-use crate::graph::{EditList, Names, NodeId};
+use crate::graph::{self, EditList, Names, NodeId};
+use crate::onnx::ModelProto;
 use crate::onnx::tensor_proto::DataType;
 use crate::read::Context;
 
@@ -19,7 +20,7 @@ pub(super) type Weights = HashMap<(NodeId, usize), ArrayD<f64>>;
 ///
 /// # Errors
 /// [`PruneError::Internal`] when a constant cannot be read after all.
-pub(super) fn edit(
+fn edit(
     cx: Context<'_>,
     names: &mut Names,
     coupling: &Coupling,
@@ -45,7 +46,8 @@ pub(super) fn edit(
     nodes.dedup();
     let mut emit = Emit::new(names, DataType::Float, 0, "prune".to_owned());
     emit.opset = cx.view.opset();
-    emit.edits.changed = coupling.tensors.iter().filter(|(_, c)| dies(c)).map(|(v, _)| cx.view.name(*v).to_owned()).collect();
+    emit.edits.changed =
+        coupling.tensors.iter().filter(|(_, c)| dies(c)).map(|(v, _)| cx.view.name(*v).to_owned()).collect();
     for node in nodes {
         let own = cuts.get(&node).map_or(&[][..], Vec::as_slice);
         let written = write(cx, &mut emit, node, own, coupling.counts.get(&node), (&lives, weights));
@@ -166,6 +168,40 @@ pub(super) fn masked(cx: Context<'_>, coupling: &Coupling, alive: &[bool]) -> We
             let mut data = constant.data.clone();
             gone.iter().for_each(|i| data.index_axis_mut(Axis(layer.input_axis()), *i).fill(0.0));
             weights.insert((layer.node, 1), data);
+        }
+    }
+    weights
+}
+
+/// `proto` without the groups that are not `alive`.
+pub(super) fn edited(
+    proto: &ModelProto,
+    cx: Context<'_>,
+    coupling: &Coupling,
+    alive: &[bool],
+    weights: &Weights,
+) -> Result<ModelProto, PruneError> {
+    let mut names = Names::new(proto);
+    let edit = edit(cx, &mut names, coupling, alive, weights)?;
+    let mut next = proto.clone();
+    let touched = graph::apply(&mut next, &[edit])?;
+    graph::clean(&mut next, &touched);
+    graph::validate(&next)?;
+    Ok(next)
+}
+
+/// A weight and a bias of its own for every layer that is fitted anew.
+pub(super) fn own_constants(cx: Context<'_>, coupling: &Coupling) -> Weights {
+    let mut weights = Weights::new();
+    for layer in coupling.layers.iter().filter(|l| l.refits) {
+        for slot in [1, 2] {
+            match cx.view.input(layer.node, slot).and_then(|v| cx.facts.constant(v)) {
+                Some(constant) => _ = weights.insert((layer.node, slot), constant.data.clone()),
+                None if slot == 2 && layer.has_bias => {
+                    _ = weights.insert((layer.node, 2), ArrayD::zeros(vec![layer.outputs.len()]));
+                }
+                None => {}
+            }
         }
     }
     weights

@@ -92,8 +92,7 @@ impl Builder<'_> {
         let whole = view.input(node, 2).is_none_or(|b| facts.constant_shape(b) == Some(vec![outputs.len()]));
         let refits = plain("alpha") && plain("beta") && whole;
         let (form, group, taps) = (Form::Linear { input_axis }, 1, 1);
-        let layer =
-            Layer { node, form, inputs: read, outputs, group, taps, depthwise: false, has_bias: gemm, refits };
+        let layer = Layer { node, form, inputs: read, outputs, group, taps, depthwise: false, has_bias: gemm, refits };
         self.layers.push(layer);
         Some(())
     }

@@ -51,9 +51,7 @@ pub(super) enum Form {
     /// A convolution.
     Conv(Geometry),
     /// A matrix on `[images, features]`; the axis of its weight along which features are read.
-    Linear {
-        input_axis: usize,
-    },
+    Linear { input_axis: usize },
     /// A transposed convolution. Its weights are not fitted anew.
     Transposed,
 }
