@@ -36,7 +36,7 @@
 //! ```
 //! `io` reads and writes files, `graph` is the read-only view and the only code that edits, `facts` is what is known of
 //! a tensor, `algebra` is arithmetic that knows no ONNX, `read` says what one node is, `residual` and `linear` find and
-//! prove, `plan` chooses, `engine` repeats all of that, `verify` compares, `report` tells, `check` holds files to a policy, `cli` is the program.
+//! prove, `plan` chooses, `engine` repeats all of that, `verify` compares, `report` tells, `page` draws it, `check` holds files to a policy, `cli` is the program.
 //!
 //! # Invariants
 //! * Only `graph::apply` and `graph::clean` change a graph.
@@ -75,6 +75,8 @@ mod mend;
 pub mod onnx;
 #[doc(hidden)]
 pub mod options;
+#[cfg(feature = "cli")]
+mod page;
 #[doc(hidden)]
 pub mod plan;
 mod printable;
@@ -110,7 +112,7 @@ pub use options::{
     ActivationForm, Chain, Downsample, Families, Family, FusePointwise, Limit, Limits, Objective, Options, Selector,
     Target,
 };
-pub use plan::change::{Change, Exactness, Price};
+pub use plan::change::{Change, Channels, Exactness, Price};
 pub use read::RejectCode;
 pub use report::{
     Action, NotInspected, Outcome, RejectReport, Report, SiteReport, SiteStatus, StopReason, Verification,

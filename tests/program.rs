@@ -8,6 +8,7 @@ mod cli;
 mod common;
 mod interrupted;
 mod io;
+mod page;
 mod prune_command;
 mod python;
 mod schema;

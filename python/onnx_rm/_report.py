@@ -74,10 +74,20 @@ class Price(Record):
 
 
 @dataclass(frozen=True)
+class Channels(Record):
+    """What the channels of a widened tensor hold."""
+
+    tensor: str
+    body: int
+    carried: int
+    zero: int
+
+
+@dataclass(frozen=True)
 class Site(Record):
     """A join, or a place where linear operators fold, and what became of it.
 
-    Of one that was removed (or could be: ``candidate``) `form` to `params_after` are there; of one that was kept `code`
+    Of one that was removed (or could be: ``candidate``) `form` to `channels` are there; of one that was kept `code`
     to `hint`.
     """
 
@@ -91,6 +101,7 @@ class Site(Record):
     macs_after: int | None
     params_before: int | None
     params_after: int | None
+    channels: tuple[Channels, ...] | None
     code: str | None
     reason: str | None
     blame_node: str | None

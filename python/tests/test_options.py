@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, tuple[type, set[str]]] = {
     # A report is a value here, and `inspect` is the dry run.
-    "rewrite": (onnx_rm.RewriteOptions, {"json", "quiet", "help", "dry_run"}),
-    "inspect": (onnx_rm.InspectOptions, {"json", "quiet", "help"}),
-    "verify": (onnx_rm.VerifyOptions, {"json", "quiet", "help"}),
+    "rewrite": (onnx_rm.RewriteOptions, {"json", "quiet", "help", "dry_run", "report"}),
+    "inspect": (onnx_rm.InspectOptions, {"json", "quiet", "help", "report"}),
+    "verify": (onnx_rm.VerifyOptions, {"json", "quiet", "help", "report"}),
     "bench": (onnx_rm.BenchOptions, {"json", "quiet", "help"}),
 }
 

@@ -34,6 +34,12 @@ impl Policy {
         let root = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Ok(Self::parse(&text, path.display().to_string(), root)?)
     }
+
+    /// Whether the model at `path` is looked at with long skips.
+    #[cfg(feature = "cli")]
+    pub(crate) fn long_skips(&self, path: &Path) -> bool {
+        self.applied(&relative(path, self.root())).long_skips
+    }
 }
 
 /// Whether the models that `paths` mean are what the policy says. A path is a file, a folder with all `.onnx` files below it, or a

@@ -8,9 +8,15 @@ use clap::Args;
 
 use crate::check::policy::TEMPLATE;
 use crate::check::{Baseline, CheckError, CheckOptions, CheckReport, CheckStatus, Policy, check_watched};
-use crate::io::{self, LoadOptions};
+use crate::engine::{self, go_on};
+use crate::io::{self, LoadOptions, Model};
+use crate::onnx::ModelProto;
+use crate::options::Options;
+use crate::page::{self, Page, Part, Tone};
 use crate::printable::Lines;
+use crate::report::Outcome;
 
+use super::report::{Reporting, again, beside_model, net};
 use super::{Bar, Failure, Reading, Verdict, print, say};
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -43,9 +49,8 @@ pub(super) struct Arguments {
     /// Print annotations for GitHub Actions before the text
     #[arg(long)]
     github: bool,
-    /// Write the JSON report
-    #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
+    #[command(flatten)]
+    reporting: Reporting,
     /// Write SARIF 2.1.0
     #[arg(long, value_name = "FILE")]
     sarif: Option<PathBuf>,
@@ -87,9 +92,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let watch = |p: &crate::check::CheckProgress| -> ControlFlow<()> { bar.count("check", &p.file, p.done, p.total) };
     let report = check_watched(&arguments.models, &options, &watch)?;
     drop(bar);
+    // Where one report cannot be written, the others are.
+    let page = || page(arguments, &report, &options);
+    let reported = arguments.reporting.write(|| report.to_json(), page);
     for (path, text) in [
-        (&arguments.report, CheckReport::to_json as fn(&CheckReport) -> String),
-        (&arguments.sarif, CheckReport::to_sarif),
+        (&arguments.sarif, CheckReport::to_sarif as fn(&CheckReport) -> String),
         (&arguments.junit, CheckReport::to_junit),
         (&arguments.markdown, CheckReport::to_markdown),
     ] {
@@ -98,11 +105,79 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
         }
     }
     tell(arguments, &report)?;
+    reported?;
     Ok(match report.status {
         CheckStatus::Passed => Verdict::Done,
         CheckStatus::Failed => Verdict::Finding,
         CheckStatus::Error => Verdict::Broken,
     })
+}
+
+/// Models that are looked at again for a page, and bytes of them.
+const MAX_DRAWN: (usize, u64) = (60, 512 << 20);
+
+/// A model that is drawn: how it is, what a rewrite would make of it.
+struct Drawn {
+    model: Model,
+    planned: Option<(ModelProto, Outcome)>,
+}
+
+/// All models, and the graphs of the first ones that can be read.
+fn page(arguments: &Arguments, report: &CheckReport, options: &CheckOptions) -> String {
+    let (tone, head) = match report.status {
+        CheckStatus::Passed => (Tone::Good, "All models are as the policy says"),
+        CheckStatus::Failed => (Tone::Bad, "There are findings"),
+        CheckStatus::Error => (Tone::Bad, "Something could not be found out"),
+    };
+    let mut bytes = 0;
+    let beside = [("policy", options.policy.name().map(Path::new)), ("baseline", arguments.baseline.as_deref())];
+    let mut files: Vec<_> = beside.into_iter().filter_map(|(role, path)| Some(beside_model(role, path?))).collect();
+    let mut drawn: Vec<Option<Drawn>> = Vec::new();
+    for (at, file) in report.files.iter().enumerate() {
+        bytes += file.measures.as_ref().map_or(0, |m| m.bytes);
+        if at >= MAX_DRAWN.0 || bytes > MAX_DRAWN.1 || file.measures.is_none() {
+            drawn.push(None);
+            continue;
+        }
+        let path = Path::new(&file.file);
+        let (read, model) = again(path, "checked", &options.load);
+        files.push(read);
+        drawn.push(model.ok().map(|model| {
+            let wanted = Options::default().long_skips(options.policy.long_skips(path));
+            Drawn { planned: engine::plan(&model, &wanted, &mut go_on).ok(), model }
+        }));
+    }
+    let part = |drawn: &Drawn| {
+        let (before, planned) = (Some(net(drawn.model.proto())), drawn.planned.as_ref());
+        (before, planned.map(|(model, _)| net(model)))
+    };
+    let parts = drawn.iter().map(|drawn| {
+        let (before, after) = drawn.as_ref().map(part).unwrap_or_default();
+        let outcome = drawn.as_ref().and_then(|d| d.planned.as_ref()).map(|(_, outcome)| outcome);
+        Part { before, after, outcome, ..Part::default() }
+    });
+    let parts = parts.collect();
+    let subject = match report.files.as_slice() {
+        [only] => only.file.clone(),
+        all => format!("{} models", all.len()),
+    };
+    page::render(&Page {
+        command: "check",
+        subject,
+        verdict: page::Verdict { tone, head: head.to_owned(), body: says(report) },
+        files,
+        options: None,
+        parts,
+        verification: None,
+        comparison: None,
+        check: Some(report),
+    })
+}
+
+fn says(report: &CheckReport) -> String {
+    let sum = &report.summary;
+    let (files, passed, failed, errors) = (sum.files, sum.passed, sum.failed, sum.errors);
+    format!("Of {files} models {passed} passed, {failed} did not, and {errors} could not be checked.")
 }
 
 fn is_there(path: &Path) -> bool {

@@ -6,9 +6,12 @@ use clap::Args;
 
 use crate::engine::{self, EngineError, Watch};
 use crate::io::Model;
+use crate::onnx::ModelProto;
+use crate::page::{self, Page, Part, Source, Tone};
 use crate::printable::Lines;
 use crate::report::{Action, Report};
 
+use super::report::{Reporting, net};
 use super::{Bar, Demanding, Failure, Planning, Reading, Verdict, print};
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -32,11 +35,16 @@ impl Inspecting {
     /// # Errors
     /// When its graph is malformed, or `watch` asks to stop.
     pub fn report(&self, model: &Model, name: String, watch: Watch<'_>) -> Result<Report, EngineError> {
+        Ok(self.plan(model, name, watch)?.1)
+    }
+
+    /// The same, with the model that would come out.
+    fn plan(&self, model: &Model, name: String, watch: Watch<'_>) -> Result<(ModelProto, Report), EngineError> {
         let options = self.planning.options();
         let (rewritten, outcome) = engine::plan(model, &options, watch)?;
         let mut report = Report::new(Action::Inspect, name, options, outcome);
         report.unmet = self.demanding.demands().unmet(&rewritten, &report.outcome)?;
-        Ok(report)
+        Ok((rewritten, report))
     }
 }
 
@@ -46,6 +54,8 @@ pub(super) struct Arguments {
     model: PathBuf,
     #[command(flatten)]
     inspecting: Inspecting,
+    #[command(flatten)]
+    reporting: Reporting,
     /// Print a versioned JSON report
     #[arg(long)]
     json: bool,
@@ -55,18 +65,55 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
+    arguments.reporting.spare(&[&arguments.model])?;
     let bar = Bar::new(arguments.quiet || arguments.json);
     let model = arguments.inspecting.reading.load(&arguments.model)?;
     let name = arguments.model.display().to_string();
-    let report = arguments
-        .inspecting
-        .report(&model, name, &mut |p| bar.show(p))
-        .map_err(|e| Failure::new(&arguments.model, e))?;
+    let (rewritten, report) =
+        arguments.inspecting.plan(&model, name, &mut |p| bar.show(p)).map_err(|e| Failure::new(&arguments.model, e))?;
     drop(bar);
+    let reported = arguments.reporting.write(|| report.to_json(), || page(&model, &rewritten, &report));
     if arguments.json {
         print(&report.to_json())?;
     } else {
         print(&Lines(report.to_string().trim_end()))?;
     }
+    reported?;
     Ok(if report.unmet.is_some() { Verdict::Finding } else { Verdict::Done })
+}
+
+/// What a rewrite would do.
+fn page(model: &Model, rewritten: &ModelProto, report: &Report) -> String {
+    let outcome = &report.outcome;
+    let joins = outcome.removed().filter(|(site, _)| site.is_residual()).count();
+    let folds = match outcome.removed().count() - joins {
+        0 => String::new(),
+        1 => "One fold can be made. ".to_owned(),
+        n => format!("{n} folds can be made. "),
+    };
+    let head = format!("{joins} of {} joins can be removed", outcome.before.joins);
+    let verdict = match &report.unmet {
+        Some(unmet) => page::Verdict { tone: Tone::Bad, head, body: format!("Required, but {unmet}.") },
+        None => {
+            let tone = if outcome.kept().any(|(site, _)| site.is_residual()) { Tone::Note } else { Tone::Good };
+            page::Verdict { tone, head, body: format!("{folds}Nothing was written, and nothing was compared.") }
+        }
+    };
+    let part = Part {
+        before: Some(net(model.proto())),
+        after: Some(net(rewritten)),
+        outcome: Some(outcome),
+        ..Part::default()
+    };
+    page::render(&Page {
+        command: "inspect",
+        subject: report.input.clone(),
+        verdict,
+        files: vec![Source::of("read", report.input.clone(), model)],
+        options: Some(&report.options),
+        parts: vec![part],
+        verification: None,
+        comparison: None,
+        check: None,
+    })
 }

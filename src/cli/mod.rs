@@ -8,6 +8,7 @@ mod check;
 mod inspect;
 mod manual;
 mod prune;
+mod report;
 mod rewrite;
 #[cfg(unix)]
 mod signals;

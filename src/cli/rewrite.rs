@@ -6,10 +6,13 @@ use clap::Args;
 
 use crate::deliver::{Goal, Terms, deliver};
 use crate::engine;
+use crate::io::Model;
 use crate::mend::Unstable;
+use crate::page::{self, Page, Part, Source, Tone};
 use crate::printable::Printable;
-use crate::report::{Action, Report};
+use crate::report::{Action, Report, Verification};
 
+use super::report::{Reporting, again, inputs, net};
 use super::{Bar, Comparing, Demanding, Failure, Feeding, Planning, Reading, Talking, Verdict, print, say};
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -66,11 +69,14 @@ pub(super) struct Arguments {
     #[command(flatten)]
     rewriting: Rewriting,
     #[command(flatten)]
+    reporting: Reporting,
+    #[command(flatten)]
     talking: Talking,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
-    let Arguments { input, output, rewriting, talking } = arguments;
+    let Arguments { input, output, rewriting, reporting, talking } = arguments;
+    reporting.spare(&[input, output])?;
     if !rewriting.no_verify && !rewriting.dry_run && !cfg!(feature = "verify") {
         return Err(Failure {
             message: "this build cannot verify: it was built without the feature 'verify'".to_owned(),
@@ -85,8 +91,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let mut report = Report::new(Action::Rewrite, input.display().to_string(), options, outcome);
     let mut compare = |staged: &Path| super::verify::compare(input, staged, &rewriting.comparing(), &bar);
     let compare = if rewriting.no_verify { None } else { Some(&mut compare as _) };
+    let planned = reporting.has_page().then(|| model.clone());
     let delivery = deliver(&original, model, &mut report, &rewriting.terms(), Goal::File(output, compare))?;
     drop(bar);
+    let hint = report.output.as_ref().map(|_| "the model itself was written".to_owned());
+    let page = || planned.as_ref().map_or_else(String::new, |planned| page(arguments, &original, planned, &report));
+    let reported = reporting.write(|| report.to_json(), page).map_err(|f| Failure { hint: hint.clone(), ..f });
     if !talking.quiet {
         for file in &delivery.left {
             let file = Printable(file.display());
@@ -94,15 +104,80 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
         }
     }
     if talking.json {
-        let hint = report.output.as_ref().map(|_| "the model itself was written".to_owned());
         print(&report.to_json()).map_err(|failure| Failure { hint, ..failure })?;
     } else if !talking.quiet {
         say(&report);
     }
-    let Some(finding) = delivery.finding else { return Ok(Verdict::Done) };
     // Even a quiet run says why it wrote nothing.
-    if talking.quiet {
+    if let (true, Some(finding)) = (talking.quiet, &delivery.finding) {
         say(&format!("{}: {finding}\n", input.display()));
     }
-    Ok(Verdict::Finding)
+    reported?;
+    Ok(if delivery.finding.is_some() { Verdict::Finding } else { Verdict::Done })
+}
+
+/// What was made, or would have been.
+fn page(arguments: &Arguments, original: &Model, planned: &Model, report: &Report) -> String {
+    let Arguments { input, output, rewriting, .. } = arguments;
+    let read = Source::of("read", input.display().to_string(), original);
+    let (files, after) = match &report.output {
+        Some(_) => {
+            let (file, model) = again(output, "written", &rewriting.reading.options());
+            (vec![read, file], model.and_then(|model| net(model.proto())))
+        }
+        None => (vec![read], net(planned.proto())),
+    };
+    let files = files.into_iter().chain(inputs(&rewriting.feeding)).collect();
+    let part = Part {
+        before: Some(net(original.proto())),
+        after: Some(after),
+        is_written: report.output.is_some(),
+        outcome: Some(&report.outcome),
+        ..Part::default()
+    };
+    page::render(&Page {
+        command: "rewrite",
+        subject: input.display().to_string(),
+        verdict: verdict(report),
+        files,
+        options: Some(&report.options),
+        parts: vec![part],
+        verification: report.verification.as_ref(),
+        comparison: None,
+        check: None,
+    })
+}
+
+fn verdict(report: &Report) -> page::Verdict {
+    let done = |what: &str| {
+        let joins = report.outcome.removed().filter(|(site, _)| site.is_residual()).count();
+        format!("{joins} of {} joins removed, {what}", report.outcome.before.joins)
+    };
+    let (tone, head, body) = match (&report.unmet, &report.verification) {
+        (Some(unmet), _) => {
+            (Tone::Bad, "Nothing was written, for what is required does not hold".to_owned(), unmet.clone())
+        }
+        (None, None) => (Tone::Note, "Planned only: nothing was written".to_owned(), String::new()),
+        (None, Some(Verification::Passed(found))) => {
+            let tone = if found.is_unstable() { Tone::Note } else { Tone::Good };
+            (tone, done("and the result computes the same"), found.message.clone())
+        }
+        (None, Some(Verification::Failed(found))) => {
+            (Tone::Bad, "Nothing was written, for the comparison did not pass".to_owned(), found.message.clone())
+        }
+        (None, Some(Verification::Unstable(found))) => (
+            Tone::Note,
+            "The model is left as it is, for rounding decides what it computes".to_owned(),
+            found.message.clone(),
+        ),
+        (None, Some(Verification::Off)) => (
+            Tone::Note,
+            done("without a comparison"),
+            "Nobody looked whether both compute the same (--no-verify).".to_owned(),
+        ),
+        (None, Some(Verification::Unchanged)) => {
+            (Tone::Note, "There was nothing to do: the output is the input, byte for byte".to_owned(), String::new())
+        }
+    };
+    page::Verdict { tone, head, body }
 }

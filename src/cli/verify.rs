@@ -4,8 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::verify::VerifyReport;
+use crate::engine;
+use crate::io::LoadOptions;
+use crate::page::{self, Page, Part, Tone};
+use crate::verify::{Status, VerifyReport};
 
+use super::report::{Reporting, again, inputs, net};
 use super::{Bar, Failure, Feeding, Talking, Verdict, print, say};
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -51,20 +55,61 @@ pub(super) struct Arguments {
     #[command(flatten)]
     comparing: Comparing,
     #[command(flatten)]
+    reporting: Reporting,
+    #[command(flatten)]
     talking: Talking,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
-    let Arguments { original, rewritten, comparing, talking } = arguments;
+    let Arguments { original, rewritten, comparing, reporting, talking } = arguments;
+    reporting.spare(&[original, rewritten])?;
     let bar = Bar::new(talking.quiet || talking.json);
     let report = compare(original, rewritten, comparing, &bar)?;
     drop(bar);
+    let json = || serde_json::to_string_pretty(&report).unwrap_or_default();
+    let reported = reporting.write(json, || page(arguments, &report));
     if talking.json {
-        print(&serde_json::to_string_pretty(&report).unwrap_or_default())?;
+        print(&json())?;
     } else if !talking.quiet {
         say(&format!("{report}\n"));
     }
+    reported?;
     Ok(if report.is_equal() { Verdict::Done } else { Verdict::Finding })
+}
+
+/// Both models, and how far they are apart.
+fn page(arguments: &Arguments, report: &VerifyReport) -> String {
+    let Arguments { original, rewritten, comparing, .. } = arguments;
+    let (first, a) = again(original, "right", &LoadOptions::default());
+    let (second, b) = again(rewritten, "compared with it", &LoadOptions::default());
+    let prices = match (&a, &b) {
+        (Ok(a), Ok(b)) => engine::price(a).ok().zip(engine::price(b).ok()),
+        _ => None,
+    };
+    let (tone, head) = match report.status {
+        Status::Equal => (Tone::Good, "Both models compute the same"),
+        Status::Mismatch => (Tone::Bad, "The models differ"),
+        Status::NoEvidence => (Tone::Bad, "Nothing could be concluded"),
+        Status::Unstable => (Tone::Bad, "Rounding decides what the original computes"),
+    };
+    let part = Part {
+        before: Some(a.and_then(|model| net(model.proto()))),
+        after: Some(b.and_then(|model| net(model.proto()))),
+        is_written: true,
+        prices,
+        ..Part::default()
+    };
+    page::render(&Page {
+        command: "verify",
+        subject: format!("{} and {}", original.display(), rewritten.display()),
+        verdict: page::Verdict { tone, head: head.to_owned(), body: report.message.clone() },
+        files: [first, second].into_iter().chain(inputs(&comparing.feeding)).collect(),
+        options: None,
+        parts: vec![part],
+        verification: None,
+        comparison: Some(report),
+        check: None,
+    })
 }
 
 #[cfg(feature = "verify")]

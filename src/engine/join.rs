@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::algebra::Slot;
 use crate::graph::{EditList, Names, NodeId};
 use crate::options::{ActivationForm, Family};
-use crate::plan::change::{Change, Exactness};
+use crate::plan::change::{Change, Channels, Exactness};
 use crate::plan::{cost, layouts};
 use crate::read::{Context, Reject, RejectCode};
 use crate::report::{SiteReport, SiteStatus};
@@ -53,7 +54,7 @@ pub(super) fn plan_join(
         let reason = "it shares operators with a join that is removed first";
         return Err(Reject::at(cx.view, join, RejectCode::CannotPass, reason));
     }
-    let edits = build::build(cx, proof, &choice, names)?;
+    let (edits, tensors) = build::build(cx, proof, &choice, names)?;
     let change = Change {
         form: form(proof, &choice, cx.options.activation),
         exactness: Exactness::Reordered,
@@ -61,6 +62,7 @@ pub(super) fn plan_join(
         macs_after: macs_of(cx, proof).map(|_| cost.macs as u64),
         params_before: params_of(cx, proof),
         params_after: cost.params as u64,
+        channels: channels(&choice, tensors),
     };
     let report = report(cx, Family::Residual, join, SiteStatus::Removed(change));
     Ok(Planned { edits, report, proof: proofs.swap_remove(index) })
@@ -76,6 +78,16 @@ fn admit(cx: Context<'_>, site: Site) -> Result<Site, Reject> {
     let Some(step) = site.steps.iter().rfind(carries) else { return Ok(site) };
     let reason = "the branch held another join: carrying across it costs much more than the join itself";
     Err(Reject::at(cx.view, step.node, RejectCode::LongSkip, reason).hint("--long-skips removes it too"))
+}
+
+/// What the tensors between the items hold, where they hold more than the branch. The last tensor is the join's own.
+fn channels(choice: &build::Choice<'_>, tensors: Vec<String>) -> Vec<Channels> {
+    let held = choice.layouts.iter().skip(1).zip(tensors).map(|(layout, tensor)| {
+        let count = |is: fn(&Slot) -> bool| layout.iter().filter(|slot| is(slot)).count();
+        let (body, carried) = (count(|s| s.body.is_some()), count(|s| s.is_carried()));
+        Channels { tensor, body, carried, zero: layout.len() - body - carried }
+    });
+    held.filter(|held| held.carried + held.zero > 0).collect()
 }
 
 fn form(proof: &Proof, choice: &build::Choice<'_>, asked: ActivationForm) -> String {

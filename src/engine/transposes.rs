@@ -72,8 +72,15 @@ fn site(cx: Context<'_>, moved: &Moved) -> SiteReport {
     let (before, after) = moved.transposes;
     let form = format!("{before} Transpose nodes become {after}");
     let exactness = if moved.keeps_bits { Exactness::Bitwise } else { Exactness::Reordered };
-    let change =
-        Change { form, exactness, macs_before: Some(0), macs_after: Some(0), params_before: 0, params_after: 0 };
+    let change = Change {
+        form,
+        exactness,
+        macs_before: Some(0),
+        macs_after: Some(0),
+        params_before: 0,
+        params_after: 0,
+        channels: Vec::new(),
+    };
     let output = cx.view.output(moved.site).map(|v| cx.view.name(v).to_owned());
     SiteReport {
         join: cx.view.node(moved.site).name().to_owned(),

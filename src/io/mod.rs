@@ -31,6 +31,16 @@ pub(crate) use text::write_text;
 pub(crate) use walk::{Found, find, size, walk};
 pub use wire::UnknownField;
 
+/// The SHA-256 of any regular file, in hexadecimal, and its size.
+///
+/// # Errors
+/// When it cannot be read.
+#[cfg(feature = "cli")]
+pub(crate) fn digest_of(path: &Path) -> std::io::Result<(String, u64)> {
+    let bytes = read::read(path)?;
+    Ok((digest::sha256(&bytes), bytes.len() as u64))
+}
+
 /// The folder that the file at `path` stands in.
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))

@@ -32,6 +32,20 @@ pub enum Exactness {
     Reordered,
 }
 
+/// What the channels of a widened tensor hold. A layout may repeat channels of the body, and fill groups with zeros.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Channels {
+    /// The tensor.
+    pub tensor: String,
+    /// Channels of the branch, as often as they stand there.
+    pub body: usize,
+    /// Channels that hold carried data alone.
+    pub carried: usize,
+    /// Channels that are always zero.
+    pub zero: usize,
+}
+
 /// How a join is removed and what that costs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -48,4 +62,7 @@ pub struct Change {
     pub params_before: u64,
     /// Weights of the chain.
     pub params_after: u64,
+    /// The tensors of the chain that carry something.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<Channels>,
 }

@@ -121,6 +121,7 @@ impl Folds {
                     macs_after: both.map(|macs| macs / (before as u64).max(1) * after as u64),
                     params_before: before as u64,
                     params_after: after as u64,
+                    channels: Vec::new(),
                 };
                 self.chosen.push(Chosen { family: Family::Parallel, site: node, edits, change });
             }
@@ -207,6 +208,7 @@ impl Folds {
             macs_after: Some(0),
             params_before: 0,
             params_after: 0,
+            channels: Vec::new(),
         };
         let edits = match head::find(cx, node) {
             None => head::flattened(cx, node, names),
@@ -243,6 +245,7 @@ impl Folds {
                     macs_after: macs,
                     params_before: params,
                     params_after: params,
+                    channels: Vec::new(),
                 };
                 self.chosen.push(Chosen { family: Family::Sequence, site, edits, change });
             }
@@ -266,6 +269,7 @@ impl Folds {
             macs_after: price.exact.map(|e| e.1),
             params_before: params_before.fold(0, u64::saturating_add),
             params_after: fold.outline().weights() as u64,
+            channels: Vec::new(),
         };
         let site = cx.view.def(fold.root()).unwrap_or(node);
         self.chosen.push(Chosen { family, site, edits, change });

@@ -68,6 +68,7 @@ fn narrowing(cx: Context<'_>, found: &narrow::Narrowed) -> Change {
         macs_after: macs.map(less),
         params_before: params,
         params_after: less(params),
+        channels: Vec::new(),
     }
 }
 
@@ -87,6 +88,7 @@ fn initializers(cx: Context<'_>, surplus: &mut Surplus) {
         macs_after: Some(0),
         params_before: size(value),
         params_after: 0,
+        channels: Vec::new(),
     };
     let unused = found.unused.iter().map(|v| (*v, "initializer that nothing reads"));
     let copies = found.copies.iter().map(|(v, _)| (*v, "initializer that stands twice"));

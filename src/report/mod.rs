@@ -7,3 +7,5 @@ pub use model::{
     Action, NotInspected, Outcome, RejectReport, Report, SCHEMA_VERSION, SiteReport, SiteStatus, StopReason,
     Verification,
 };
+#[cfg(feature = "cli")]
+pub(crate) use text::thousands;

@@ -162,7 +162,7 @@ fn price(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
 }
 
 /// `1234567` as `1,234,567`.
-fn thousands(n: u64) -> String {
+pub(crate) fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

@@ -24,11 +24,14 @@ pub struct Choice<'p> {
     pub hops: Vec<Hop>,
 }
 
+/// The edits, and what the tensor behind each item is called in them.
+pub type Built = (EditList, Vec<String>);
+
 /// Builds the plain chain.
 ///
 /// # Errors
 /// A [`Reject`] when a weight could not be read after all, or does not fit its type once folded.
-pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Names) -> Result<EditList, Reject> {
+pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Names) -> Result<Built, Reject> {
     let cx = cx.within(proof.frame);
     let view = cx.view;
     let unreadable = || {
@@ -47,6 +50,7 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
     emit.edits.remove = proof.branch().removed.iter().copied().collect();
     let mut input = view.name(proof.fork).to_owned();
     let items = &proof.branch().items;
+    let mut tensors = Vec::with_capacity(items.len());
     if choice.layouts.len() != items.len() + 1 {
         return Err(broken("a tensor of the branch without a layout"));
     }
@@ -79,10 +83,11 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
             provide(cx, proof, item, &mut emit, &output, lout)
                 .ok_or_else(|| broken("a channel of the body is lost"))?;
         }
+        tensors.push(output.clone());
         input = output;
     }
     rename(cx, proof, &mut emit);
-    Ok(emit.edits)
+    Ok((emit.edits, tensors))
 }
 
 /// A copy of a node has its name, unless the node itself stays, or another one of that name.
