@@ -19,7 +19,8 @@ COMMANDS: dict[str, tuple[type, set[str]]] = {
     # A report is a value here, and `inspect` is the dry run.
     "rewrite": (onnx_rm.RewriteOptions, {"json", "quiet", "help", "dry_run"}),
     "inspect": (onnx_rm.InspectOptions, {"json", "quiet", "help"}),
-    "verify": (onnx_rm.VerifyOptions, {"json", "quiet", "help"}),
+    # A saved report is judged by the program: no model is given then.
+    "verify": (onnx_rm.VerifyOptions, {"json", "quiet", "help", "judge"}),
     "bench": (onnx_rm.BenchOptions, {"json", "quiet", "help"}),
 }
 
