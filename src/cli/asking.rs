@@ -17,6 +17,7 @@ enum Engine {
 }
 
 /// See the module.
+#[cfg_attr(not(feature = "verify"), allow(dead_code))]
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct Asking {
     /// Verify on the .png and .jpeg images directly in DIR too, for a model with one input

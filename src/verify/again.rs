@@ -155,7 +155,8 @@ mod tests {
             frontier: vec![(1.0, 1e-4), (100.0, 1e-3)],
             ..Comparison::default()
         };
-        let judged = |rtol, atol| Judgement::new(&report("mismatch", false, &comparison), Tolerance::new(rtol, atol)).unwrap();
+        let judged =
+            |rtol, atol| Judgement::new(&report("mismatch", false, &comparison), Tolerance::new(rtol, atol)).unwrap();
         assert_eq!(judged(0.0, 1e-3).verdict, Verdict::WithinTolerance);
         assert_eq!(judged(0.0, 9.9e-4).verdict, Verdict::Different);
         assert_eq!(judged(1e-4, 0.0).verdict, Verdict::WithinTolerance);

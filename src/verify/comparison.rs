@@ -80,6 +80,7 @@ pub struct UlpCount {
     pub elements: u64,
 }
 
+#[cfg(feature = "verify")]
 impl UlpCount {
     pub(super) fn new(most: u64, elements: u64) -> Self {
         Self { most, elements }
@@ -167,8 +168,12 @@ impl Comparison {
             return Some(format!("{whose}: {failure}"));
         }
         if self.not_finite > 0 {
-            let at = self.worst.as_ref().map_or(String::new(), |w| format!(", as at {:?} on {} input", w.index, w.input));
-            return Some(format!("{whose}: {} of {} elements are not finite on one side{at}", self.not_finite, self.elements));
+            let at =
+                self.worst.as_ref().map_or(String::new(), |w| format!(", as at {:?} on {} input", w.index, w.input));
+            return Some(format!(
+                "{whose}: {} of {} elements are not finite on one side{at}",
+                self.not_finite, self.elements
+            ));
         }
         let least = self.least_atol(tolerance.rtol).unwrap_or_default();
         let at = self.worst.as_ref().map_or(String::new(), |w| format!(" at {:?} on {} input", w.index, w.input));
@@ -196,7 +201,13 @@ impl fmt::Display for Comparison {
         write!(f, "largest error {:.2e}", self.max_error)?;
         if let Some(worst) = &self.worst {
             let input = Printable(&worst.input);
-            write!(f, " at {:?} on {input} input ({} for {})", worst.index, value(worst.value), value(worst.reference))?;
+            write!(
+                f,
+                " at {:?} on {input} input ({} for {})",
+                worst.index,
+                value(worst.value),
+                value(worst.reference)
+            )?;
         }
         write!(
             f,
@@ -226,7 +237,9 @@ impl fmt::Display for Comparison {
             write!(f, "; ulps, at most: {}", words.join(", "))?;
         }
         match self.least_atol(0.0) {
-            Some(atol) => write!(f, "; passes with atol {atol:.2e}, or with rtol {}", number(self.relative_error, "none")),
+            Some(atol) => {
+                write!(f, "; passes with atol {atol:.2e}, or with rtol {}", number(self.relative_error, "none"))
+            }
             None => write!(f, "; no tolerance passes"),
         }
     }

@@ -24,11 +24,11 @@ mod work;
 pub use again::{JudgedComparison, Judgement};
 pub use comparison::{ChannelErrors, Comparison, Tolerance, UlpCount, WorstElement};
 pub use report::{
-    Arithmetic, BendReport, Coverage, Details, EngineReport, FirstDifference, InputReport, Measure, OutputReport, Runner,
-    SCHEMA_VERSION, SizeReport, Status, Verdict, VerifyReport, WorstChannel,
+    Arithmetic, BendReport, Coverage, Details, EngineReport, FirstDifference, InputReport, Measure, OutputReport,
+    Runner, SCHEMA_VERSION, SizeReport, Status, Verdict, VerifyReport, WorstChannel,
 };
 #[cfg(feature = "verify")]
 pub use run::{
-    Engine, Observer, Progress, VerifyError, VerifyOptions, silence_caught_panics, time, verify, verify_loaded, verify_models,
-    verify_watched,
+    Engine, Observer, Progress, VerifyError, VerifyOptions, silence_caught_panics, time, verify, verify_loaded,
+    verify_models, verify_watched,
 };

@@ -54,7 +54,10 @@ fn both_engines_see_what_is_equal_and_what_is_not() {
     assert_eq!(folder.run(&["rewrite", "block.onnx", "chain.onnx", "--quiet"]).0, Some(0));
     let (code, report) = verify(&folder, &["block.onnx", "chain.onnx", "--engine", "onnxruntime"], &file());
     assert_eq!((code, report["verdict"].as_str()), (Some(0), Some("equal within rounding")), "{report}");
-    assert_eq!((&report["arithmetic"]["engine"], &report["arithmetic"]["rounded_because"]), (&"onnxruntime".into(), &Value::Null));
+    assert_eq!(
+        (&report["arithmetic"]["engine"], &report["arithmetic"]["rounded_because"]),
+        (&"onnxruntime".into(), &Value::Null)
+    );
     assert_eq!(engines(&report), ["float64", "onnxruntime"]);
     let name = file().file_name().unwrap().to_string_lossy().into_owned();
     let version = report["engines"][0]["version"].as_str().unwrap().to_owned();
@@ -143,7 +146,9 @@ fn a_library_that_is_none_is_one_clear_error() {
         let stderr = error(&ours, Some(name));
         assert!(stderr.contains(&format!("error: {name}: ")), "{stderr}");
     }
-    assert!(error(&[&ours[..], &["--onnxruntime", "folder"]].concat(), None).contains("no library of ONNX Runtime is in"));
+    assert!(
+        error(&[&ours[..], &["--onnxruntime", "folder"]].concat(), None).contains("no library of ONNX Runtime is in")
+    );
     // A library, and not the one: it lies beside it in the wheel.
     let providers = library().join("libonnxruntime_providers_shared.so");
     if providers.exists() {

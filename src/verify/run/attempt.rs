@@ -12,8 +12,8 @@ use super::inputs::Slot;
 use super::job::Job;
 use super::obstacle::{Obstacle, words};
 use super::precision::Precision;
-use super::shapes::{self, OTHER_SIZES, Sizing};
 use super::runtime::{Runners, Runtime};
+use super::shapes::{self, OTHER_SIZES, Sizing};
 use super::stage::{self, Stage, Trial};
 use super::support;
 use super::trial::{Arithmetic, Bench};
@@ -191,7 +191,8 @@ impl Ready<'_> {
 /// # Errors
 /// Why it cannot run them.
 fn runners(job: &Job<'_>, stage: &Stage<'_>, macs: u64) -> Result<Runners, Obstacle> {
-    let new = || stage::guarded(|| Runners::new(job.runtime, stage)).map_err(|e| Obstacle::Runtime(job.runtime.name(), e));
+    let new =
+        || stage::guarded(|| Runners::new(job.runtime, stage)).map_err(|e| Obstacle::Runtime(job.runtime.name(), e));
     if job.runtime != Runtime::Tract {
         return new();
     }

@@ -53,7 +53,9 @@ impl Given {
                 let nans = values.iter().filter(|v| v.is_nan()).count();
                 if nans > 0 {
                     let input = given.samples.name(index);
-                    given.notes.push(format!("{input} input: '{name}' holds NaN in {nans} of {} entries", values.len()));
+                    given
+                        .notes
+                        .push(format!("{input} input: '{name}' holds NaN in {nans} of {} entries", values.len()));
                 }
             }
             let shapes = sample.inputs.iter().map(|(name, value)| (name.clone(), value.shape().to_vec())).collect();

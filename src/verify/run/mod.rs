@@ -7,13 +7,15 @@ mod course;
 mod dump;
 mod effort;
 mod error;
-mod evidence;
 mod errors;
+mod evidence;
 mod extent;
 mod given;
 mod inputs;
 mod job;
 mod judge;
+#[cfg(feature = "onnxruntime")]
+mod library;
 mod narrow;
 mod noise;
 mod obstacle;

@@ -1,7 +1,6 @@
 //! Runs a model in its own arithmetic, through ONNX Runtime with all its optimisations.
 //!
-//! The library is loaded from its file when it is asked for: nothing is linked. A process has one, and what came of the first attempt
-//! stands: the crate underneath remembers a failed one as if it had been none.
+//! The library is loaded from its file when it is asked for: nothing is linked. A process has one.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -16,6 +15,7 @@ use ort::value::{DynValue, PrimitiveTensorElementType, Tensor, TensorElementType
 use prost::Message;
 
 use super::inputs::{Feed, Slot};
+use super::library;
 use super::runner::Source;
 use super::stage;
 use crate::onnx::tensor_proto::DataType;
@@ -27,8 +27,8 @@ const VARIABLE: &str = "ORT_DYLIB_PATH";
 /// One thread, as the other engine has: the same sums in the same order, run for run.
 const THREADS: usize = 1;
 
-/// The library that was asked for first, and what came of it: its version, or why there is none.
-static LOADED: Mutex<Option<(PathBuf, Result<String, String>)>> = Mutex::new(None);
+/// The library that was loaded, and its version.
+static LOADED: Mutex<Option<(PathBuf, String)>> = Mutex::new(None);
 
 /// Loads the library at `path`, or where the environment says, and returns its version.
 ///
@@ -42,19 +42,14 @@ pub(super) fn load(path: Option<&Path>) -> Result<String, String> {
     let library = file(&path)?;
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     match &*loaded {
-        Some((first, result)) if *first == library => return result.clone(),
-        Some((first, Ok(_))) => {
+        Some((first, version)) if *first == library => return Ok(version.clone()),
+        Some((first, _)) => {
             return Err(format!("{}: this process has loaded another one, {}", path.display(), first.display()));
-        }
-        Some((first, Err(why))) => {
-            let path = path.display();
-            return Err(format!("{path}: this process cannot load a second one, after {}: {why}", first.display()));
         }
         None => {}
     }
-    // A file that is no such library may panic in the crate underneath.
-    let version = stage::guarded(|| initialise(&library)).map_err(|why| format!("{}: {why}", path.display()));
-    loaded.insert((library, version)).1.clone()
+    let version = stage::guarded(|| initialise(&library)).map_err(|why| format!("{}: {why}", path.display()))?;
+    Ok(loaded.insert((library, version)).1.clone())
 }
 
 /// The file that `path` means: itself, or the library in a folder.
@@ -78,18 +73,13 @@ fn file(path: &Path) -> Result<PathBuf, String> {
     entries.into_iter().find(is_library).ok_or_else(|| fail("no library of ONNX Runtime is in this folder"))
 }
 
-fn initialise(library: &Path) -> Result<String, String> {
-    let environment = ort::init_from(library).map_err(|e| e.to_string())?;
+fn initialise(path: &Path) -> Result<String, String> {
+    let version = library::load(path)?;
+    let environment = ort::init_from(path).map_err(|e| e.to_string())?;
     // Its words on stderr are for its developers; what goes wrong comes back as an error.
     let environment = environment.with_name("onnx-rm").with_telemetry(false).with_logger(Arc::new(|_, _, _, _, _| {}));
     environment.commit();
-    Ok(version(ort::info()))
-}
-
-/// What the build says of itself, in short.
-fn version(info: &str) -> String {
-    let field = info.split(", ").find_map(|part| part.split_once("git-branch=")).map(|(_, branch)| branch);
-    field.map_or(info, |branch| branch.trim_start_matches("rel-")).to_owned()
+    Ok(version)
 }
 
 /// A model that is ready to run.

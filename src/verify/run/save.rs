@@ -29,13 +29,20 @@ pub(super) fn check(options: &VerifyOptions) -> Result<(), VerifyError> {
         }
         match io::entries(path) {
             Ok(entries) if entries.is_empty() => {}
-            Ok(_) => return Err(fail("it holds something already: what is saved goes into a new or empty folder".to_owned())),
+            Ok(_) => {
+                return Err(fail(
+                    "it holds something already: what is saved goes into a new or empty folder".to_owned(),
+                ));
+            }
             Err(e) => return Err(fail(e.to_string())),
         }
     }
     if options.save_inputs.is_some() && options.save_inputs == options.save_outputs {
         let path = options.save_inputs.clone().unwrap_or_default();
-        return Err(VerifyError::Save { path, reason: "inputs and outputs are saved into different folders".to_owned() });
+        return Err(VerifyError::Save {
+            path,
+            reason: "inputs and outputs are saved into different folders".to_owned(),
+        });
     }
     Ok(())
 }
@@ -88,10 +95,9 @@ fn save_outputs(ready: &Ready<'_>, trial: &Trial, parent: &Path, folder: &str) -
     };
     let fail = |reason: String| VerifyError::Save { path: parent.to_owned(), reason };
     let (original, rewritten) = outputs.map_err(&fail)?;
-    for (model, side, values) in [
-        ("original", &bench.stage.original, original),
-        ("rewritten", &bench.stage.rewritten, rewritten),
-    ] {
+    for (model, side, values) in
+        [("original", &bench.stage.original, original), ("rewritten", &bench.stage.rewritten, rewritten)]
+    {
         let named = side.outputs.iter().take(ready.outputs).zip(&values).enumerate();
         let files = named.map(|(k, (name, value))| {
             let dtype = match value {
@@ -114,7 +120,8 @@ fn put(parent: &Path, folder: &str, files: &Files) -> Result<(), VerifyError> {
 
 /// One tensor as a file.
 fn file(what: &str, number: usize, name: &str, value: &Value, dtype: DataType) -> Result<(String, Vec<u8>), String> {
-    let raw = bytes(value, dtype).ok_or_else(|| format!("'{name}' is of type {}, which is not saved", dtype.as_str_name()))?;
+    let raw = bytes(value, dtype)
+        .ok_or_else(|| format!("'{name}' is of type {}, which is not saved", dtype.as_str_name()))?;
     let tensor = TensorProto {
         name: Some(name.to_owned()),
         data_type: Some(dtype as i32),

@@ -43,8 +43,11 @@ fn refusal(report: &VerifyReport, of: impl Fn(&Comparison) -> Option<Tolerance>)
 
 /// Says the verdict in words.
 pub(super) fn conclude(report: &mut VerifyReport) {
-    let mut against_original =
-        report.outputs.iter().flat_map(|o| &o.comparisons).filter(|c| c.model == "rewritten" && c.against == "original");
+    let mut against_original = report
+        .outputs
+        .iter()
+        .flat_map(|o| &o.comparisons)
+        .filter(|c| c.model == "rewritten" && c.against == "original");
     report.verdict = match (report.status, report.tolerance) {
         (Status::Mismatch, _) => Verdict::Different,
         (Status::NoEvidence | Status::Unstable, _) => Verdict::NoEvidence,

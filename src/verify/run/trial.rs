@@ -8,8 +8,8 @@ use crate::verify::reference::Value;
 use super::errors::{Against, Errors, Model, Pairing};
 use super::inputs::Feed;
 use super::noise::Rounded;
-use super::sample::{Sample, Sides};
 use super::runtime::Runners;
+use super::sample::{Sample, Sides};
 use super::stage::{self, Own, Stage, Trial};
 use super::watch::{Watch, Work};
 

@@ -11,15 +11,15 @@ use super::attempt::{self, Ready, Way};
 use super::course::{self, Course, Fruitless};
 use super::effort::Effort;
 use super::error::VerifyError;
+use super::given::Given;
 use super::inputs::Kind;
 use super::job::Job;
 use super::options::{Engine, Observer, Progress, VerifyOptions, go_on};
 use super::pair::Side;
 use super::precision::Precision;
+use super::runtime::Runtime;
 use super::stage::{Source, Stage, Trial, overrides};
 use super::support::Support;
-use super::given::Given;
-use super::runtime::Runtime;
 use super::{dump, evidence, save, signature, tolerance, verdict};
 use crate::verify::report::{
     Arithmetic, Coverage, OutputReport, Runner, SCHEMA_VERSION, SizeReport, Status, Verdict, VerifyReport,
@@ -168,11 +168,18 @@ fn runtimes(options: &VerifyOptions) -> Result<(Vec<Runtime>, Option<String>), V
     if !runtimes.contains(&Runtime::OnnxRuntime) {
         return Ok((runtimes, None));
     }
-    #[cfg(feature = "onnxruntime")]
-    let version = super::onnxruntime::load(options.onnxruntime.as_deref()).map_err(VerifyError::Engine)?;
-    #[cfg(not(feature = "onnxruntime"))]
-    let version = Err(VerifyError::Engine("this build was made without the feature 'onnxruntime'".to_owned()))?;
+    let version = load_onnxruntime(options).map_err(VerifyError::Engine)?;
     Ok((runtimes, Some(version)))
+}
+
+#[cfg(feature = "onnxruntime")]
+fn load_onnxruntime(options: &VerifyOptions) -> Result<String, String> {
+    super::onnxruntime::load(options.onnxruntime.as_deref())
+}
+
+#[cfg(not(feature = "onnxruntime"))]
+fn load_onnxruntime(_: &VerifyOptions) -> Result<String, String> {
+    Err("this build was made without the feature 'onnxruntime'".to_owned())
 }
 
 /// A report that has found nothing yet.

@@ -12,6 +12,8 @@ use crate::verify::reference::Value;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
+const SHORT: &str = "it ends inside of its header";
+
 /// More bytes than any header has whose array can be held.
 const MAX_HEADER: usize = 1 << 16;
 
@@ -66,12 +68,12 @@ fn header(from: &mut dyn Read) -> Result<Header, String> {
     let length = match major {
         1 => {
             let mut length = [0; 2];
-            from.read_exact(&mut length).map_err(|e| e.to_string())?;
+            from.read_exact(&mut length).map_err(|_| SHORT.to_owned())?;
             usize::from(u16::from_le_bytes(length))
         }
         2 | 3 => {
             let mut length = [0; 4];
-            from.read_exact(&mut length).map_err(|e| e.to_string())?;
+            from.read_exact(&mut length).map_err(|_| SHORT.to_owned())?;
             usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX)
         }
         other => return Err(format!("version {other} of the .npy format is not known")),
@@ -80,7 +82,7 @@ fn header(from: &mut dyn Read) -> Result<Header, String> {
         return Err(format!("its header of {length} bytes is too long"));
     }
     let mut text = vec![0; length];
-    from.read_exact(&mut text).map_err(|_| "it ends inside of its header".to_owned())?;
+    from.read_exact(&mut text).map_err(|_| SHORT.to_owned())?;
     let text = String::from_utf8(text).map_err(|_| "its header is no text".to_owned())?;
     parse(&text)
 }
@@ -120,7 +122,8 @@ fn parse(text: &str) -> Result<Header, String> {
     };
     let shape = after("shape")?.strip_prefix('(').and_then(|r| r.split_once(')')).ok_or_else(broken)?.0;
     let sizes = shape.split(',').map(str::trim).filter(|d| !d.is_empty());
-    let shape: Vec<usize> = sizes.map(|d| d.trim_end_matches('L').parse().map_err(|_| broken())).collect::<Result<_, _>>()?;
+    let shape: Vec<usize> =
+        sizes.map(|d| d.trim_end_matches('L').parse().map_err(|_| broken())).collect::<Result<_, _>>()?;
     if shape.len() > MAX_RANK {
         return Err(format!("it has {} dimensions", shape.len()));
     }
@@ -131,7 +134,9 @@ fn parse(text: &str) -> Result<Header, String> {
 fn decode(header: &Header, content: &[u8]) -> Result<Value, String> {
     macro_rules! elements {
         ($t:ty, $convert:expr) => {
-            content.chunks_exact(size_of::<$t>()).map(|c| $convert(<$t>::from_le_bytes(c.try_into().unwrap_or_default())))
+            content
+                .chunks_exact(size_of::<$t>())
+                .map(|c| $convert(<$t>::from_le_bytes(c.try_into().unwrap_or_default())))
         };
     }
     let large = |_| "it holds an integer beyond the range of int64".to_owned();

@@ -267,7 +267,13 @@ impl Pair {
 impl Channels {
     fn new(grouping: Grouping) -> Self {
         let count = grouping.count();
-        Self { grouping, largest: vec![0.0; count], max: vec![0.0; count], sum: vec![0.0; count], count: vec![0; count] }
+        Self {
+            grouping,
+            largest: vec![0.0; count],
+            max: vec![0.0; count],
+            sum: vec![0.0; count],
+            count: vec![0; count],
+        }
     }
 
     fn add(&mut self, entry: usize, size: f64, error: f64) {
@@ -296,7 +302,8 @@ impl Channels {
             false => Vec::new(),
         };
         let worst = (0..self.max.len()).max_by(|a, b| self.max[*a].total_cmp(&self.max[*b]).then(b.cmp(a)));
-        let means: Vec<f64> = self.sum.iter().zip(&self.count).map(|(s, n)| (s / (*n).max(1) as f64).min(f64::MAX)).collect();
+        let means: Vec<f64> =
+            self.sum.iter().zip(&self.count).map(|(s, n)| (s / (*n).max(1) as f64).min(f64::MAX)).collect();
         ChannelErrors {
             axis: self.grouping.axis.unwrap_or_default(),
             count: self.max.len(),
@@ -356,7 +363,10 @@ mod tests {
         assert_eq!((worst.reference, worst.value), (Some(8.0), Some(7.0)));
         let channels = &told.channels[0];
         assert_eq!((channels.axis, channels.count, channels.worst), (1, 2, 1));
-        assert_eq!((channels.max_error.as_slice(), channels.mean_error.as_slice()), (&[0.5, 1.0][..], &[0.25, 0.625][..]));
+        assert_eq!(
+            (channels.max_error.as_slice(), channels.mean_error.as_slice()),
+            (&[0.5, 1.0][..], &[0.25, 0.625][..])
+        );
         assert_eq!(channels.largest, [2.0, 8.0]);
         let (reference_norm, value_norm) = (85.0_f64.sqrt(), (1.0 + 6.25 + 18.0625 + 49.0_f64).sqrt());
         let cosine = (1.0 + 5.0 + 17.0 + 56.0) / (reference_norm * value_norm);
@@ -402,7 +412,8 @@ mod tests {
 
     #[test]
     fn integers_and_other_shapes() {
-        let integers = |values: &[i64]| Value::I(ArrayD::from_shape_vec(IxDyn(&[values.len()]), values.to_vec()).unwrap());
+        let integers =
+            |values: &[i64]| Value::I(ArrayD::from_shape_vec(IxDyn(&[values.len()]), values.to_vec()).unwrap());
         let told = errors(&integers(&[1 << 60, 2]), &integers(&[(1 << 60) + 1, 2])).told();
         assert_eq!((told.max_error, told.different), (1.0, 1), "exact where the values are not, as floats");
         assert!(told.ulps.is_empty() && told.element_type == "integers");
