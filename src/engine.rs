@@ -25,7 +25,7 @@ use crate::report::{NotInspected, Outcome, RejectReport, SiteReport, SiteStatus,
 
 pub use error::EngineError;
 pub use price::price;
-pub use record::{Record, without_record};
+pub use record::{Record, mark_pruned, without_record};
 pub use round::Refused;
 pub use watch::{Progress, Watch, go_on};
 

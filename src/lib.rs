@@ -79,6 +79,8 @@ pub mod options;
 pub mod plan;
 mod printable;
 #[doc(hidden)]
+pub mod prune;
+#[doc(hidden)]
 pub mod read;
 #[doc(hidden)]
 pub mod report;

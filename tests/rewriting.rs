@@ -11,6 +11,7 @@ mod linear;
 mod models;
 mod operations;
 mod promises;
+mod prune;
 mod random;
 mod sizes;
 mod transposes;

@@ -8,6 +8,7 @@ mod bench;
 mod check;
 mod inspect;
 mod manual;
+mod prune;
 mod rewrite;
 #[cfg(unix)]
 mod signals;

@@ -10,7 +10,7 @@ use crate::printable::Printable;
 
 #[cfg(unix)]
 use super::signals;
-use super::{Verdict, bench, check, inspect, manual, rewrite, say, verify};
+use super::{Verdict, bench, check, inspect, manual, prune, rewrite, say, verify};
 
 /// Removes residual connections from trained ONNX networks without changing what they compute.
 #[derive(Debug, Parser)]
@@ -39,6 +39,9 @@ enum Command {
     /// Check models against a policy: the gate for continuous integration.
     #[command(after_help = check::EXAMPLES)]
     Check(check::Arguments),
+    /// Take channels out of a model and fit what is left to samples. It then computes something else; the report says how much.
+    #[command(after_help = prune::EXAMPLES)]
+    Prune(prune::Arguments),
     /// Time two models in turns, through tract.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Arguments),
@@ -77,6 +80,7 @@ pub fn run_words(words: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Prune(arguments) => prune::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Completions(arguments) => manual::completions(&arguments, Cli::command()),
         Command::Man(arguments) => manual::man(&arguments, Cli::command()),

@@ -18,7 +18,10 @@ const OPTIONS: &str = "onnx_rm.options";
 /// What was left alone because verification refused it, as JSON.
 const LEFT: &str = "onnx_rm.unverified";
 
-/// All of them. Other tools' metadata, and the user's, is not touched.
+/// How much of its channels the model has lost, as JSON: such a file computes something else than its source.
+const PRUNED: &str = "onnx_rm.pruned";
+
+/// All of them that say how a file can be made again. Other tools' metadata, and the user's, is not touched.
 const KEYS: [&str; 5] = [VERSION, SOURCE, SIDE_FILES, OPTIONS, LEFT];
 
 /// What a rewritten file says of itself.
@@ -79,6 +82,13 @@ impl Record {
             model.metadata_props.push(StringStringEntryProto { key: Some(key.to_owned()), value: Some(value) });
         }
     }
+}
+
+/// Writes into `model` that it was pruned, and how. It is no longer what its record says, so that goes.
+pub fn mark_pruned(model: &mut ModelProto, how: &impl serde::Serialize) {
+    without_record(model);
+    model.metadata_props.retain(|p| p.key() != PRUNED);
+    model.metadata_props.push(StringStringEntryProto { key: Some(PRUNED.to_owned()), value: Some(to_json(how)) });
 }
 
 /// Takes what `model` says of its making out of it.

@@ -73,12 +73,9 @@ pub fn apply(model: &mut ModelProto, edits: &[EditList]) -> Result<BTreeSet<Stri
     let defined: HashSet<&str> = taken.iter().copied().chain(fresh.iter().copied()).collect();
     let nodes = in_order(nodes, &defined, graph.output.iter().map(|o| o.name()))?;
     let made: HashSet<&str> = nodes.iter().flat_map(|n| n.output.iter().map(String::as_str)).collect();
-    let gone: HashSet<String> = removed
-        .iter()
-        .flat_map(|n| graph.node[n.0 as usize].output.iter())
-        .filter(|name| !made.contains(name.as_str()))
-        .cloned()
-        .collect();
+    let lost = removed.iter().flat_map(|n| graph.node[n.0 as usize].output.iter());
+    let lost = lost.filter(|name| !made.contains(name.as_str()));
+    let gone: HashSet<String> = lost.chain(edits.iter().flat_map(|e| &e.changed)).cloned().collect();
     graph.node = nodes;
     let adds = !initializers.is_empty();
     graph.initializer.extend(initializers);

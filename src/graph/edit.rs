@@ -19,6 +19,8 @@ pub struct EditList {
     pub add_initializers: Vec<TensorProto>,
     /// Initializers that nothing reads; they go.
     pub unread: Vec<String>,
+    /// Tensors that keep their name, but not their shape: what is said of them goes.
+    pub changed: Vec<String>,
     /// Written into the metadata of every new node.
     pub provenance: String,
 }

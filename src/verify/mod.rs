@@ -9,7 +9,7 @@ mod again;
 pub mod comparison;
 #[cfg_attr(not(feature = "verify"), allow(dead_code))]
 mod precision;
-mod random;
+pub(crate) mod random;
 pub mod reach;
 pub mod reference;
 mod report;

@@ -1,0 +1,164 @@
+//! `onnx-rm prune`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::prune::{Amount, PruneOptions, PruneReport, Samples, Way, prune_watched};
+
+use super::{Bar, Failure, Planning, Reading, Talking, Verdict, print, say};
+
+pub(super) const EXAMPLES: &str = "Examples:
+  onnx-rm prune resnet32.onnx small.onnx --calibration images.npz --macs 0.5x
+  onnx-rm prune model.onnx small.onnx --calibration x.npz --labels y.npy --macs 0.6x --min-agreement 0.95
+  onnx-rm prune model.onnx small.onnx --calibration x.npz --parameters 0.5x --keep 'layer4*' --way residual
+  onnx-rm prune model.onnx smaller.onnx --exact-only
+
+Pruning changes what a model computes. One sample in five is held out, and the report says what the outputs lost on these.
+Only --exact-only changes nothing but the order of additions.";
+
+/// How a model is pruned.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Pruning {
+    /// Samples to fit to: an .npz with one array a graph input, samples along axis 0; some hundred suffice
+    #[arg(long, value_name = "FILE.npz", required_unless_present = "exact_only")]
+    calibration: Option<PathBuf>,
+    /// The class of each sample, as an .npy of integers: accuracy before and after is reported
+    #[arg(long, value_name = "FILE.npy", requires = "calibration")]
+    labels: Option<PathBuf>,
+    /// Most multiply-accumulates that stay: 0.5x of the original's, or a number
+    #[arg(long, value_name = "LIMIT", required_unless_present_any = ["exact_only", "parameters"])]
+    macs: Option<Amount>,
+    /// Most weights that stay
+    #[arg(long, value_name = "LIMIT")]
+    parameters: Option<Amount>,
+    /// Layers whose node or output has such a name keep their channels; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    keep_channels: Vec<String>,
+    /// Most of a tensor's channels that may go, as a share
+    #[arg(long, default_value_t = 1.0, value_name = "SHARE", value_parser = share)]
+    ratio: f64,
+    /// Rounds of choosing and fitting, each on what the one before has left
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
+    rounds: u8,
+    /// On which form of the graph channels are taken away
+    #[arg(long, value_enum, default_value_t, value_name = "WAY")]
+    way: Way,
+    /// Only take away copies of other channels, channels that are zero and channels that nothing reads
+    #[arg(long, conflicts_with_all = ["macs", "parameters", "max_error", "min_agreement"])]
+    exact_only: bool,
+    /// Exit with 1, and write nothing, when the outputs are further off: root mean square relative to their standard deviation
+    #[arg(long, value_name = "ERROR")]
+    max_error: Option<f64>,
+    /// Exit with 1, and write nothing, when fewer of the held-out samples have the same largest output, as a share
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    min_agreement: Option<f64>,
+    /// Where positions are drawn
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("expected a share between 0 and 1".to_owned()),
+    }
+}
+
+impl Pruning {
+    /// The same for the library; residual connections are removed as `planning` says.
+    fn options(&self, planning: &Planning) -> PruneOptions {
+        PruneOptions {
+            macs: self.macs,
+            parameters: self.parameters,
+            keep: self.keep_channels.clone(),
+            ratio: self.ratio,
+            rounds: usize::from(self.rounds),
+            way: self.way,
+            exact_only: self.exact_only,
+            max_error: self.max_error,
+            min_agreement: self.min_agreement,
+            seed: self.seed,
+            rewrite: planning.options(),
+        }
+    }
+
+    /// The samples.
+    fn samples(&self) -> Result<Option<Samples>, Failure> {
+        let Some(path) = &self.calibration else { return Ok(None) };
+        let samples = Samples::from_files(path, self.labels.as_deref());
+        samples.map(Some).map_err(|e| Failure { message: e.to_string(), hint: None })
+    }
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// The model to read
+    input: PathBuf,
+    /// The model to write; may be the same file
+    output: PathBuf,
+    #[command(flatten)]
+    pruning: Pruning,
+    #[command(flatten)]
+    planning: Planning,
+    #[command(flatten)]
+    reading: Reading,
+    #[command(flatten)]
+    talking: Talking,
+}
+
+/// What a run says in JSON.
+#[derive(Serialize)]
+struct Said<'a> {
+    schema_version: u32,
+    command: &'static str,
+    input: String,
+    output: Option<String>,
+    #[serde(flatten)]
+    report: &'a PruneReport,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
+    let Arguments { input, output, pruning, planning, reading, talking } = arguments;
+    let bar = Bar::new(talking.quiet || talking.json);
+    let model = reading.load(input)?;
+    let samples = pruning.samples()?;
+    let options = pruning.options(planning);
+    let mut watch = |stage: &str, done: usize, total: usize| bar.count("prune", stage, done, total);
+    let pruned = prune_watched(&model, samples.as_ref(), &options, &mut watch);
+    let (pruned, report) = pruned.map_err(|e| Failure::new(input, e))?;
+    drop(bar);
+    let written = report.finding.is_none();
+    if written {
+        crate::io::save(&pruned, output)?;
+    }
+    if talking.json {
+        let said = Said {
+            schema_version: 1,
+            command: "prune",
+            input: input.display().to_string(),
+            output: written.then(|| output.display().to_string()),
+            report: &report,
+        };
+        print(&serde_json::to_string_pretty(&said).unwrap_or_default())?;
+    } else if !talking.quiet {
+        say(&report);
+        if written {
+            let name = crate::printable::Printable(output.display());
+            say(&match pruned.is_edited() {
+                true => format!("{name}: written; it computes something else than {}\n", Path::display(input)),
+                false => format!("{name}: nothing went, so it is the model as it was\n"),
+            });
+        }
+    }
+    match &report.finding {
+        None => Ok(Verdict::Done),
+        Some(finding) => {
+            if talking.quiet {
+                say(&format!("{}: {finding}\n", input.display()));
+            }
+            Ok(Verdict::Finding)
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What became of the outputs, on samples that nothing was fitted to.
+
+use ndarray::{ArrayD, Axis};
+
+use crate::onnx::ModelProto;
+use crate::verify::reference;
+
+use super::error::PruneError;
+use super::report::Quality;
+use super::samples::{Batch, Samples};
+
+/// Compares the outputs of both models.
+///
+/// # Errors
+/// When a model cannot be run.
+pub(super) fn measure(
+    original: &ModelProto,
+    pruned: &ModelProto,
+    (samples, held): (&Samples, &[Batch]),
+) -> Result<Quality, PruneError> {
+    let outputs: Vec<&str> = original.graph.iter().flat_map(|g| &g.output).map(|o| o.name()).collect();
+    let mut tally = Tally::default();
+    for batch in held {
+        let was = reference::run_to(original, &batch.inputs, &outputs)?;
+        let is = reference::run_to(pruned, &batch.inputs, &outputs)?;
+        for (i, name) in outputs.iter().enumerate() {
+            let both = was.get(name).and_then(|v| v.floats()).zip(is.get(name).and_then(|v| v.floats()));
+            let Some((was, is)) = both.filter(|(a, b)| a.shape() == b.shape()) else {
+                return Err(PruneError::Internal(format!("output '{name}' has another type or shape")));
+            };
+            tally.add(was, is);
+            if i == 0 {
+                tally.classes(was, is, |row| batch.places.get(row).and_then(|p| samples.label(*p)));
+            }
+        }
+    }
+    Ok(tally.quality())
+}
+
+/// Largest difference of two models that should compute the same, relative to the largest value: float64 in another order.
+const SAME: f64 = 1e-9;
+
+/// Checks that both models compute the same but for float64 rounding.
+///
+/// # Errors
+/// [`PruneError::Internal`] when they do not.
+pub(super) fn same(a: &ModelProto, b: &ModelProto, batches: &[Batch]) -> Result<(), PruneError> {
+    let outputs: Vec<&str> = a.graph.iter().flat_map(|g| &g.output).map(|o| o.name()).collect();
+    for batch in batches {
+        let (x, y) = (reference::run_to(a, &batch.inputs, &outputs)?, reference::run_to(b, &batch.inputs, &outputs)?);
+        for name in &outputs {
+            let both = x.get(name).and_then(|v| v.floats()).zip(y.get(name).and_then(|v| v.floats()));
+            let largest = |v: &ArrayD<f64>| v.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+            let alike = both.is_none_or(|(x, y)| {
+                x.shape() == y.shape() && largest(&(x - y)) <= SAME * largest(x).max(f64::MIN_POSITIVE)
+            });
+            if !alike {
+                return Err(PruneError::Internal(format!(
+                    "output '{name}' changes with channels that nothing was taken to read"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Tally {
+    samples: usize,
+    change: f64,
+    size: f64,
+    sum: f64,
+    count: f64,
+    ranked: usize,
+    alike: usize,
+    labelled: usize,
+    right: (usize, usize),
+}
+
+impl Tally {
+    fn add(&mut self, was: &ArrayD<f64>, is: &ArrayD<f64>) {
+        self.change += was.iter().zip(is).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
+        self.size += was.iter().map(|v| v * v).sum::<f64>();
+        self.sum += was.sum();
+        self.count += was.len() as f64;
+    }
+
+    /// Where an output is one row of scores a sample: which one is largest.
+    fn classes(&mut self, was: &ArrayD<f64>, is: &ArrayD<f64>, label: impl Fn(usize) -> Option<usize>) {
+        self.samples += was.shape().first().copied().unwrap_or(0);
+        if was.ndim() != 2 || was.shape()[1] < 2 {
+            return;
+        }
+        for (row, (was, is)) in was.axis_iter(Axis(0)).zip(is.axis_iter(Axis(0))).enumerate() {
+            let largest = |a: ndarray::ArrayViewD<'_, f64>| {
+                a.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).map(|(i, _)| i)
+            };
+            let (was, is) = (largest(was), largest(is));
+            self.ranked += 1;
+            self.alike += usize::from(was == is);
+            if let Some(label) = label(row) {
+                self.labelled += 1;
+                self.right.0 += usize::from(was == Some(label));
+                self.right.1 += usize::from(is == Some(label));
+            }
+        }
+    }
+
+    fn quality(&self) -> Quality {
+        let spread = self.size - self.sum * self.sum / self.count.max(1.0);
+        let share = |n: usize, all: usize| (all > 0).then(|| n as f64 / all as f64);
+        Quality {
+            samples: self.samples,
+            relative_error: if spread > 0.0 { (self.change / spread).sqrt() } else { self.change.sqrt() },
+            agreement: share(self.alike, self.ranked),
+            accuracy_before: share(self.right.0, self.labelled),
+            accuracy_after: share(self.right.1, self.labelled),
+        }
+    }
+}

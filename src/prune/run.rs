@@ -1,0 +1,210 @@
+//! All of it in order, for every way that is tried.
+
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+
+use crate::engine::{self, EngineError};
+use crate::facts::Facts;
+use crate::graph::{self, GraphView};
+use crate::io::Model;
+use crate::onnx::ModelProto;
+use crate::options::Options;
+use crate::read::Context;
+
+use super::coupling::Coupling;
+use super::error::PruneError;
+use super::options::{PruneOptions, PruneWatch, Way};
+use super::report::{PruneReport, WayReport};
+use super::samples::Samples;
+use super::select::{Bound, Size};
+use super::statistics::{self, known_positions};
+use super::trial::Trial;
+use super::write::{Weights, edited, masked};
+
+/// Prunes `model`; see [`prune_watched`].
+///
+/// # Errors
+/// As there.
+pub fn prune(
+    model: &Model,
+    samples: Option<&Samples>,
+    options: &PruneOptions,
+) -> Result<(Model, PruneReport), PruneError> {
+    prune_watched(model, samples, options, &mut |_, _, _| ControlFlow::Continue(()))
+}
+
+/// Takes channels out of `model` until `options` are met, and fits what is left to `samples`. What comes out computes something else;
+/// the report says how much, on samples that were held out. `samples` may be missing for [`PruneOptions::exact_only`].
+///
+/// # Errors
+/// [`PruneError`] when the model cannot be run on the samples, or when a limit cannot be met.
+pub fn prune_watched(
+    model: &Model,
+    samples: Option<&Samples>,
+    options: &PruneOptions,
+    watch: PruneWatch<'_>,
+) -> Result<(Model, PruneReport), PruneError> {
+    let original = graph::in_topological_order(model.proto().clone())?;
+    let base = measure(&original, samples)?;
+    let mut report = PruneReport {
+        macs: base.macs,
+        parameters: base.parameters,
+        fitted: 0,
+        ways: Vec::new(),
+        chosen: None,
+        finding: None,
+        notes: base.notes,
+    };
+    let ways = match options.way {
+        Way::Best if options.exact_only => vec![Way::Residual],
+        Way::Best => vec![Way::Residual, Way::Chain],
+        one => vec![one],
+    };
+    let mut found: Vec<Option<ModelProto>> = Vec::new();
+    for way in ways {
+        let mut trial = Trial { original: &original, options, samples, way, report: &mut report, watch: &mut *watch };
+        match trial.run() {
+            Ok((proto, outcome)) => {
+                report.ways.push(outcome);
+                found.push(proto);
+            }
+            Err(error @ PruneError::Engine(EngineError::Stopped)) => return Err(error),
+            Err(error) if options.way != Way::Best => return Err(error),
+            Err(error) => {
+                report.ways.push(WayReport::failed(way, error.to_string()));
+                found.push(None);
+            }
+        }
+    }
+    let error = |w: &WayReport| w.quality.as_ref().map_or(f64::MAX, |q| q.relative_error);
+    let tried = report.ways.iter().zip(&found).enumerate().filter(|(_, (_, proto))| proto.is_some());
+    let best = tried.min_by(|a, b| error(a.1.0).total_cmp(&error(b.1.0))).map(|(i, _)| i);
+    let Some(best) = best else {
+        let reasons: Vec<&str> = report.ways.iter().filter_map(|w| w.failed.as_deref()).collect();
+        return Err(PruneError::Nothing(reasons.join("; ")));
+    };
+    report.chosen = report.ways.get(best).map(|w| w.way);
+    report.finding = unmet(&report, options);
+    let mut pruned = model.clone();
+    if let Some(mut proto) = found.swap_remove(best)
+        && report.taken().is_some_and(|w| w.groups.1 > 0)
+    {
+        engine::mark_pruned(&mut proto, &Mark::new(&report));
+        pruned.replace(proto);
+    }
+    Ok((pruned, report))
+}
+
+/// What a pruned file says of itself.
+#[derive(Serialize)]
+struct Mark {
+    version: &'static str,
+    way: Option<Way>,
+    macs_ratio: f64,
+    relative_error: Option<f64>,
+    exact: bool,
+}
+
+impl Mark {
+    fn new(report: &PruneReport) -> Self {
+        let taken = report.taken();
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            way: report.chosen,
+            macs_ratio: taken.map_or(1.0, |w| w.macs / report.macs),
+            relative_error: taken.and_then(|w| w.quality.as_ref()).map(|q| q.relative_error),
+            exact: taken.is_some_and(|w| w.groups.1 == w.copies),
+        }
+    }
+}
+
+/// Which limit the way that was taken does not keep.
+fn unmet(report: &PruneReport, options: &PruneOptions) -> Option<String> {
+    let quality = report.taken()?.quality.as_ref()?;
+    if let Some(most) =
+        options.max_error.filter(|most| quality.relative_error > *most || quality.relative_error.is_nan())
+    {
+        return Some(format!("the output error is {:.4}, above --max-error {most}", quality.relative_error));
+    }
+    match (options.min_agreement, quality.agreement) {
+        (Some(least), Some(found)) if found < least => Some(format!(
+            "the largest output is the same one on {found:.4} of the samples, below --min-agreement {least}"
+        )),
+        (Some(_), None) => {
+            Some("the first output is no row of scores, so nothing is known of --min-agreement".to_owned())
+        }
+        _ => None,
+    }
+}
+
+struct Base {
+    macs: f64,
+    parameters: f64,
+    notes: Vec<String>,
+}
+
+/// What the original takes, at the size of the samples.
+fn measure(original: &ModelProto, samples: Option<&Samples>) -> Result<Base, PruneError> {
+    let view = GraphView::new(original)?;
+    let facts = Facts::new(&view);
+    let options = Options::default();
+    let cx = Context::new(&view, &facts, &options);
+    let coupling = Coupling::new(cx);
+    let positions = match samples {
+        Some(samples) => {
+            let (fit, _) = samples.batches(&view, &facts)?;
+            let first = fit.get(..1).unwrap_or_default();
+            statistics::collect((original, &view, &facts), &coupling, first, 0, &mut |_, _| Ok(()))?.positions
+        }
+        None => known_positions(cx, &coupling),
+    };
+    let size = Size::new(&coupling, &vec![true; coupling.len()]);
+    let (macs, parameters) = (size.macs(&coupling, &positions), size.parameters(&coupling));
+    if macs == 0.0 {
+        return Err(PruneError::Nothing(
+            "the model has no convolution or linear layer on [images, features]".to_owned(),
+        ));
+    }
+    let pinned: Vec<String> = coupling.pinned_by.iter().map(|(op, n)| format!("{op} ({n})")).collect();
+    let mut notes = Vec::new();
+    if !pinned.is_empty() {
+        notes.push(format!("channels that these operators read or write stay: {}", pinned.join(", ")));
+    }
+    Ok(Base { macs, parameters, notes })
+}
+
+/// `proto` without a `share` of the groups that may go, drawn by `seed`, and `proto` with zeros for whatever reads these: both compute the
+/// same. `None` when nothing can go. It is how the tests look at the coupling of channels without the fit.
+///
+/// # Errors
+/// As [`prune`].
+#[doc(hidden)]
+pub fn cut_at_random(
+    proto: &ModelProto,
+    share: f64,
+    seed: u64,
+) -> Result<Option<(ModelProto, ModelProto)>, PruneError> {
+    let proto = graph::in_topological_order(proto.clone())?;
+    let view = GraphView::new(&proto)?;
+    let facts = Facts::new(&view);
+    let options = Options::default();
+    let cx = Context::new(&view, &facts, &options);
+    let coupling = Coupling::new(cx);
+    let mut alive = vec![true; coupling.len()];
+    let mut bound = Bound::new(&coupling, 1.0, &alive);
+    let mut random = crate::verify::random::Random::new(seed, "groups");
+    for root in 0..coupling.len() {
+        let own = coupling.root(root as u32) as usize == root && !coupling.is_pinned(root as u32);
+        if own && bound.allows(root as u32) && random.uniform() < share {
+            alive[root] = false;
+            bound.remove(root as u32);
+        }
+    }
+    if alive.iter().all(|a| *a) {
+        return Ok(None);
+    }
+    let pruned = edited(&proto, cx, &coupling, &alive, &Weights::new())?;
+    let masked = edited(&proto, cx, &coupling, &vec![true; coupling.len()], &masked(cx, &coupling, &alive))?;
+    Ok(Some((pruned, masked)))
+}

@@ -1,0 +1,281 @@
+//! Which groups of channels go: one after the other, each time the one that costs the least output error for what it saves.
+//!
+//! What a layer loses with some of its columns is what the others cannot make up for: with the covariance `A` of the columns and
+//! their weights `W`, losing block `c` costs `tr(W_c' ((A^-1)_cc)^-1 W_c)`, and the weights of the others change by
+//! `-(A^-1)_rc ((A^-1)_cc)^-1 W_c` (Hassibi and Stork, "Optimal brain surgeon", 1993, for blocks and with several outputs).
+
+use std::collections::BTreeMap;
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array1, Array2, Axis};
+
+use super::coupling::{Channel, Coupling};
+use super::error::PruneError;
+use super::solve;
+use super::statistics::{Covariance, System};
+
+/// Added to the covariance, as a share of its mean diagonal: it keeps what samples do not tell apart from being taken for free.
+const RIDGE: f64 = 1e-4;
+
+/// What must stay, and how much may.
+pub(super) struct Limits<'a> {
+    /// Most multiply-accumulates of a sample.
+    pub macs: Option<f64>,
+    /// Most weights.
+    pub parameters: Option<f64>,
+    /// Groups that may go.
+    pub free: &'a [bool],
+    /// Most of the channels of a tensor that may go, as a share.
+    pub ratio: f64,
+}
+
+/// One system on the way.
+#[derive(Clone)]
+pub(super) struct State {
+    pub layer: usize,
+    pub blocks: Vec<(Channel, Vec<usize>)>,
+    pub weights: Array2<f64>,
+    /// Means of the columns, where a bias takes these; else zeros.
+    pub mean: Array1<f64>,
+    /// The inverse of the covariance of what is left.
+    inverse: Inverse,
+    /// What a squared error at one position counts for.
+    weight: f64,
+}
+
+#[derive(Clone)]
+enum Inverse {
+    Whole(Array2<f64>),
+    /// The covariance of each block, which makes up for nothing elsewhere.
+    Apart(Vec<Array2<f64>>),
+}
+
+impl State {
+    /// The normal equations before anything has gone; an error counts for itself.
+    fn new(system: System) -> Result<Self, PruneError> {
+        let inverse = match system.covariance {
+            Covariance::Whole(mut a) => {
+                let ridge = RIDGE * a.diag().sum() / a.nrows().max(1) as f64 + f64::MIN_POSITIVE.sqrt();
+                a.diag_mut().iter_mut().for_each(|d| *d += ridge);
+                let inverse = solve::inverse(a.view());
+                Inverse::Whole(inverse.ok_or_else(|| {
+                    PruneError::Samples("the normal equations of a layer cannot be solved".to_owned())
+                })?)
+            }
+            Covariance::Apart(each) => Inverse::Apart(each),
+        };
+        let System { layer, blocks, weights, mean, .. } = system;
+        Ok(Self { layer, blocks, weights, mean, inverse, weight: 1.0 })
+    }
+
+    /// Takes away that `share` of the blocks in `free` groups that costs least, one after the other; returns what the layer's outputs lose.
+    pub(super) fn thin(&mut self, share: f64, free: &[bool]) -> f64 {
+        let mut left: Vec<usize> = (0..self.blocks.len()).filter(|b| free[self.blocks[*b].0 as usize]).collect();
+        let mut lost = 0.0;
+        for _ in 0..(share * left.len() as f64).ceil() as usize {
+            let cheapest = left.iter().map(|b| (self.loss(*b), *b)).min_by(|a, b| a.0.total_cmp(&b.0));
+            let Some((loss, block)) = cheapest else { break };
+            lost += loss;
+            self.remove(block);
+            left.retain(|b| *b != block);
+        }
+        lost
+    }
+
+    /// What the outputs lose with `block`.
+    fn loss(&self, block: usize) -> f64 {
+        let columns = &self.blocks[block].1;
+        let own = self.weights.select(Axis(0), columns);
+        let middle = match &self.inverse {
+            Inverse::Whole(all) => match solve::inverse(square(all, columns).view()) {
+                Some(inverse) => inverse,
+                None => return 0.0,
+            },
+            Inverse::Apart(each) => each[block].clone(),
+        };
+        self.weight * (&middle.dot(&own) * &own).sum().max(0.0)
+    }
+
+    /// Takes `block` away: the others make up for it as well as they can.
+    fn remove(&mut self, block: usize) {
+        let columns = self.blocks[block].1.clone();
+        let own = self.weights.select(Axis(0), &columns);
+        if let Inverse::Whole(all) = &mut self.inverse {
+            if let Some(middle) = solve::inverse(square(all, &columns).view()) {
+                let side = all.select(Axis(1), &columns);
+                let share = side.dot(&middle);
+                general_mat_mul(-1.0, &share, &own, 1.0, &mut self.weights);
+                general_mat_mul(-1.0, &share, &side.t(), 1.0, all);
+            }
+            for c in &columns {
+                all.row_mut(*c).fill(0.0);
+                all.column_mut(*c).fill(0.0);
+            }
+        }
+        for c in &columns {
+            self.weights.row_mut(*c).fill(0.0);
+        }
+    }
+}
+
+fn square(all: &Array2<f64>, columns: &[usize]) -> Array2<f64> {
+    Array2::from_shape_fn((columns.len(), columns.len()), |(i, j)| all[[columns[i], columns[j]]])
+}
+
+/// All systems, before anything has gone.
+///
+/// # Errors
+/// [`PruneError::Samples`] when the samples do not suffice to solve one.
+pub(super) fn states(systems: Vec<System>) -> Result<Vec<State>, PruneError> {
+    systems.into_iter().map(State::new).collect()
+}
+
+/// How many channels every layer has left, and what that costs.
+pub(super) struct Size {
+    inputs: Vec<usize>,
+    outputs: Vec<usize>,
+}
+
+impl Size {
+    /// With all groups that are `alive`.
+    pub(super) fn new(coupling: &Coupling, alive: &[bool]) -> Self {
+        let left = |list: &[Channel]| list.iter().filter(|c| alive[coupling.root(**c) as usize]).count();
+        Self {
+            inputs: coupling.layers.iter().map(|l| left(&l.inputs)).collect(),
+            outputs: coupling.layers.iter().map(|l| left(&l.outputs)).collect(),
+        }
+    }
+
+    /// Multiply-accumulates of one sample.
+    pub(super) fn macs(&self, coupling: &Coupling, positions: &[f64]) -> f64 {
+        let layers = coupling.layers.iter().zip(positions).enumerate();
+        layers.map(|(i, (l, n))| l.macs(self.inputs[i], self.outputs[i]) * n).sum()
+    }
+
+    /// Weights, biases not counted.
+    pub(super) fn parameters(&self, coupling: &Coupling) -> f64 {
+        coupling.layers.iter().enumerate().map(|(i, l)| l.macs(self.inputs[i], self.outputs[i])).sum()
+    }
+}
+
+/// What a group does to the layers: how many of each one's inputs and outputs it is.
+type Share = Vec<(usize, usize, usize)>;
+
+/// Takes groups away until `limits` are met.
+///
+/// # Errors
+/// [`PruneError::Limit`] when they cannot be.
+pub(super) fn select(
+    coupling: &Coupling,
+    (mut states, positions): (Vec<State>, &[f64]),
+    sensitivity: &[f64],
+    limits: &Limits<'_>,
+    alive: &mut [bool],
+    progress: &mut dyn FnMut(f64) -> Result<(), PruneError>,
+) -> Result<(), PruneError> {
+    let mut size = Size::new(coupling, alive);
+    for state in &mut states {
+        state.weight = sensitivity[state.layer] * positions[state.layer];
+    }
+    let mut places: BTreeMap<Channel, Vec<(usize, usize)>> = BTreeMap::new();
+    for (i, state) in states.iter().enumerate() {
+        for (b, (root, _)) in state.blocks.iter().enumerate() {
+            places.entry(*root).or_default().push((i, b));
+        }
+    }
+    let shares = shares(coupling);
+    let mut bound = Bound::new(coupling, limits.ratio, alive);
+    let losses: Vec<Vec<f64>> = states.iter().map(|s| (0..s.blocks.len()).map(|b| s.loss(b)).collect()).collect();
+    let mut losses = losses;
+    let all = (size.macs(coupling, positions), size.parameters(coupling));
+    loop {
+        let now = (size.macs(coupling, positions), size.parameters(coupling));
+        let over = [
+            limits.macs.map_or(0.0, |most| (now.0 - most) / all.0),
+            limits.parameters.map_or(0.0, |most| (now.1 - most) / all.1),
+        ];
+        progress(over.iter().copied().fold(0.0, f64::max))?;
+        if over.iter().all(|o| *o <= 0.0) {
+            return Ok(());
+        }
+        let worth = |root: &Channel| {
+            let (mut macs, mut weights) = (0.0, 0.0);
+            for (layer, inputs, outputs) in shares.get(root)? {
+                let l = &coupling.layers[*layer];
+                let (i, o) = (size.inputs[*layer], size.outputs[*layer]);
+                let saved = l.macs(i, o) - l.macs(i.saturating_sub(*inputs), o.saturating_sub(*outputs));
+                macs += saved * positions[*layer];
+                weights += saved;
+            }
+            let saved = [(over[0], macs / all.0), (over[1], weights / all.1)];
+            let saved: f64 = saved.iter().filter(|(over, _)| *over > 0.0).map(|(_, s)| s).sum();
+            let loss: f64 = places.get(root).into_iter().flatten().map(|(s, b)| losses[*s][*b]).sum();
+            (saved > 0.0).then(|| loss / saved)
+        };
+        let candidates = (0..coupling.len() as Channel)
+            .filter(|r| coupling.root(*r) == *r && alive[*r as usize] && limits.free[*r as usize] && bound.allows(*r));
+        let best = candidates.filter_map(|r| Some((worth(&r)?, r))).min_by(|a, b| a.0.total_cmp(&b.0));
+        let Some((_, root)) = best else {
+            return Err(PruneError::Limit(format!(
+                "the limit cannot be met: with all channels gone that may go, {:.0} multiply-accumulates and {:.0} weights are left",
+                now.0, now.1
+            )));
+        };
+        alive[root as usize] = false;
+        bound.remove(root);
+        for (layer, inputs, outputs) in shares.get(&root).into_iter().flatten() {
+            size.inputs[*layer] -= inputs;
+            size.outputs[*layer] -= outputs;
+        }
+        for (s, b) in places.get(&root).into_iter().flatten() {
+            states[*s].remove(*b);
+            for (other, (r, _)) in states[*s].blocks.iter().enumerate() {
+                if alive[*r as usize] && limits.free[*r as usize] {
+                    losses[*s][other] = states[*s].loss(other);
+                }
+            }
+        }
+    }
+}
+
+/// How many inputs and outputs of each layer belong to each group.
+fn shares(coupling: &Coupling) -> BTreeMap<Channel, Share> {
+    let mut shares: BTreeMap<Channel, Share> = BTreeMap::new();
+    for (i, layer) in coupling.layers.iter().enumerate() {
+        let mut own: BTreeMap<Channel, (usize, usize)> = BTreeMap::new();
+        layer.inputs.iter().for_each(|c| own.entry(coupling.root(*c)).or_default().0 += 1);
+        layer.outputs.iter().for_each(|c| own.entry(coupling.root(*c)).or_default().1 += 1);
+        own.into_iter().for_each(|(root, (a, b))| shares.entry(root).or_default().push((i, a, b)));
+    }
+    shares
+}
+
+/// How many groups every list must keep.
+pub(super) struct Bound {
+    least: Vec<usize>,
+    left: Vec<usize>,
+    lists: BTreeMap<Channel, Vec<usize>>,
+}
+
+impl Bound {
+    /// At least one of every list, and no more than `ratio` of it may go.
+    pub(super) fn new(coupling: &Coupling, ratio: f64, alive: &[bool]) -> Self {
+        let mut lists: BTreeMap<Channel, Vec<usize>> = BTreeMap::new();
+        for (i, list) in coupling.lists.iter().enumerate() {
+            list.iter().for_each(|root| lists.entry(*root).or_default().push(i));
+        }
+        let least = |list: &Vec<Channel>| (((1.0 - ratio) * list.len() as f64 - 1e-9).ceil() as usize).max(1);
+        let left = |list: &Vec<Channel>| list.iter().filter(|r| alive[**r as usize]).count();
+        let (least, left) = coupling.lists.iter().map(|l| (least(l), left(l))).unzip();
+        Self { least, left, lists }
+    }
+
+    /// True when `root` may go.
+    pub(super) fn allows(&self, root: Channel) -> bool {
+        self.lists.get(&root).into_iter().flatten().all(|i| self.left[*i] > self.least[*i])
+    }
+
+    pub(super) fn remove(&mut self, root: Channel) {
+        self.lists.get(&root).into_iter().flatten().for_each(|i| self.left[*i] -= 1);
+    }
+}

@@ -1,0 +1,312 @@
+//! One way of pruning, round by round.
+
+use std::ops::ControlFlow;
+
+use wildmatch::WildMatch;
+
+use crate::engine::{self, EngineError};
+use crate::facts::Facts;
+use crate::graph::{self, GraphView};
+use crate::onnx::ModelProto;
+use crate::options::{Families, Options, Selector};
+use crate::read::Context;
+
+use super::coupling::{Coupling, Layer};
+use super::error::PruneError;
+use super::exact::merge_copies;
+use super::options::{Amount, PruneOptions, PruneWatch, Way};
+use super::quality;
+use super::refit::{self, Fit, Origin};
+use super::report::{LayerReport, PruneReport, Quality, WayReport};
+use super::samples::{Batch, Samples};
+use super::select::{self, Limits, Size};
+use super::sensitivity;
+use super::statistics::{self, Statistics, known_positions};
+use super::write::{edited, masked, own_constants};
+
+/// Multiply-accumulates that the estimate of sensitivities may take.
+const SENSITIVITY_MACS: f64 = 4e11;
+
+/// Elements that tensors may take while layers are fitted anew: 4 GiB.
+const MAX_HELD: usize = 1 << 29;
+
+/// Samples that are needed to fit as many weights as the widest layer has for each output.
+const WARN_BELOW: f64 = 2.0;
+
+/// From round to round.
+struct Rounds<'a> {
+    /// The model that the first round began with: what the layers are fitted to.
+    full: &'a ModelProto,
+    now: ModelProto,
+    /// Which of its channels are left.
+    origin: Origin,
+    positions: Vec<f64>,
+}
+
+/// One way of pruning.
+pub(super) struct Trial<'a, 'w> {
+    pub original: &'a ModelProto,
+    pub options: &'a PruneOptions,
+    pub samples: Option<&'a Samples>,
+    pub way: Way,
+    pub report: &'a mut PruneReport,
+    pub watch: PruneWatch<'w>,
+}
+
+impl Trial<'_, '_> {
+    /// The model that comes out, and what became of it.
+    ///
+    /// # Errors
+    /// As [`super::prune`].
+    pub(super) fn run(&mut self) -> Result<(Option<ModelProto>, WayReport), PruneError> {
+        let mut full = self.original.clone();
+        self.rewrite(&mut full)?;
+        let mut full = graph::in_topological_order(full)?;
+        let copies = self.exact(&mut full)?;
+        let Some(samples) = self.samples.filter(|_| !self.options.exact_only) else {
+            return self.outcome((&full, &full), copies, &[], None);
+        };
+        let (fit, held) = {
+            let view = GraphView::new(&full)?;
+            samples.batches(&view, &Facts::new(&view))?
+        };
+        self.report.fitted = fit.iter().map(|b| b.places.len()).sum();
+        let mut rounds = Rounds { full: &full, now: full.clone(), origin: Origin::new(), positions: Vec::new() };
+        let targets = self.targets();
+        let count = targets.len();
+        for (i, target) in targets.into_iter().enumerate() {
+            self.round(&mut rounds, target, (i + 1, count), samples, &fit)?;
+        }
+        let (pruned, positions) = (rounds.now, rounds.positions);
+        let quality = quality::measure(self.original, &pruned, (samples, &held))?;
+        self.outcome((&full, &pruned), copies, &positions, Some(quality))
+    }
+
+    /// Multiply-accumulates and weights that may be left after each round: the last ones are what was asked for.
+    fn targets(&self) -> Vec<(Option<f64>, Option<f64>)> {
+        let asked = [(self.options.macs, self.report.macs), (self.options.parameters, self.report.parameters)];
+        let rounds = self.options.rounds.max(1);
+        let at = |i: usize, (amount, all): &(Option<Amount>, f64)| {
+            let last = amount.as_ref()?.of(*all);
+            Some(all * (last / all).min(1.0).powf(i as f64 / rounds as f64))
+        };
+        (1..=rounds).map(|i| (at(i, &asked[0]), at(i, &asked[1]))).collect()
+    }
+
+    fn round(
+        &mut self,
+        rounds: &mut Rounds<'_>,
+        (macs, parameters): (Option<f64>, Option<f64>),
+        (number, count): (usize, usize),
+        samples: &Samples,
+        fit: &[Batch],
+    ) -> Result<(), PruneError> {
+        let view = GraphView::new(&rounds.now)?;
+        let facts = Facts::new(&view);
+        let cx = Context::new(&view, &facts, &self.options.rewrite);
+        let coupling = Coupling::new(cx);
+        let free = self.free(cx, &coupling);
+        let (watch, way) = (&mut *self.watch, self.way);
+        let mut tell = |stage: &str, done: usize, total: usize| -> Result<(), PruneError> {
+            match watch(&format!("{way}, round {number} of {count}: {stage}"), done, total) {
+                ControlFlow::Continue(()) => Ok(()),
+                ControlFlow::Break(()) => Err(EngineError::Stopped.into()),
+            }
+        };
+        let model = (&rounds.now, &view, &facts);
+        let statistics = statistics::collect(model, &coupling, fit, self.options.seed, &mut |d, t| {
+            tell("looking at the samples", d, t)
+        })?;
+        let positions = statistics.positions.clone();
+        if number == 1 {
+            warn(self.report, &statistics);
+        }
+        let whole = Size::new(&coupling, &vec![true; coupling.len()]).macs(&coupling, &positions);
+        let fixed = samples.check(&view, &facts)?.is_some();
+        let few = few(fit, fixed, SENSITIVITY_MACS / (whole * coupling.layers.len().max(1) as f64));
+        let states = select::states(statistics.systems)?;
+        let known = (states.as_slice(), positions.as_slice());
+        let sensitivity = sensitivity::estimate(&rounds.now, cx, &coupling, known, &free, &few, &mut |d, t| {
+            tell("how errors arrive at the outputs", d, t)
+        })?;
+        let limits = Limits { macs, parameters, free: &free, ratio: self.options.ratio };
+        let mut alive = vec![true; coupling.len()];
+        let mut first = None;
+        select::select(&coupling, (states, &positions), &sensitivity, &limits, &mut alive, &mut |over| {
+            let first = *first.get_or_insert(over.max(f64::MIN_POSITIVE));
+            tell("choosing channels", (100.0 * (1.0 - over / first)) as usize, 100)
+        })?;
+        let narrow = edited(&rounds.now, cx, &coupling, &alive, &own_constants(cx, &coupling))?;
+        let narrow = graph::in_topological_order(narrow)?;
+        let all = vec![true; coupling.len()];
+        let masked = edited(&rounds.now, cx, &coupling, &all, &masked(cx, &coupling, &alive))?;
+        quality::same(&masked, &narrow, &few)?;
+        let held_back = bounded(fit, peak(&view, &facts));
+        if held_back.len() < fit.len() && number == 1 {
+            let note =
+                format!("{} of {} batches are fitted to: more would not fit into memory", held_back.len(), fit.len());
+            self.report.notes.push(note);
+        }
+        let task = Fit {
+            view: &view,
+            facts: &facts,
+            coupling: &coupling,
+            alive: &alive,
+            models: (rounds.full, &narrow),
+            origin: &rounds.origin,
+            batches: held_back,
+            seed: self.options.seed,
+        };
+        let weights = refit::refit(&task, &mut |d, t| tell("fitting layers", d, t))?;
+        let pruned = graph::in_topological_order(edited(&rounds.now, cx, &coupling, &alive, &weights)?)?;
+        let origin = left(cx, &coupling, &alive, &rounds.origin);
+        rounds.origin = origin;
+        rounds.positions = positions;
+        rounds.now = pruned;
+        Ok(())
+    }
+
+    /// What became of `full`.
+    fn outcome(
+        &self,
+        (full, pruned): (&ModelProto, &ModelProto),
+        copies: usize,
+        positions: &[f64],
+        quality: Option<Quality>,
+    ) -> Result<(Option<ModelProto>, WayReport), PruneError> {
+        let (views, options) = ((GraphView::new(full)?, GraphView::new(pruned)?), Options::default());
+        let facts = (Facts::new(&views.0), Facts::new(&views.1));
+        let (cx, now) = (Context::new(&views.0, &facts.0, &options), Context::new(&views.1, &facts.1, &options));
+        let (before, after) = (Coupling::new(cx), Coupling::new(now));
+        let known = known_positions(now, &after);
+        let positions = if positions.is_empty() { &known } else { positions };
+        let size = Size::new(&after, &vec![true; after.len()]);
+        let groups =
+            |c: &Coupling, free: &[bool]| (0..c.len()).filter(|r| free[*r] && c.root(*r as u32) as usize == *r).count();
+        let (all, left) = (groups(&before, &self.free(cx, &before)), groups(&after, &self.free(now, &after)));
+        let outcome = WayReport {
+            way: self.way,
+            macs: size.macs(&after, positions),
+            parameters: size.parameters(&after),
+            groups: (all + copies, all - left.min(all) + copies),
+            copies,
+            quality,
+            layers: layers((cx, &before), (now, &after)),
+            failed: None,
+        };
+        Ok((Some(pruned.clone()), outcome))
+    }
+
+    /// Folds what folds, and removes residual connections where that is the way.
+    fn rewrite(&mut self, proto: &mut ModelProto) -> Result<(), PruneError> {
+        let skip: &[Selector] = if self.way == Way::Chain { &[] } else { &[Selector::Residual] };
+        let families = Families::new(&[Selector::All], skip);
+        let options = Options { families, ..self.options.rewrite.clone() };
+        let (watch, way) = (&mut *self.watch, self.way);
+        let mut tell = |p: &engine::Progress| watch(&format!("{way}: folding"), p.done, p.total);
+        let outcome = engine::rewrite_proto(proto, &options, &mut tell)?;
+        if self.way == Way::Chain && outcome.before.joins == outcome.after.joins {
+            return Err(PruneError::Nothing("no residual connection can be removed, so there is no chain".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Takes copies of channels away; returns how many.
+    fn exact(&mut self, proto: &mut ModelProto) -> Result<usize, PruneError> {
+        let next = {
+            let view = GraphView::new(proto)?;
+            let facts = Facts::new(&view);
+            let cx = Context::new(&view, &facts, &self.options.rewrite);
+            let coupling = Coupling::new(cx);
+            let mut alive = vec![true; coupling.len()];
+            let weights = merge_copies(&facts, &coupling, &self.free(cx, &coupling), &mut alive);
+            let gone = alive.iter().filter(|a| !**a).count();
+            if gone == 0 {
+                return Ok(0);
+            }
+            (edited(proto, cx, &coupling, &alive, &weights)?, gone)
+        };
+        *proto = graph::in_topological_order(next.0)?;
+        Ok(next.1)
+    }
+
+    /// Groups that may go.
+    fn free(&self, cx: Context<'_>, coupling: &Coupling) -> Vec<bool> {
+        let mut free: Vec<bool> = (0..coupling.len()).map(|r| !coupling.is_pinned(r as u32)).collect();
+        for layer in &coupling.layers {
+            let output = cx.view.output(layer.node).map_or("", |v| cx.view.name(v));
+            let names = [cx.view.node(layer.node).name(), output];
+            if self.options.keep.iter().any(|glob| names.iter().any(|n| WildMatch::new(glob).matches(n))) {
+                coupling.roots(&layer.outputs).into_iter().for_each(|r| free[r as usize] = false);
+            }
+        }
+        free
+    }
+}
+
+/// Layers that have lost channels, with how many they had.
+fn layers((cx, before): (Context<'_>, &Coupling), (now, after): (Context<'_>, &Coupling)) -> Vec<LayerReport> {
+    let is = statistics::by_output(now.view, after);
+    let reported = before.layers.iter().filter_map(|l| {
+        let tensor = cx.view.name(cx.view.output(l.node)?);
+        let small = &after.layers[*is.get(tensor)?];
+        Some(LayerReport {
+            node: cx.view.node(l.node).name().to_owned(),
+            tensor: tensor.to_owned(),
+            before: (l.inputs.len() * l.group, l.outputs.len()),
+            after: (small.inputs.len() * small.group, small.outputs.len()),
+        })
+    });
+    reported.filter(|l| l.before != l.after).collect()
+}
+
+/// Which channels of the first model's layers are left, where `origin` says which there were.
+fn left(cx: Context<'_>, coupling: &Coupling, alive: &[bool], origin: &Origin) -> Origin {
+    let of = |l: &Layer| {
+        let name = cx.view.name(cx.view.output(l.node)?).to_owned();
+        let kept = (0..l.outputs.len()).filter(|o| alive[coupling.root(l.outputs[*o]) as usize]);
+        let places = match origin.get(&name) {
+            Some(all) => kept.filter_map(|o| all.get(o).copied()).collect(),
+            None => kept.collect(),
+        };
+        Some((name, places))
+    };
+    coupling.layers.iter().filter_map(of).collect()
+}
+
+/// Says of how many layers the samples cannot tell the columns apart.
+fn warn(report: &mut PruneReport, statistics: &Statistics) {
+    let wide = |s: &&statistics::System| (statistics.rows as f64) < WARN_BELOW * s.weights.nrows() as f64;
+    let count = statistics.systems.iter().filter(wide).count();
+    if count > 0 {
+        report.notes.push(format!(
+            "there are few samples for {count} of the layers: fewer than {WARN_BELOW} positions for each of their weights"
+        ));
+    }
+}
+
+/// The first samples, as many as `most` runs allow, and two at least.
+fn few(fit: &[Batch], fixed: bool, most: f64) -> Vec<Batch> {
+    let most = (most as usize).clamp(2, 64);
+    let Some(first) = fit.first() else { return Vec::new() };
+    let whole = Batch { places: first.places.clone(), inputs: first.inputs.clone() };
+    vec![whole.take(most, fixed)]
+}
+
+/// Elements of the tensors that are alive at once, of one sample, as far as shapes say.
+fn peak(view: &GraphView<'_>, facts: &Facts<'_>) -> usize {
+    let bytes = crate::plan::memory::peak(view, facts).map_or(0, |p| p.bytes);
+    usize::try_from(bytes / 4).unwrap_or(usize::MAX)
+}
+
+/// As many batches as can be held twice.
+fn bounded(fit: &[Batch], peak: usize) -> &[Batch] {
+    let samples = MAX_HELD / (2 * peak).max(1);
+    let mut count = 0;
+    let whole = fit.iter().take_while(|b| {
+        count += b.places.len();
+        count <= samples
+    });
+    let n = whole.count().max(1).min(fit.len());
+    &fit[..n]
+}
