@@ -118,12 +118,14 @@ pub use report::{
     Action, NotInspected, Outcome, RejectReport, Report, SiteReport, SiteStatus, StopReason, Verification,
 };
 pub use verify::reach::Missed;
+pub use verify::samples::{Layout, Order, Preprocess, Resize};
 pub use verify::{
-    Arithmetic, BendReport, Coverage, FirstDifference, InputReport, Measure, OutputReport, Runner, SizeReport, Status,
-    VerifyReport, WorstChannel,
+    Arithmetic, BendReport, ChannelErrors, Comparison, Coverage, Details, EngineReport, FirstDifference, InputReport,
+    JudgedComparison, Judgement, Measure, OutputReport, Runner, SizeReport, Status, Tolerance, UlpCount, Verdict,
+    VerifyReport, WorstChannel, WorstElement,
 };
 #[cfg(feature = "verify")]
-pub use verify::{Observer, Progress as VerifyProgress, VerifyError, VerifyOptions};
+pub use verify::{Engine, Observer, Progress as VerifyProgress, VerifyError, VerifyOptions};
 
 /// The examples of the README, as tests.
 #[cfg(doctest)]

@@ -294,8 +294,9 @@ def verify(
     progress : callable, optional
         Is called with a `Progress`, in the thread of the caller.
     **options
-        Those of ``onnx-rm verify``, with underscores: `inputs` (an .npz, or a dict of arrays), `input_shape` (a dict of
-        sizes), `seed`, `dump` and `constant_initializers`.
+        Those of ``onnx-rm verify``, with underscores: `inputs` (an .npz, an .npy, a folder of ONNX test data, or a dict
+        of arrays), `images`, `preprocess`, `batch`, `input_shape` (a dict of sizes), `seed`, `rtol`, `atol`, `engine`,
+        `onnxruntime` (the path of its library), `save_inputs`, `save_outputs`, `dump` and `constant_initializers`.
 
     Returns
     -------

@@ -61,6 +61,16 @@ class InspectOptions(_Planning, _Reading, total=False):
 class VerifyOptions(_Feeding, _Reading, total=False):
     """Options of `verify`."""
 
+    images: str | PathLike[str]
+    preprocess: str
+    batch: int | Sequence[int]
+    rtol: float
+    atol: float
+    engine: Literal["tract", "onnxruntime", "both"]
+    onnxruntime: str | PathLike[str]
+    save_inputs: str | PathLike[str]
+    save_outputs: str | PathLike[str]
+
 
 class RewriteOptions(_Planning, _Feeding, _Reading, total=False):
     """Options of `rewrite`."""

@@ -183,12 +183,90 @@ class Measure(Record):
 
 
 @dataclass(frozen=True)
+class Tolerance(Record):
+    """How far apart values may be: by `atol`, and by `rtol` of the reference's absolute value."""
+
+    rtol: float
+    atol: float
+
+
+@dataclass(frozen=True)
+class WorstElement(Record):
+    """The element that is furthest away."""
+
+    input: str
+    size: int
+    index: tuple[int, ...]
+    reference: float | None
+    value: float | None
+
+
+@dataclass(frozen=True)
+class ChannelErrors(Record):
+    """Errors channel by channel."""
+
+    axis: int
+    count: int
+    worst: int
+    largest: tuple[float, ...]
+    max_error: tuple[float, ...]
+    mean_error: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class UlpCount(Record):
+    """Elements that are at most so many units in the last place away, and more than the count before."""
+
+    most: int
+    elements: int
+
+
+@dataclass(frozen=True)
+class Comparison(Record):
+    """One side of an output against another one, over all runs."""
+
+    engine: Literal["float64", "tract", "onnxruntime", "float64, rounded"]
+    model: Literal["rewritten", "original"]
+    against: Literal["original", "expected"]
+    element_type: str
+    runs: int
+    elements: int
+    different: int
+    not_finite: int
+    largest: float
+    max_error: float
+    mean_error: float
+    scaled_error: float | None
+    relative_error: float | None
+    worst: WorstElement | None
+    channels: tuple[ChannelErrors, ...]
+    ulps: tuple[UlpCount, ...]
+    cosine: float | None
+    snr_db: float | None
+    would_pass: tuple[Tolerance, ...]
+    frontier: tuple[tuple[float, ...], ...]
+    frontier_is_exact: bool
+    failure: str | None
+
+
+@dataclass(frozen=True)
+class EngineReport(Record):
+    """What came out in one engine."""
+
+    engine: str
+    version: str | None
+    status: Literal["equal", "mismatch", "no-evidence", "unstable"]
+    message: str
+
+
+@dataclass(frozen=True)
 class OutputReport(Record):
     """One output, over all kinds of input."""
 
     name: str
     no_evidence: str | None
     measures: tuple[Measure, ...]
+    comparisons: tuple[Comparison, ...]
 
 
 @dataclass(frozen=True)
@@ -248,11 +326,15 @@ class VerifyReport(_Told):
 
     schema_version: int
     status: Literal["equal", "mismatch", "no-evidence", "unstable"]
+    verdict: Literal["equal", "equal within rounding", "equal within tolerance", "different", "no evidence"]
+    tolerance: Tolerance | None
     message: str
+    beyond_tolerance: bool
     coverage: Literal["whole", "regions"]
     tensors: tuple[str, ...] | None
     reason: str | None
     arithmetic: Arithmetic
+    engines: tuple[EngineReport, ...]
     outputs: tuple[OutputReport, ...]
     inputs: tuple[InputReport, ...]
     kinds: tuple[str, ...]
@@ -263,10 +345,11 @@ class VerifyReport(_Told):
     seed: int
     first_difference: FirstDifference | None
     reproducer: str | None
+    saved: tuple[str, ...]
 
     @property
     def equal(self) -> bool:
-        """Both compute the same, but for what rounding explains."""
+        """Both compute the same, but for what rounding explains or a tolerance that was asked for allows."""
         return self.status == "equal"
 
     def __bool__(self) -> bool:

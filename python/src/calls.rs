@@ -103,7 +103,8 @@ pub(crate) fn verify(
                 compared(&original.load(reading)?, &rewritten.load(reading)?, &feed, teller)?
             }
         };
-        told(&report)
+        let (json, text) = told(&report)?;
+        Ok((json, format!("{text}\n{}", report.details()).trim_end().to_owned()))
     })
 }
 

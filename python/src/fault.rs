@@ -154,7 +154,9 @@ impl From<VerifyError> for Fault {
             VerifyError::Load(error) => error.into(),
             VerifyError::Graph { model, source } => Self { message, file: file(model), ..source.into() },
             VerifyError::Input { name, .. } => Self { tensor: Some(name), ..fault },
-            VerifyError::Inputs { path, .. } => Self { file: Some(path.display().to_string()), ..fault },
+            VerifyError::Inputs { path, .. } | VerifyError::Save { path, .. } => {
+                Self { file: Some(path.display().to_string()), ..fault }
+            }
             _ => fault,
         }
     }

@@ -3,6 +3,7 @@
 //! Words go to stderr, a command's product (the text of `inspect`, every JSON) to stdout. Exit code 0: done, also when
 //! there was nothing to do; 1: a finding; 2: an error.
 
+mod asking;
 mod bench;
 mod check;
 mod inspect;
@@ -165,8 +166,9 @@ impl Demanding {
 /// Inputs for a verification.
 #[derive(Args, Clone, Debug)]
 pub struct Feeding {
-    /// Verify on these inputs too: an .npz with one array a graph input
-    #[arg(long, value_name = "FILE.npz")]
+    /// Verify on these inputs too: an .npz with one array a graph input, an .npy, or a folder of ONNX test data (input_0.pb, or
+    /// test_data_set_0 and so on)
+    #[arg(long, value_name = "PATH")]
     inputs: Option<PathBuf>,
     /// Shape of an input with free dimensions, as name:1x3x224x224; may be repeated
     #[arg(long, value_name = "NAME:SHAPE", value_parser = shape)]

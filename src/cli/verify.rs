@@ -7,8 +7,9 @@ use clap::Args;
 use crate::engine;
 use crate::io::LoadOptions;
 use crate::page::{self, Page, Part, Tone};
-use crate::verify::{Status, VerifyReport};
+use crate::verify::{Judgement, Status, VerifyReport};
 
+use super::asking::Asking;
 use super::report::{Reporting, again, inputs, net};
 use super::{Bar, Failure, Feeding, Talking, Verdict, print, say};
 
@@ -16,6 +17,10 @@ pub(super) const EXAMPLES: &str = "Examples:
   onnx-rm verify model.onnx chain.onnx
   onnx-rm verify model.onnx chain.onnx --inputs samples.npz
   onnx-rm verify model.onnx chain.onnx --input-shape input:1x3x224x224
+  onnx-rm verify model.onnx chain.onnx --inputs test_data_set_0 --engine onnxruntime --onnxruntime libonnxruntime.so
+  onnx-rm verify model.onnx chain.onnx --images photos --preprocess resize=256,crop=224,scale=1/255 --batch 1,8
+  onnx-rm verify model.onnx quantized.onnx --rtol 1e-2 --atol 1e-3 --json > report.json
+  onnx-rm verify --judge report.json --rtol 1e-3
   onnx-rm verify model.onnx chain.onnx --dump reproducer
 
 Both models are evaluated in float64, where they may differ by what rounding of the original itself explains, and both
@@ -29,11 +34,13 @@ pub struct Comparing {
     /// Take initializers that are graph inputs as well as constants, and as no inputs
     #[arg(long)]
     constant_initializers: bool,
+    #[command(flatten)]
+    asking: Asking,
 }
 
 impl Comparing {
     pub(super) fn new(feeding: Feeding, constant_initializers: bool) -> Self {
-        Self { feeding, constant_initializers }
+        Self { feeding, constant_initializers, asking: Asking::default() }
     }
 }
 
@@ -42,16 +49,21 @@ impl Comparing {
     /// The same for the library.
     #[must_use]
     pub fn options(&self) -> crate::verify::VerifyOptions {
-        self.feeding.options().constant_initializers(self.constant_initializers)
+        self.asking.add(self.feeding.options()).constant_initializers(self.constant_initializers)
     }
 }
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
     /// The model that is right
-    original: PathBuf,
+    #[arg(required_unless_present = "judge")]
+    original: Option<PathBuf>,
     /// The model that should compute the same
-    rewritten: PathBuf,
+    #[arg(required_unless_present = "judge")]
+    rewritten: Option<PathBuf>,
+    /// Judge a report that --json printed by --rtol and --atol, without running anything
+    #[arg(long, value_name = "REPORT", conflicts_with_all = ["original", "rewritten"])]
+    judge: Option<PathBuf>,
     #[command(flatten)]
     comparing: Comparing,
     #[command(flatten)]
@@ -61,25 +73,27 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
-    let Arguments { original, rewritten, comparing, reporting, talking } = arguments;
+    let Arguments { original, rewritten, judge, comparing, reporting, talking } = arguments;
+    let (Some(original), Some(rewritten)) = (original, rewritten) else {
+        return judged(judge.as_deref().unwrap_or(Path::new("")), comparing, *talking);
+    };
     reporting.spare(&[original, rewritten])?;
     let bar = Bar::new(talking.quiet || talking.json);
     let report = compare(original, rewritten, comparing, &bar)?;
     drop(bar);
     let json = || serde_json::to_string_pretty(&report).unwrap_or_default();
-    let reported = reporting.write(json, || page(arguments, &report));
+    let reported = reporting.write(json, || page([original, rewritten], comparing, &report));
     if talking.json {
         print(&json())?;
     } else if !talking.quiet {
-        say(&format!("{report}\n"));
+        say(&format!("{report}\n{}", report.details()));
     }
     reported?;
     Ok(if report.is_equal() { Verdict::Done } else { Verdict::Finding })
 }
 
 /// Both models, and how far they are apart.
-fn page(arguments: &Arguments, report: &VerifyReport) -> String {
-    let Arguments { original, rewritten, comparing, .. } = arguments;
+fn page([original, rewritten]: [&Path; 2], comparing: &Comparing, report: &VerifyReport) -> String {
     let (first, a) = again(original, "right", &LoadOptions::default());
     let (second, b) = again(rewritten, "compared with it", &LoadOptions::default());
     let prices = match (&a, &b) {
@@ -112,6 +126,21 @@ fn page(arguments: &Arguments, report: &VerifyReport) -> String {
     })
 }
 
+/// Judges a saved report again.
+fn judged(path: &Path, comparing: &Comparing, talking: Talking) -> Result<Verdict, Failure> {
+    let Some(tolerance) = comparing.asking.tolerance() else {
+        return Err(Failure::new(path, "a report is judged again by --rtol, --atol or both"));
+    };
+    let json = crate::io::read_text(path).map_err(|e| Failure::new(path, e))?;
+    let judgement = Judgement::new(&json, tolerance).map_err(|e| Failure::new(path, e))?;
+    if talking.json {
+        print(&serde_json::to_string_pretty(&judgement).unwrap_or_default())?;
+    } else if !talking.quiet {
+        say(&format!("{judgement}\n"));
+    }
+    Ok(if judgement.is_equal() { Verdict::Done } else { Verdict::Finding })
+}
+
 #[cfg(feature = "verify")]
 pub(super) fn compare(
     original: &Path,
@@ -125,6 +154,6 @@ pub(super) fn compare(
 
 #[cfg(not(feature = "verify"))]
 pub(super) fn compare(original: &Path, _: &Path, comparing: &Comparing, _: &Bar) -> Result<VerifyReport, Failure> {
-    let _ = (comparing.constant_initializers, &comparing.feeding);
+    let _ = (comparing.constant_initializers, &comparing.feeding, &comparing.asking);
     Err(Failure::new(original, "this build cannot verify: it was built without the feature 'verify'"))
 }

@@ -28,7 +28,7 @@ pub use temporary::discard;
 pub(crate) use text::read_text;
 #[cfg(feature = "cli")]
 pub(crate) use text::write_text;
-pub(crate) use walk::{Found, find, size, walk};
+pub(crate) use walk::{Found, entries, find, size, walk};
 pub use wire::UnknownField;
 
 /// The SHA-256 of any regular file, in hexadecimal, and its size.
@@ -67,6 +67,16 @@ pub(crate) fn write_folder(parent: &Path, files: &[(&str, Vec<u8>)]) -> std::io:
         std::fs::write(folder.join(name), content)?;
     }
     Ok(folder)
+}
+
+/// Writes `files` into `folder`, which is made where it is missing. What stands there under another name is left.
+///
+/// # Errors
+/// When something cannot be made; what was written by then stays.
+#[cfg(feature = "verify")]
+pub(crate) fn write_files(folder: &Path, files: &[(String, Vec<u8>)]) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    files.iter().try_for_each(|(name, content)| std::fs::write(folder.join(name), content))
 }
 
 /// The content of the regular file at `path`.

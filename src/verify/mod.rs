@@ -5,22 +5,30 @@
 //! few half-ulps of their own type. Both are also run in their own arithmetic through tract's optimised path, which shows overflow and
 //! cancellation. `run::judge` has the criterion. What the models cannot be run in is stated in the report.
 
+mod again;
+pub mod comparison;
+#[cfg_attr(not(feature = "verify"), allow(dead_code))]
+mod precision;
 pub(crate) mod random;
 pub mod reach;
 pub mod reference;
 mod report;
 #[cfg(feature = "verify")]
 mod run;
+pub mod samples;
+pub mod signature;
 pub mod structure;
 pub mod timing;
 mod work;
 
+pub use again::{JudgedComparison, Judgement};
+pub use comparison::{ChannelErrors, Comparison, Tolerance, UlpCount, WorstElement};
 pub use report::{
-    Arithmetic, BendReport, Coverage, FirstDifference, InputReport, Measure, OutputReport, Runner, SCHEMA_VERSION,
-    SizeReport, Status, VerifyReport, WorstChannel,
+    Arithmetic, BendReport, Coverage, Details, EngineReport, FirstDifference, InputReport, Measure, OutputReport,
+    Runner, SCHEMA_VERSION, SizeReport, Status, Verdict, VerifyReport, WorstChannel,
 };
 #[cfg(feature = "verify")]
 pub use run::{
-    Observer, Progress, VerifyError, VerifyOptions, silence_caught_panics, time, verify, verify_loaded, verify_models,
-    verify_watched,
+    Engine, Observer, Progress, VerifyError, VerifyOptions, silence_caught_panics, time, verify, verify_loaded,
+    verify_models, verify_watched,
 };

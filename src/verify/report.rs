@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::comparison::{Comparison, Tolerance};
 use super::reach::Missed;
 use crate::printable::Printable;
 
@@ -27,6 +28,61 @@ pub enum Status {
     NoEvidence,
     /// Rounding alone moves an output of the original so far that nothing can be seen behind it.
     Unstable,
+}
+
+/// The verdict in words for people and for scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Every value that was compared is the same.
+    #[serde(rename = "equal")]
+    Equal,
+    /// Some values differ, none by more than rounding explains.
+    #[serde(rename = "equal within rounding")]
+    WithinRounding,
+    /// Some values differ, none by more than the tolerance that was asked for.
+    #[serde(rename = "equal within tolerance")]
+    WithinTolerance,
+    /// The models compute something else.
+    #[serde(rename = "different")]
+    Different,
+    /// Nothing could be concluded.
+    #[serde(rename = "no evidence")]
+    NoEvidence,
+}
+
+impl Verdict {
+    /// Its words in reports, which stay.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "equal",
+            Self::WithinRounding => "equal within rounding",
+            Self::WithinTolerance => "equal within tolerance",
+            Self::Different => "different",
+            Self::NoEvidence => "no evidence",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What came out in one engine, beside float64.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct EngineReport {
+    /// The engine.
+    pub engine: Runner,
+    /// Its version, where it tells.
+    pub version: Option<String>,
+    /// The verdict with it alone.
+    pub status: Status,
+    /// In words, when it is not [`Status::Equal`].
+    pub message: String,
 }
 
 /// What was compared.
@@ -128,6 +184,8 @@ pub struct OutputReport {
     pub no_evidence: Option<String>,
     /// Each kind of input.
     pub measures: Vec<Measure>,
+    /// How far apart its values are over all runs, whatever is allowed: one entry an engine and pair of sides.
+    pub comparisons: Vec<Comparison>,
 }
 
 /// What ran the models in their own arithmetic.
@@ -137,6 +195,9 @@ pub enum Runner {
     /// tract's optimised path.
     #[serde(rename = "tract")]
     Tract,
+    /// ONNX Runtime, with all its optimisations.
+    #[serde(rename = "onnxruntime")]
+    OnnxRuntime,
     /// The float64 evaluator, with every result rounded to its type.
     #[serde(rename = "float64, rounded")]
     Rounded,
@@ -148,6 +209,7 @@ impl Runner {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Tract => "tract",
+            Self::OnnxRuntime => "onnxruntime",
             Self::Rounded => "float64, rounded",
         }
     }
@@ -167,7 +229,7 @@ pub struct Arithmetic {
     pub element_type: String,
     /// What ran the models.
     pub engine: Runner,
-    /// Why it was not tract, when it was not.
+    /// Why it was not the engine that was asked for, when it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rounded_because: Option<String>,
     /// True when rounding decides what the original computes.
@@ -232,13 +294,21 @@ pub struct VerifyReport {
     pub schema_version: u32,
     /// The verdict.
     pub status: Status,
+    /// The same in words, and whether any value differs at all.
+    pub verdict: Verdict,
+    /// The tolerance that was asked for in place of the criterion; null without one.
+    pub tolerance: Option<Tolerance>,
     /// In words, when it is not [`Status::Equal`].
     pub message: String,
+    /// True when something else than values differs, as a shape or what a type can hold: no tolerance is about that.
+    pub beyond_tolerance: bool,
     /// What was compared.
     #[serde(flatten)]
     pub coverage: Coverage,
     /// What the models were run in.
     pub arithmetic: Arithmetic,
+    /// Each engine that was asked for. What else this report says is of the first of them, unless it names another one.
+    pub engines: Vec<EngineReport>,
     /// Each output, or each tensor at which a region ends.
     pub outputs: Vec<OutputReport>,
     /// The inputs that were fed, in the first assignment of sizes.
@@ -259,6 +329,8 @@ pub struct VerifyReport {
     pub first_difference: Option<FirstDifference>,
     /// The folder into which a small reproducer of it was written, when one was asked for.
     pub reproducer: Option<String>,
+    /// What each folder of saved inputs or outputs holds, in the order of their numbers; empty when none were asked for.
+    pub saved: Vec<String>,
 }
 
 impl VerifyReport {
@@ -302,11 +374,42 @@ impl VerifyReport {
     }
 }
 
+/// How far apart the values of a report are, a line for each comparison.
+#[derive(Clone, Copy, Debug)]
+pub struct Details<'r>(&'r VerifyReport);
+
+impl VerifyReport {
+    /// How far apart the values are, for people: a line for each comparison.
+    #[must_use]
+    pub fn details(&self) -> Details<'_> {
+        Details(self)
+    }
+}
+
+impl fmt::Display for Details<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.outputs.iter().filter(|o| !o.comparisons.is_empty());
+        for output in shown.clone().take(LISTED) {
+            for comparison in &output.comparisons {
+                writeln!(f, "  '{}', {comparison}", Printable(&output.name))?;
+            }
+        }
+        match shown.count().saturating_sub(LISTED) {
+            0 => Ok(()),
+            more => writeln!(f, "  and {more} outputs more, which --json has"),
+        }
+    }
+}
+
 impl fmt::Display for VerifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.status {
             Status::Equal => {
-                write!(f, "equal; ")?;
+                write!(f, "{}", self.verdict)?;
+                if let Some(tolerance) = &self.tolerance {
+                    write!(f, " ({tolerance}, in place of the usual criterion)")?;
+                }
+                write!(f, "; ")?;
                 self.figures(f)?;
             }
             Status::Mismatch => write!(f, "the models differ: {}", Printable(&self.message))?,

@@ -12,10 +12,10 @@ use serde_json::Value;
 use super::common::{Build, conv, residual_block};
 use super::{amplified, edit, net, nodes, weight};
 
-struct Folder(tempfile::TempDir);
+pub(super) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new(models: &[(&str, &ModelProto)]) -> Self {
+    pub(super) fn new(models: &[(&str, &ModelProto)]) -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
         for (name, model) in models {
             fs::write(folder.path(name), model.encode_to_vec()).unwrap();
@@ -23,12 +23,12 @@ impl Folder {
         folder
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// Exit code, stdout, stderr.
-    fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+    pub(super) fn run(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_onnx-rm"))
             .args(arguments)
             .current_dir(self.0.path())

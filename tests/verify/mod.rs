@@ -6,11 +6,16 @@ use crate::common;
 
 #[cfg(feature = "cli")]
 mod command;
+#[cfg(feature = "cli")]
+mod comparing;
 mod criterion;
+#[cfg(all(feature = "cli", feature = "onnxruntime"))]
+mod engines;
 mod evidence;
 mod inputs;
 mod mend;
 mod regions;
+mod samples;
 
 use common::{Build, conv};
 use ndarray::ArrayD;

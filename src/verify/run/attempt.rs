@@ -7,12 +7,14 @@ use crate::verify::report::InputReport;
 
 use super::error::VerifyError;
 use super::extent::{self, Extent};
+use super::given::Group;
 use super::inputs::Slot;
 use super::job::Job;
 use super::obstacle::{Obstacle, words};
 use super::precision::Precision;
+use super::runtime::{Runners, Runtime};
 use super::shapes::{self, OTHER_SIZES, Sizing};
-use super::stage::{self, Runners, Stage, Trial};
+use super::stage::{self, Stage, Trial};
 use super::support;
 use super::trial::{Arithmetic, Bench};
 use super::watch::Work;
@@ -32,6 +34,8 @@ pub(super) struct Ready<'a> {
     pub(super) own_trials: Vec<Trial>,
     /// How many of the compared tensors are outputs; the others stand inside of both models.
     pub(super) outputs: usize,
+    /// The assignment of sizes.
+    pub(super) sizing: Sizing,
     /// Why only regions are evaluated.
     pub(super) regions_because: Option<Obstacle>,
     /// Why float64, rounded, stands in for the models' own arithmetic.
@@ -53,7 +57,7 @@ pub(super) enum Way<'a> {
 pub(super) fn first<'a>(job: &Job<'a>) -> Result<Way<'a>, VerifyError> {
     let (mut first, mut same): (Option<Vec<Obstacle>>, _) = (None, None);
     for sizing in Sizing::usual() {
-        let stage = whole(job, sizing, true)?;
+        let stage = whole(job, sizing, job.given.groups.first())?;
         let is_free = stage.reports.iter().any(|i| i.assumed);
         match ready(job, stage, sizing, true) {
             Ok(Way::Ready(ready)) => return Ok(Way::Ready(ready)),
@@ -74,7 +78,7 @@ pub(super) fn others<'a>(job: &Job<'a>, seen: &[InputReport]) -> Vec<Ready<'a>> 
     let mut found = Vec::new();
     for group in OTHER_SIZES {
         for sizing in *group {
-            let Ok(stage) = whole(job, *sizing, false) else { continue };
+            let Ok(stage) = whole(job, *sizing, None) else { continue };
             if !stage.reports.iter().any(|i| i.assumed) || seen.contains(&stage.reports) {
                 continue;
             }
@@ -89,12 +93,40 @@ pub(super) fn others<'a>(job: &Job<'a>, seen: &[InputReport]) -> Vec<Ready<'a>> 
     found
 }
 
+/// The same in the shapes of what was given, for all of that which has other shapes than the first.
+///
+/// # Errors
+/// In words.
+pub(super) fn group<'a>(job: &Job<'a>, sizing: Sizing, group: &Group) -> Result<Ready<'a>, String> {
+    whole(job, sizing, Some(group)).map_err(|e| e.to_string()).and_then(|stage| alone(job, stage, sizing))
+}
+
+/// The same with `batch` for the first axis.
+///
+/// # Errors
+/// In words.
+pub(super) fn batch<'a>(job: &Job<'a>, first: &Ready<'_>, batch: usize) -> Result<Ready<'a>, String> {
+    let sizing = Sizing { batch, ..first.sizing };
+    let stage = whole(job, sizing, None).map_err(|e| e.to_string())?;
+    if !stage.reports.iter().any(|i| i.assumed && i.shape.first() == Some(&batch)) {
+        return Err("no input leaves the size of its first axis free".to_owned());
+    }
+    alone(job, stage, sizing)
+}
+
+fn alone<'a>(job: &Job<'a>, stage: Stage<'a>, sizing: Sizing) -> Result<Ready<'a>, String> {
+    match ready(job, stage, sizing, true) {
+        Ok(Way::Ready(ready)) => Ok(*ready),
+        Ok(Way::Same(reason)) => Err(reason.to_string()),
+        Err(obstacles) => Err(words(&obstacles)),
+    }
+}
+
 /// Both models from inputs to outputs.
-fn whole<'a>(job: &Job<'a>, sizing: Sizing, given: bool) -> Result<Stage<'a>, VerifyError> {
+fn whole<'a>(job: &Job<'a>, sizing: Sizing, given: Option<&Group>) -> Result<Stage<'a>, VerifyError> {
     let graph = job.original.graph();
     let ports = job.support.inputs(graph);
-    let given =
-        job.given.iter().filter(|_| given).flatten().map(|(name, value)| (name.clone(), value.shape().to_vec()));
+    let given = given.into_iter().flat_map(|g| &g.shapes).map(|(name, shape)| (name.clone(), shape.clone()));
     let stated: HashMap<_, _> = given.chain(job.options.shapes.iter().cloned()).collect();
     let inputs = shapes::choose(&ports, graph, &stated, sizing)?;
     let slots = ports.iter().zip(&inputs).map(|(p, i)| Slot::of(p, i)).collect::<Result<Vec<_>, _>>()?;
@@ -113,7 +145,8 @@ fn ready<'a>(job: &Job<'a>, stage: Stage<'a>, sizing: Sizing, own: bool) -> Resu
     };
     let outputs = bench.stage.original.outputs.len();
     let regions_because = obstacles.into_iter().next();
-    let mut ready = Ready { bench, work, outputs, regions_because, rounded_because: None, own_trials: Vec::new() };
+    let (rounded_because, own_trials) = (None, Vec::new());
+    let mut ready = Ready { bench, work, outputs, sizing, regions_because, rounded_because, own_trials };
     if ready.regions_because.is_none() {
         ready.look_inside();
     }
@@ -153,11 +186,16 @@ impl Ready<'_> {
     }
 }
 
-/// Both models in tract.
+/// Both models in the runtime.
 ///
 /// # Errors
 /// Why it cannot run them.
 fn runners(job: &Job<'_>, stage: &Stage<'_>, macs: u64) -> Result<Runners, Obstacle> {
+    let new =
+        || stage::guarded(|| Runners::new(job.runtime, stage)).map_err(|e| Obstacle::Runtime(job.runtime.name(), e));
+    if job.runtime != Runtime::Tract {
+        return new();
+    }
     if job.precision == Precision::BFloat16 {
         return Err(Obstacle::NoBfloat16);
     }
@@ -172,5 +210,5 @@ fn runners(job: &Job<'_>, stage: &Stage<'_>, macs: u64) -> Result<Runners, Obsta
     if let Some(reason) = models.iter().find_map(|m| support::unknown_to_tract(m)) {
         return Err(reason);
     }
-    stage::guarded(|| Runners::new(stage)).map_err(Obstacle::Tract)
+    new()
 }

@@ -4,6 +4,7 @@
 use super::attempt::Ready;
 use super::effort::Effort;
 use super::error::VerifyError;
+use super::errors::Errors;
 use super::judge::{self, Doubt, Profile, Rule};
 use super::obstacle::Obstacle;
 use super::options::{Observer, Progress};
@@ -25,6 +26,33 @@ pub(super) struct Course {
     pub(super) varies: Vec<bool>,
     /// For each output: whether it holds integers or booleans.
     pub(super) discrete: Vec<bool>,
+    /// For each output: how far apart the sides are over all trials.
+    pub(super) errors: Vec<Vec<Errors>>,
+    /// True when something is wrong that no tolerance is about.
+    pub(super) is_broken: bool,
+}
+
+impl Course {
+    /// Takes in what other trials of the same sizes gave.
+    pub(super) fn absorb(&mut self, other: Self) {
+        self.measures.iter_mut().zip(other.measures).for_each(|(a, b)| a.extend(b));
+        self.trials.extend(other.trials);
+        self.skipped.extend(other.skipped);
+        self.varies.iter_mut().zip(other.varies).for_each(|(a, b)| *a |= b);
+        self.discrete.iter_mut().zip(other.discrete).for_each(|(a, b)| *a |= b);
+        self.errors.iter_mut().zip(&other.errors).for_each(|(a, b)| merge(a, b));
+        self.is_broken |= other.is_broken;
+    }
+}
+
+/// Puts errors of the same sides together.
+pub(super) fn merge(all: &mut Vec<Errors>, more: &[Errors]) {
+    for errors in more {
+        match all.iter_mut().find(|e| e.pairing == errors.pairing) {
+            Some(same) => same.merge(errors),
+            None => all.push(errors.clone()),
+        }
+    }
 }
 
 /// Why there is no course.
@@ -91,6 +119,7 @@ impl Ready<'_> {
         let rule = |name: &String| Rule {
             epsilon: self.bench.rounding.0.width(name).epsilon(),
             range: range::range(original.graph(), name),
+            engine: self.bench.engine(),
         };
         original.outputs.iter().map(rule).collect()
     }
@@ -112,7 +141,7 @@ fn exactly(ready: &mut Ready<'_>, trial: &Trial, draws: u64) -> Result<(Vec<Samp
         Ok(samples) => return Ok((samples, draws)),
         Err(Trouble::Original(reason)) => return Err(reason),
         Err(Trouble::Rewritten(reason)) => return Ok((failed(ready, &reason), draws)),
-        Err(Trouble::Runtime(reason)) => ready.imitate(Obstacle::Tract(reason)),
+        Err(Trouble::Runtime(reason)) => ready.imitate(Obstacle::Runtime(ready.bench.engine(), reason)),
     }
     match ready.bench.run(trial, draws) {
         Ok(samples) => Ok((samples, draws)),
@@ -192,8 +221,9 @@ fn settle(
 }
 
 fn judged(done: Vec<Done>, skipped: Vec<String>, (rules, profiles): (&[Rule], &[Profile])) -> Course {
-    let mut course =
-        Course { measures: Vec::new(), trials: Vec::new(), skipped, varies: Vec::new(), discrete: Vec::new() };
+    let (trials, is_broken) = (Vec::new(), done.iter().flat_map(|(_, s, _)| s).any(|s| s.failure.is_some()));
+    let (measures, varies, discrete, errors) = Default::default();
+    let mut course = Course { measures, trials, skipped, varies, discrete, errors, is_broken };
     for (output, (rule, profile)) in rules.iter().zip(profiles).enumerate() {
         let samples = || done.iter().filter_map(|(_, s, _)| s.get(output));
         let measures = done.iter().filter_map(|(trial, samples, _)| {
@@ -206,6 +236,13 @@ fn judged(done: Vec<Done>, skipped: Vec<String>, (rules, profiles): (&[Rule], &[
         let screened: Vec<u64> = samples().filter(|s| s.screened).map(|s| s.fingerprint).collect();
         course.varies.push([prints, screened].iter().any(|p| p.windows(2).any(|w| w[0] != w[1])));
         course.discrete.push(samples().any(|s| s.answers.is_some()));
+        let mut all = Vec::new();
+        for (trial, samples, _) in &done {
+            let mut errors = samples.get(output).map(|s| s.errors.clone()).unwrap_or_default();
+            errors.iter_mut().for_each(|e| e.on(&trial.name));
+            merge(&mut all, &errors);
+        }
+        course.errors.push(all);
     }
     course.trials = done.into_iter().map(|(trial, _, _)| trial).collect();
     course

@@ -16,7 +16,7 @@ use super::inputs::{Feed, Slot};
 use super::pair::dependents;
 use super::precision::Precision;
 use super::stage::{Stage, Trial};
-use super::{npz, regions};
+use super::{archive, regions};
 
 /// Writes what shows that `tensor` differs into a new folder in `parent`, and returns that folder.
 ///
@@ -53,7 +53,7 @@ pub(super) fn write(parent: &Path, stage: &Stage<'_>, trial: &Trial, tensor: &st
     let files = [
         ("original.onnx", part.original.model.encode_to_vec()),
         ("rewritten.onnx", part.rewritten.model.encode_to_vec()),
-        ("inputs.npz", npz::write(&feed)?),
+        ("inputs.npz", archive::write(&feed)?),
     ];
     io::write_folder(parent, &files).map_err(|e| format!("{}: {e}", parent.display()))
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::graph::GraphError;
 use crate::io::LoadError;
+use crate::verify::samples::SampleError;
 
 /// Neither "equal" nor "different": the models could not be compared.
 #[derive(Debug, thiserror::Error)]
@@ -31,17 +32,34 @@ pub enum VerifyError {
     /// A file of inputs that cannot be used.
     #[error("{path}: {reason}", path = path.display())]
     Inputs {
-        /// The .npz file.
+        /// The file or folder.
         path: PathBuf,
         /// What is wrong.
         reason: String,
     },
+    /// A folder that cannot be written into, or holds something already.
+    #[error("{path}: {reason}", path = path.display())]
+    Save {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The engine that was asked for cannot be used.
+    #[error("{0}")]
+    Engine(String),
     /// Who was told of the progress asked to stop.
     #[error("stopped")]
     Stopped,
     /// Neither the models nor their rewritten regions can be run.
     #[error("the models cannot be run: {0}")]
     CannotRun(String),
+}
+
+impl From<SampleError> for VerifyError {
+    fn from(error: SampleError) -> Self {
+        Self::Inputs { path: error.path, reason: error.reason }
+    }
 }
 
 impl VerifyError {
@@ -52,7 +70,11 @@ impl VerifyError {
             Self::Load(e) => e.hint(),
             Self::Input { .. } => Some("--input-shape name:1x3x224x224 states a shape, --inputs file.npz gives values"),
             Self::CannotRun(_) => Some("`rewrite --no-verify` writes without verification"),
-            Self::Graph { .. } | Self::Inputs { .. } | Self::Stopped => None,
+            Self::Engine(_) => Some(
+                "--onnxruntime PATH or ORT_DYLIB_PATH names the library; the Python package onnxruntime has it as \
+                 onnxruntime/capi/libonnxruntime.so.VERSION",
+            ),
+            Self::Graph { .. } | Self::Inputs { .. } | Self::Save { .. } | Self::Stopped => None,
         }
     }
 }

@@ -95,6 +95,7 @@ fn part<'a>(region: reach::Region, ready: &Ready<'_>) -> Ready<'a> {
         bench: Bench::new(stage, Arithmetic::None),
         work: Work::default(),
         outputs: 1,
+        sizing: ready.sizing,
         regions_because: None,
         rounded_because: None,
         own_trials: trials.collect(),

@@ -1,9 +1,10 @@
 //! What is to be verified.
 
-use super::inputs::Feed;
+use super::given::Given;
 use super::options::{Observer, VerifyOptions};
 use super::pair::Side;
 use super::precision::Precision;
+use super::runtime::Runtime;
 use super::support::Support;
 
 /// What is to be verified.
@@ -11,8 +12,10 @@ pub(super) struct Job<'a> {
     pub(super) original: Side<'a>,
     pub(super) rewritten: Side<'a>,
     pub(super) options: &'a VerifyOptions,
-    /// Values that the user gave.
-    pub(super) given: Option<Feed>,
+    /// What the user gave.
+    pub(super) given: Given,
+    /// What runs the models in their own arithmetic.
+    pub(super) runtime: Runtime,
     pub(super) precision: Precision,
     pub(super) observer: Observer<'a>,
     pub(super) support: Support,

@@ -42,6 +42,8 @@ pub(super) struct Rule {
     /// Largest absolute value that the output can have, where its operator bounds it: what is far below that is rounding, for
     /// whatever computes it. 0 where nothing is known.
     pub(super) range: f64,
+    /// What runs the models in their own arithmetic.
+    pub(super) engine: &'static str,
 }
 
 /// What all trials tell of an output, for each grouping and channel: in the middle of the trials, for one kind of input may leave
@@ -129,7 +131,9 @@ pub(super) fn measure(trial: &str, sample: &Sample, profile: &Profile, rule: Rul
     let mut m = Measure { input: trial.to_owned(), largest: sample.largest, ..Measure::default() };
     m.no_evidence = sample.silent.map(str::to_owned);
     m.note = match (sample.imitated, sample.own_silent) {
-        (true, _) => Some("tract alone parts the two; with every result of float64 rounded they agree".to_owned()),
+        (true, _) => {
+            Some(format!("{} alone parts the two; with every result of float64 rounded they agree", rule.engine))
+        }
         (_, Some(why)) => Some(format!("not compared in the models' own arithmetic: it is {why}")),
         _ => None,
     };

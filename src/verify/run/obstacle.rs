@@ -31,8 +31,8 @@ pub(super) enum Obstacle {
     EmulatedFloat16,
     /// tract would prepare so many nodes.
     ManyNodes(usize),
-    /// tract fails.
-    Tract(String),
+    /// A runtime fails.
+    Runtime(&'static str, String),
 }
 
 impl fmt::Display for Obstacle {
@@ -47,7 +47,7 @@ impl fmt::Display for Obstacle {
             Self::NoBfloat16 => f.write_str("tract has no bfloat16"),
             Self::EmulatedFloat16 => f.write_str("tract emulates float16, which would take too long"),
             Self::ManyNodes(n) => write!(f, "tract takes too long to prepare a model of {n} nodes"),
-            Self::Tract(why) => write!(f, "tract cannot run the models: {why}"),
+            Self::Runtime(who, why) => write!(f, "{who} cannot run the models: {why}"),
         }
     }
 }

@@ -3,12 +3,42 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use crate::verify::Tolerance;
+use crate::verify::samples::Preprocess;
+
+/// What runs the models in their own arithmetic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Engine {
+    /// tract, which is built in.
+    #[default]
+    Tract,
+    /// ONNX Runtime, from a library that is loaded then.
+    OnnxRuntime,
+    /// Each of them by itself: the models must be equal in both.
+    Both,
+}
+
 /// What to verify on.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct VerifyOptions {
-    /// An .npz archive with one array a graph input, verified beside the seeded inputs.
+    /// Inputs beside the seeded ones: an .npz archive with one array a graph input, an .npy array, or a folder of ONNX test data.
     pub inputs: Option<PathBuf>,
+    /// A folder of PNG and JPEG images, and what is done to each.
+    pub images: Option<(PathBuf, Preprocess)>,
+    /// Sizes of the first axis to try beside the usual ones, and in which images are taken together.
+    pub batches: Vec<usize>,
+    /// A tolerance in place of the criterion.
+    pub tolerance: Option<Tolerance>,
+    /// What runs the models in their own arithmetic.
+    pub engine: Engine,
+    /// The library of ONNX Runtime; without it `ORT_DYLIB_PATH` names it.
+    pub onnxruntime: Option<PathBuf>,
+    /// Where everything that was fed is written, as ONNX test data: a new or empty folder.
+    pub save_inputs: Option<PathBuf>,
+    /// Where what the engines gave is written, as ONNX test data: a new or empty folder.
+    pub save_outputs: Option<PathBuf>,
     /// Shapes of inputs with free dimensions, by name.
     pub shapes: Vec<(String, Vec<usize>)>,
     /// Seed of the random inputs.
@@ -40,10 +70,52 @@ pub(super) fn go_on(_: &Progress) -> ControlFlow<()> {
 }
 
 impl VerifyOptions {
-    /// Verifies on the arrays of an .npz archive too, one a graph input.
+    /// Verifies on the inputs at `path` too: an .npz archive, an .npy array, or a folder of ONNX test data.
     #[must_use]
     pub fn inputs(self, path: impl Into<PathBuf>) -> Self {
         Self { inputs: Some(path.into()), ..self }
+    }
+
+    /// Verifies on the images directly in `folder` too.
+    #[must_use]
+    pub fn images(self, folder: impl Into<PathBuf>, preprocess: Preprocess) -> Self {
+        Self { images: Some((folder.into(), preprocess)), ..self }
+    }
+
+    /// Tries batches of `sizes` too, and takes so many images together.
+    #[must_use]
+    pub fn batches(self, sizes: impl Into<Vec<usize>>) -> Self {
+        Self { batches: sizes.into(), ..self }
+    }
+
+    /// Judges by `tolerance` in place of the criterion.
+    #[must_use]
+    pub fn tolerance(self, tolerance: Tolerance) -> Self {
+        Self { tolerance: Some(tolerance), ..self }
+    }
+
+    /// Runs the models in `engine`.
+    #[must_use]
+    pub fn engine(self, engine: Engine) -> Self {
+        Self { engine, ..self }
+    }
+
+    /// Loads ONNX Runtime from the library at `path`.
+    #[must_use]
+    pub fn onnxruntime(self, path: impl Into<PathBuf>) -> Self {
+        Self { onnxruntime: Some(path.into()), ..self }
+    }
+
+    /// Writes what was fed into `folder`.
+    #[must_use]
+    pub fn save_inputs(self, folder: impl Into<PathBuf>) -> Self {
+        Self { save_inputs: Some(folder.into()), ..self }
+    }
+
+    /// Writes what the engines gave into `folder`.
+    #[must_use]
+    pub fn save_outputs(self, folder: impl Into<PathBuf>) -> Self {
+        Self { save_outputs: Some(folder.into()), ..self }
     }
 
     /// Gives the input `name` this shape.

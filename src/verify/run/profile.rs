@@ -36,7 +36,13 @@ impl Grouping {
         }
     }
 
-    fn index(self, entry: usize) -> usize {
+    /// How many groups.
+    pub(super) fn count(self) -> usize {
+        self.size
+    }
+
+    /// The group of an entry.
+    pub(super) fn index(self, entry: usize) -> usize {
         if self.axis.is_none() { 0 } else { (entry / self.stride) % self.size }
     }
 

@@ -4,6 +4,7 @@ use ndarray::ArrayD;
 
 use crate::verify::reference::Value;
 
+use super::errors::Errors;
 use super::profile::{Grouping, floats};
 
 /// Distances by channel, in the tensor's own unit.
@@ -47,6 +48,8 @@ pub(super) struct Sample {
     pub(super) imitated: bool,
     /// Tells whether an output varies between trials.
     pub(super) fingerprint: u64,
+    /// How far apart the sides are, whatever is allowed.
+    pub(super) errors: Vec<Errors>,
 }
 
 /// Answers that are right or wrong, with nothing between.
@@ -92,6 +95,7 @@ impl Sample {
             screened: false,
             imitated: false,
             fingerprint: fingerprint(&exact),
+            errors: Vec::new(),
         };
         if sample.failure.is_some() {
             return sample;
@@ -136,6 +140,7 @@ impl Sample {
             screened: false,
             imitated: false,
             fingerprint: 0,
+            errors: Vec::new(),
         }
     }
 

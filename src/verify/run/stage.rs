@@ -1,11 +1,13 @@
 //! Two models made ready for one assignment of sizes: what is fed, and what evaluates them.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::thread;
 
 use crate::onnx::GraphProto;
 use crate::verify::reference::{self, Tap, Value};
 use crate::verify::report::InputReport;
+use crate::verify::samples::Samples;
 
 use super::error::VerifyError;
 use super::inputs::{self, Feed, Kind, Slot};
@@ -13,15 +15,14 @@ use super::noise::{Moved, Nearest, Rounded};
 use super::pair::Side;
 use super::precision::Precision;
 use super::random::Random;
-use super::runner::Runner;
 
 /// Where the values of a trial come from.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     /// Seeded values of a kind.
     Kind(Kind),
-    /// What the user gave.
-    Given(Feed),
+    /// What the user gave: one set of many, read when it is fed.
+    Sample(Arc<Samples>, usize),
     /// Found by a search; for the inputs of the stage, whatever these are.
     Found(Feed),
     /// Seeded values, with other ones in place of the defaults that a caller may override.
@@ -107,7 +108,7 @@ impl<'a> Stage<'a> {
         let graph = self.whole.graph();
         let base = match &trial.source {
             Source::Found(feed) => return Ok(feed.clone()),
-            Source::Given(feed) => feed.clone(),
+            Source::Sample(samples, index) => samples.read(*index).map_err(|e| e.to_string())?.inputs,
             Source::Kind(_) => inputs::feed(&self.inputs, trial.kind(), graph, self.seed).map_err(words)?,
             Source::Overridden(others) => {
                 let mut feed = inputs::feed(&self.inputs, trial.kind(), graph, self.seed).map_err(words)?;
@@ -122,6 +123,14 @@ impl<'a> Stage<'a> {
             feed.insert(slot.name.clone(), trial.kind().values(slot, graph, self.seed).map_err(words)?);
         }
         Ok(feed)
+    }
+
+    /// What should come out of `trial`, where that is known.
+    pub(super) fn expected(trial: &Trial) -> Feed {
+        match &trial.source {
+            Source::Sample(samples, index) => samples.read(*index).map(|s| s.expected).unwrap_or_default(),
+            _ => Feed::new(),
+        }
     }
 
     /// What the original computes in float64 where regions begin, as numbers of the tensors' types.
@@ -173,37 +182,8 @@ pub(super) fn rounded(side: &Side<'_>, feed: &Feed, of: &Rounded) -> Result<Vec<
     evaluate(side, feed, &Nearest(of))
 }
 
-/// Both models in a runtime.
-pub(super) struct Runners {
-    original: Runner,
-    rewritten: Runner,
-}
-
 /// Outputs of the original and of the rewritten model, in their own arithmetic.
 pub(super) type Own = (Vec<Value>, Vec<Value>);
-
-impl Runners {
-    /// Prepares both models of `stage`.
-    ///
-    /// # Errors
-    /// Which of the two tract cannot run, and why.
-    pub(super) fn new(stage: &Stage<'_>) -> Result<Self, String> {
-        let runner = |side: &Side<'_>, which: &str| {
-            Runner::new(side.source(), &stage.slots).map_err(|e| format!("{which}: {}", words(&e)))
-        };
-        Ok(Self { original: runner(&stage.original, "original")?, rewritten: runner(&stage.rewritten, "rewritten")? })
-    }
-
-    /// Runs both.
-    ///
-    /// # Errors
-    /// Which of the two tract cannot run, and why.
-    pub(super) fn run(&self, feed: &Feed) -> Result<Own, String> {
-        let original = self.original.run(feed).map_err(|e| format!("original: {}", words(&e)))?;
-        let rewritten = self.rewritten.run(feed).map_err(|e| format!("rewritten: {}", words(&e)))?;
-        Ok((original, rewritten))
-    }
-}
 
 /// Name of the threads in which a runtime works: a panic of theirs is an error like any other.
 const RUNTIME: &str = "runtime";

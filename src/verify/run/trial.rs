@@ -5,11 +5,16 @@ use std::thread;
 
 use crate::verify::reference::Value;
 
+use super::errors::{Against, Errors, Model, Pairing};
 use super::inputs::Feed;
 use super::noise::Rounded;
+use super::runtime::Runners;
 use super::sample::{Sample, Sides};
-use super::stage::{self, Own, Runners, Stage, Trial};
+use super::stage::{self, Own, Stage, Trial};
 use super::watch::{Watch, Work};
+
+/// What the evaluator is called in reports.
+const FLOAT64: &str = "float64";
 
 /// Where the models' own arithmetic comes from.
 pub(super) enum Arithmetic {
@@ -27,6 +32,8 @@ pub(super) struct Bench<'a> {
     /// Rounding in the original and in the rewritten model.
     pub(super) rounding: (Rounded, Rounded),
     pub(super) arithmetic: Arithmetic,
+    /// How many of the compared tensors are reported with all their errors; the others stand inside of both models.
+    pub(super) reported: usize,
 }
 
 /// Why a trial gave nothing.
@@ -43,7 +50,8 @@ impl<'a> Bench<'a> {
     pub(super) fn new(stage: Stage<'a>, arithmetic: Arithmetic) -> Self {
         let names = || stage.slots.iter().map(|s| s.name.as_str());
         let rounding = (Rounded::new(&stage.original.model, names()), Rounded::new(&stage.rewritten.model, names()));
-        Self { stage, rounding, arithmetic }
+        let reported = stage.original.outputs.len();
+        Self { stage, rounding, arithmetic, reported }
     }
 
     /// How much the original computes on inputs.
@@ -75,6 +83,14 @@ impl<'a> Bench<'a> {
         let Exact { original, rewritten, overflow } = exact?;
         let own = own?;
         let mut samples = sample(&original, &rewritten, own.as_ref());
+        self.compare(&mut samples, FLOAT64, (&original, &rewritten));
+        if let Some((a, b)) = &own {
+            self.compare(&mut samples, self.engine(), (a, b));
+        }
+        match &own {
+            Some((a, b)) => self.expect(&mut samples, self.engine(), (a, b), trial),
+            None => self.expect(&mut samples, FLOAT64, (&original, &rewritten), trial),
+        }
         if let (Some(overflow), Some(first)) = (overflow, samples.first_mut()) {
             first.failure.get_or_insert(overflow);
         }
@@ -92,10 +108,66 @@ impl<'a> Bench<'a> {
             let feed = self.stage.feed(trial).map_err(Trouble::Original)?;
             let (original, rewritten) = stage::guarded(|| runners.run(&feed)).map_err(Trouble::Runtime)?;
             let mut samples = sample(&original, &rewritten, None);
+            self.compare(&mut samples, self.engine(), (&original, &rewritten));
+            self.expect(&mut samples, self.engine(), (&original, &rewritten), trial);
             samples.iter_mut().for_each(|s| s.screened = true);
             Ok(samples)
         };
         Some(run())
+    }
+
+    /// What runs the models in their own arithmetic, as a report calls it.
+    pub(super) fn engine(&self) -> &'static str {
+        match &self.arithmetic {
+            Arithmetic::Runtime(runners) => runners.runtime.name(),
+            Arithmetic::Rounded => "float64, rounded",
+            Arithmetic::None => FLOAT64,
+        }
+    }
+
+    /// Gathers the errors of the rewritten model against the original.
+    fn compare(&self, samples: &mut [Sample], engine: &'static str, (a, b): (&[Value], &[Value])) {
+        let names = self.stage.original.outputs.iter().zip(a.iter().zip(b));
+        for (sample, (name, (a, b))) in samples.iter_mut().zip(names).take(self.reported) {
+            // What is wrong whatever is allowed was said.
+            if sample.failure.is_none() {
+                let pairing = Pairing { engine, model: Model::Rewritten, against: Against::Original };
+                sample.errors.push(Errors::new(pairing, a, b, self.rounding.0.width(name)));
+            }
+        }
+    }
+
+    /// Gathers the errors of both models against what should come out, where that is known.
+    fn expect(&self, samples: &mut [Sample], engine: &'static str, (a, b): (&[Value], &[Value]), trial: &Trial) {
+        let expected = Stage::expected(trial);
+        let names = self.stage.original.outputs.iter().zip(a.iter().zip(b));
+        for (sample, (name, (a, b))) in samples.iter_mut().zip(names).take(self.reported) {
+            let Some(expected) = expected.get(name) else { continue };
+            for (model, value) in [(Model::Original, a), (Model::Rewritten, b)] {
+                let pairing = Pairing { engine, model, against: Against::Expected };
+                sample.errors.push(Errors::new(pairing, expected, value, self.rounding.0.width(name)));
+            }
+        }
+    }
+
+    /// What both models give in the runtime.
+    ///
+    /// # Errors
+    /// In words.
+    pub(super) fn in_runtime(&self, trial: &Trial) -> Result<Own, String> {
+        let Arithmetic::Runtime(runners) = &self.arithmetic else { return Err("there is no runtime".to_owned()) };
+        let feed = self.stage.feed(trial)?;
+        stage::guarded(|| runners.run(&feed))
+    }
+
+    /// What both models give in float64.
+    ///
+    /// # Errors
+    /// In words.
+    pub(super) fn in_float64(&self, trial: &Trial) -> Result<Own, String> {
+        let feed = self.stage.feed(trial)?;
+        let of = |side, rounding| stage::evaluate(side, &feed, &Watch::new(rounding));
+        Ok((of(&self.stage.original, &self.rounding.0)?, of(&self.stage.rewritten, &self.rounding.1)?))
     }
 
     /// Adds more draws of rounding to what a trial gave.

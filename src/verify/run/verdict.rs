@@ -6,7 +6,8 @@ use crate::onnx::ModelProto;
 use crate::verify::report::{FirstDifference, Measure, OutputReport, SizeReport, Status, VerifyReport};
 
 use super::attempt::Ready;
-use super::course::Course;
+use super::course::{self, Course};
+use super::errors::Errors;
 use super::pair::dependents;
 use super::stage::{Stage, Trial};
 use super::{bisect, evidence, regions};
@@ -16,23 +17,29 @@ pub(super) fn outputs(readies: &[Ready<'_>], courses: &[Course]) -> Vec<OutputRe
     let Some(stage) = readies.first().map(|r| &r.bench.stage) else { return Vec::new() };
     let moving = dependents(stage.original.graph(), stage.slots.iter().map(|s| s.name.as_str()));
     let report = |name: &String| {
-        let (mut measures, mut varies) = (Vec::new(), false);
+        let (mut measures, mut varies, mut all) = (Vec::new(), false, Vec::new());
         for (size, (ready, course)) in readies.iter().zip(courses).enumerate() {
             // Tensors inside of both are compared in some sizes only.
             let Some(index) = ready.bench.stage.original.outputs.iter().position(|o| o == name) else { continue };
             let found = course.measures.get(index).into_iter().flatten();
             measures.extend(found.map(|m| Measure { size, ..m.clone() }));
             varies |= course.varies.get(index) == Some(&true);
+            let mut errors = course.errors.get(index).cloned().unwrap_or_default();
+            errors.iter_mut().for_each(|e| e.at(size));
+            course::merge(&mut all, &errors);
         }
         let no_evidence = silence(moving.contains(name.as_str()), varies, &measures);
-        OutputReport { name: name.clone(), no_evidence, measures }
+        let comparisons = all.iter().map(Errors::told).collect();
+        OutputReport { name: name.clone(), no_evidence, measures, comparisons }
     };
     stage.original.outputs.iter().map(report).collect()
 }
 
 /// The kinds of input that are most like what models are made for: where rounding decides everything on one of them, the model is
 /// unstable, whatever the others show.
-const ORDINARY: [&str; 3] = ["normal", "uniform", "given"];
+fn is_ordinary(input: &str) -> bool {
+    matches!(input, "normal" | "uniform" | "given") || input.starts_with("given ")
+}
 
 /// Share of an output's largest value above which rounding decides everything. A quantised tensor moves by a step, which is less.
 const EVERYTHING: f64 = 0.1;
@@ -41,7 +48,7 @@ const EVERYTHING: f64 = 0.1;
 fn silence(depends: bool, varies: bool, measures: &[Measure]) -> Option<String> {
     let speaks = measures.iter().any(|m| m.no_evidence.is_none());
     // Inputs on which everything grows without bound are stable, and say nothing of those that a model is made for.
-    let decides = |m: &&Measure| m.unstable && m.rounding > EVERYTHING && ORDINARY.contains(&m.input.as_str());
+    let decides = |m: &&Measure| m.unstable && m.rounding > EVERYTHING && is_ordinary(&m.input);
     if let Some(m) = measures.iter().find(decides).filter(|_| speaks) {
         return Some(format!(
             "rounding alone may move it by {:.0e} of its largest value on {} input",

@@ -11,16 +11,18 @@ use super::attempt::{self, Ready, Way};
 use super::course::{self, Course, Fruitless};
 use super::effort::Effort;
 use super::error::VerifyError;
+use super::given::Given;
 use super::inputs::Kind;
 use super::job::Job;
-use super::options::{Observer, Progress, VerifyOptions, go_on};
+use super::options::{Engine, Observer, Progress, VerifyOptions, go_on};
 use super::pair::Side;
 use super::precision::Precision;
+use super::runtime::Runtime;
 use super::stage::{Source, Stage, Trial, overrides};
 use super::support::Support;
-use super::{dump, evidence, npz, signature, verdict};
+use super::{dump, evidence, save, signature, tolerance, verdict};
 use crate::verify::report::{
-    Arithmetic, Coverage, OutputReport, Runner, SCHEMA_VERSION, SizeReport, Status, VerifyReport,
+    Arithmetic, Coverage, OutputReport, Runner, SCHEMA_VERSION, SizeReport, Status, Verdict, VerifyReport,
 };
 use crate::verify::structure;
 
@@ -110,24 +112,74 @@ fn compare(
     }
     let (original, rewritten) = (constant(original, options), constant(rewritten, options));
     let precision = Precision::of_model(&original.model);
+    let (runtimes, version) = runtimes(options)?;
+    save::check(options)?;
     let mut report = blank(precision, options);
     let signature = signature::difference(original.graph(), rewritten.graph());
     if let Some(difference) = signature.or_else(|| evidence::type_difference(&original.model, &rewritten.model)) {
         (report.status, report.message) = (Status::Mismatch, difference);
+        (report.tolerance, report.beyond_tolerance) = (options.tolerance, true);
+        tolerance::conclude(&mut report);
         return Ok(report);
     }
     let support = Support::new(&original.model, &rewritten.model);
     let ports = support.inputs(original.graph());
-    let given = options.inputs.as_ref().map(|path| npz::read(path, &ports)).transpose()?;
-    let job = Job { original, rewritten, options, given, precision, observer, support };
-    match attempt::first(&job)? {
+    let outputs: Vec<_> = original.graph().output.iter().map(signature::Port::new).collect();
+    let given = Given::new(options, &ports, &outputs)?;
+    let mut job = Job { original, rewritten, options, given, runtime: Runtime::Tract, precision, observer, support };
+    let mut found: Option<VerifyReport> = None;
+    for runtime in runtimes {
+        job.runtime = runtime;
+        let mut report = report.clone();
+        report.arithmetic.engine = runtime.reported();
+        once(&job, found.is_none(), &mut report)?;
+        let version = version.clone().filter(|_| runtime == Runtime::OnnxRuntime);
+        report.engines = vec![tolerance::engine(&report, version)];
+        match &mut found {
+            Some(first) => tolerance::join(first, report),
+            None => found = Some(report),
+        }
+    }
+    let mut report = found.unwrap_or(report);
+    tolerance::conclude(&mut report);
+    Ok(report)
+}
+
+/// Compares both models in the runtime of `job`, the first of them or not.
+fn once(job: &Job<'_>, is_first: bool, report: &mut VerifyReport) -> Result<(), VerifyError> {
+    report.notes.extend(job.given.notes.iter().cloned());
+    match attempt::first(job)? {
         Way::Same(reason) => {
             report.coverage = Coverage::Regions { tensors: Vec::new(), reason: reason.to_string() };
-            unreached(&job, None, &[], &mut report);
+            unreached(job, None, &[], report);
         }
-        Way::Ready(ready) => all_sizes(&job, *ready, &mut report)?,
+        Way::Ready(ready) => all_sizes(job, *ready, is_first, report)?,
     }
-    Ok(report)
+    Ok(())
+}
+
+/// What runs the models, and the version of ONNX Runtime when it is among them: its library is loaded before anything else is done.
+fn runtimes(options: &VerifyOptions) -> Result<(Vec<Runtime>, Option<String>), VerifyError> {
+    let runtimes = match options.engine {
+        Engine::Tract => vec![Runtime::Tract],
+        Engine::OnnxRuntime => vec![Runtime::OnnxRuntime],
+        Engine::Both => vec![Runtime::Tract, Runtime::OnnxRuntime],
+    };
+    if !runtimes.contains(&Runtime::OnnxRuntime) {
+        return Ok((runtimes, None));
+    }
+    let version = load_onnxruntime(options).map_err(VerifyError::Engine)?;
+    Ok((runtimes, Some(version)))
+}
+
+#[cfg(feature = "onnxruntime")]
+fn load_onnxruntime(options: &VerifyOptions) -> Result<String, String> {
+    super::onnxruntime::load(options.onnxruntime.as_deref())
+}
+
+#[cfg(not(feature = "onnxruntime"))]
+fn load_onnxruntime(_: &VerifyOptions) -> Result<String, String> {
+    Err("this build was made without the feature 'onnxruntime'".to_owned())
 }
 
 /// A report that has found nothing yet.
@@ -135,7 +187,10 @@ fn blank(precision: Precision, options: &VerifyOptions) -> VerifyReport {
     VerifyReport {
         schema_version: SCHEMA_VERSION,
         status: Status::Equal,
+        verdict: Verdict::Equal,
+        tolerance: None,
         message: String::new(),
+        beyond_tolerance: false,
         coverage: Coverage::Whole,
         arithmetic: Arithmetic {
             element_type: precision.name().to_owned(),
@@ -143,6 +198,7 @@ fn blank(precision: Precision, options: &VerifyOptions) -> VerifyReport {
             rounded_because: None,
             unstable: false,
         },
+        engines: Vec::new(),
         outputs: Vec::new(),
         inputs: Vec::new(),
         kinds: Vec::new(),
@@ -153,12 +209,24 @@ fn blank(precision: Precision, options: &VerifyOptions) -> VerifyReport {
         seed: options.seed,
         first_difference: None,
         reproducer: None,
+        saved: Vec::new(),
     }
 }
 
+/// Sets of inputs that are tried together with the seeded ones, and after these at once: what was tried is kept until all of its
+/// course is judged, so a course is no longer than that.
+const TOGETHER: (usize, usize) = (8, 32);
+
 /// Tries the models in the first sizes with everything, and in the others with what shows whether they compute the same.
-fn all_sizes(job: &Job<'_>, mut first: Ready<'_>, report: &mut VerifyReport) -> Result<(), VerifyError> {
-    let mut everything = trials(job, &first);
+fn all_sizes(
+    job: &Job<'_>,
+    mut first: Ready<'_>,
+    is_first: bool,
+    report: &mut VerifyReport,
+) -> Result<(), VerifyError> {
+    let mut given = job.given.groups.first().map(|g| job.given.trials(g)).unwrap_or_default();
+    let rest = given.split_off(given.len().min(TOGETHER.0));
+    let mut everything = trials(job, &first, given);
     if (job.observer)(&Progress { stage: "searching inputs that reach every bound", done: 0, total: 1 }).is_break() {
         return Err(VerifyError::Stopped);
     }
@@ -168,11 +236,33 @@ fn all_sizes(job: &Job<'_>, mut first: Ready<'_>, report: &mut VerifyReport) -> 
         report.bends = Some(found.bends);
         found.parts
     });
-    let mut courses = vec![course::run(&mut first, everything, job.observer).map_err(Fruitless::error)?];
+    let mut course = course::run(&mut first, everything, job.observer).map_err(Fruitless::error)?;
+    more(&mut first, &mut course, rest, job)?;
+    let mut courses = vec![course];
     let mut readies = vec![first];
-    for mut ready in attempt::others(job, &readies[0].bench.stage.reports) {
-        let few = [Kind::Normal, Kind::Uniform].map(Trial::of).to_vec();
-        if let Some(course) = course::useful(course::run(&mut ready, few, job.observer))? {
+    let few = || [Kind::Normal, Kind::Uniform].map(Trial::of).to_vec();
+    let others = attempt::others(job, &readies[0].bench.stage.reports);
+    let mut further: Vec<(Ready<'_>, Vec<Trial>)> = others.into_iter().map(|ready| (ready, few())).collect();
+    for batch in &job.options.batches {
+        match attempt::batch(job, &readies[0], *batch) {
+            Ok(ready) => further.push((ready, few())),
+            Err(reason) => report.notes.push(format!("a batch of {batch} was not tried: {reason}")),
+        }
+    }
+    for group in job.given.groups.iter().skip(1) {
+        let trials = job.given.trials(group);
+        match attempt::group(job, readies[0].sizing, group) {
+            Ok(ready) => further.push((ready, trials)),
+            Err(reason) => {
+                let names: Vec<&str> = trials.iter().map(|t| t.name.as_str()).collect();
+                report.notes.push(format!("not compared: {} input: {reason}", names.join(", ")));
+            }
+        }
+    }
+    for (mut ready, mut trials) in further {
+        let rest = trials.split_off(trials.len().min(TOGETHER.1));
+        if let Some(mut course) = course::useful(course::run(&mut ready, trials, job.observer))? {
+            more(&mut ready, &mut course, rest, job)?;
             courses.push(course);
             readies.push(ready);
         }
@@ -194,6 +284,8 @@ fn all_sizes(job: &Job<'_>, mut first: Ready<'_>, report: &mut VerifyReport) -> 
     let parts: Vec<Part<'_>> = parts.into_iter().filter_map(|part| compare_part(part, job)).collect();
     inside.extend(parts.iter().map(|part| part.output.clone()));
     let shown = verdict::conclude(&readies, &courses, &inside, report);
+    report.beyond_tolerance = courses.iter().any(|c| c.is_broken);
+    tolerance::judge(report, job.options.tolerance);
     if let (Some(folder), Some(first)) = (&job.options.dump, &report.first_difference) {
         let shown = shown.or_else(|| parts.iter().find(|p| p.output.name == first.tensor).and_then(Part::shown));
         if let Some((stage, trial)) = shown {
@@ -206,6 +298,19 @@ fn all_sizes(job: &Job<'_>, mut first: Ready<'_>, report: &mut VerifyReport) -> 
     if report.status == Status::Equal {
         let (stage, trials) = (&readies[0].bench.stage, courses[0].trials.clone());
         unreached(job, Some(stage), &trials, report);
+    }
+    report.saved = save::write(&readies, &courses, job.options, is_first)?;
+    Ok(())
+}
+
+/// Tries `trials` too, some at a time.
+fn more(ready: &mut Ready<'_>, course: &mut Course, trials: Vec<Trial>, job: &Job<'_>) -> Result<(), VerifyError> {
+    for some in trials.chunks(TOGETHER.1) {
+        match course::run(ready, some.to_vec(), job.observer) {
+            Ok(others) => course.absorb(others),
+            Err(Fruitless::Nothing(reason)) => course.skipped.push(reason),
+            Err(stopped) => return Err(stopped.error()),
+        }
     }
     Ok(())
 }
@@ -228,7 +333,8 @@ fn compare_part<'a>(mut part: Ready<'a>, job: &Job<'a>) -> Option<Part<'a>> {
     let trials = std::mem::take(&mut part.own_trials);
     let course = course::run(&mut part, trials, job.observer).ok()?;
     let name = part.bench.stage.original.outputs.first().cloned().unwrap_or_default();
-    let output = OutputReport { name, no_evidence: None, measures: course.measures.into_iter().next()? };
+    let measures = course.measures.into_iter().next()?;
+    let output = OutputReport { name, no_evidence: None, measures, comparisons: Vec::new() };
     let failed = output.measures.iter().find(|m| m.failure.is_some());
     let trial = failed.and_then(|m| course.trials.iter().find(|t| t.name == m.input)).cloned();
     Some(Part { output, differs: trial.map(|trial| (part.bench.stage, trial)) })
@@ -247,13 +353,11 @@ fn unreached(job: &Job<'_>, stage: Option<&Stage<'_>>, trials: &[Trial], report:
     }
 }
 
-/// What is fed in the first sizes.
-fn trials(job: &Job<'_>, ready: &Ready<'_>) -> Vec<Trial> {
+/// What is fed in the first sizes, `given` being what the user has.
+fn trials(job: &Job<'_>, ready: &Ready<'_>, given: Vec<Trial>) -> Vec<Trial> {
     let kinds = Effort::of(ready.work.macs).kinds;
     let mut trials: Vec<Trial> = Kind::ALL.into_iter().take(kinds).map(Trial::of).collect();
-    if let Some(feed) = &job.given {
-        trials.push(Trial { name: "given".to_owned(), source: Source::Given(feed.clone()) });
-    }
+    trials.extend(given);
     let defaults = overrides(ready.bench.stage.original.graph(), job.options.seed);
     if !defaults.is_empty() {
         trials.push(Trial { name: "overridden defaults".to_owned(), source: Source::Overridden(defaults) });

@@ -9,10 +9,12 @@ use crate::onnx::{GraphProto, ValueInfoProto, type_proto};
 
 /// A dimension of a graph input or output.
 #[derive(Clone, Debug)]
-pub(super) enum Dim {
+pub enum Dim {
+    /// This size.
     Fixed(usize),
     /// Equal names are equal sizes.
     Symbol(String),
+    /// Any size.
     Free,
 }
 
@@ -29,15 +31,19 @@ impl PartialEq for Dim {
 
 /// A graph input or output.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Port {
-    pub(super) name: String,
+pub struct Port {
+    /// Its name.
+    pub name: String,
     /// `None` for what is no tensor, or says nothing.
-    pub(super) dtype: Option<DataType>,
-    pub(super) dims: Option<Vec<Dim>>,
+    pub dtype: Option<DataType>,
+    /// Its dimensions; `None` for an unknown rank.
+    pub dims: Option<Vec<Dim>>,
 }
 
 impl Port {
-    pub(super) fn new(info: &ValueInfoProto) -> Self {
+    /// What `info` says.
+    #[must_use]
+    pub fn new(info: &ValueInfoProto) -> Self {
         let tensor = match info.r#type.as_ref().and_then(|t| t.value.as_ref()) {
             Some(type_proto::Value::TensorType(t)) => Some(t),
             _ => None,
@@ -74,7 +80,8 @@ impl fmt::Display for Port {
 }
 
 /// The graph inputs that a caller must give: those without a default.
-pub(super) fn inputs(graph: &GraphProto) -> Vec<Port> {
+#[must_use]
+pub fn inputs(graph: &GraphProto) -> Vec<Port> {
     let defaults: HashSet<&str> = graph
         .initializer
         .iter()
@@ -85,7 +92,8 @@ pub(super) fn inputs(graph: &GraphProto) -> Vec<Port> {
 }
 
 /// How the second signature differs from the first, in words. Defaults that a caller may override count too.
-pub(super) fn difference(original: &GraphProto, rewritten: &GraphProto) -> Option<String> {
+#[must_use]
+pub fn difference(original: &GraphProto, rewritten: &GraphProto) -> Option<String> {
     let sides = [("input", &original.input, &rewritten.input), ("output", &original.output, &rewritten.output)];
     for (what, a, b) in sides {
         if a.len() != b.len() {
