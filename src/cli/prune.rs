@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
+use crate::onnx::ModelProto;
 use crate::prune::{Amount, PruneOptions, PruneReport, Samples, Way, prune_watched};
+use crate::verify::samples::Preprocess;
 
 use super::{Bar, Failure, Planning, Reading, Talking, Verdict, print, say};
 
@@ -21,9 +23,13 @@ Only --exact-only changes nothing but the order of additions.";
 /// How a model is pruned.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Pruning {
-    /// Samples to fit to: an .npz with one array a graph input, samples along axis 0; some hundred suffice
-    #[arg(long, value_name = "FILE.npz", required_unless_present = "exact_only")]
+    /// Samples to fit to, some hundred: an .npz with one array a graph input and samples along axis 0, an .npy, a folder of ONNX test data,
+    /// or, with --preprocess, a folder of images
+    #[arg(long, value_name = "PATH", required_unless_present = "exact_only")]
     calibration: Option<PathBuf>,
+    /// What is done to each image, as resize=256,crop=224,scale=1/255,mean=0.485:0.456:0.406,std=0.229:0.224:0.225
+    #[arg(long, value_name = "STEPS", requires = "calibration")]
+    preprocess: Option<Preprocess>,
     /// The class of each sample, as an .npy of integers: accuracy before and after is reported
     #[arg(long, value_name = "FILE.npy", requires = "calibration")]
     labels: Option<PathBuf>,
@@ -85,9 +91,13 @@ impl Pruning {
     }
 
     /// The samples.
-    fn samples(&self) -> Result<Option<Samples>, Failure> {
+    fn samples(&self, model: &ModelProto) -> Result<Option<Samples>, Failure> {
         let Some(path) = &self.calibration else { return Ok(None) };
-        let samples = Samples::from_files(path, self.labels.as_deref());
+        let samples =
+            Samples::from_path(model, path, self.preprocess.as_ref()).and_then(|samples| match &self.labels {
+                Some(labels) => samples.labelled(labels),
+                None => Ok(samples),
+            });
         samples.map(Some).map_err(|e| Failure { message: e.to_string(), hint: None })
     }
 }
@@ -123,7 +133,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let Arguments { input, output, pruning, planning, reading, talking } = arguments;
     let bar = Bar::new(talking.quiet || talking.json);
     let model = reading.load(input)?;
-    let samples = pruning.samples()?;
+    let samples = pruning.samples(model.proto())?;
     let options = pruning.options(planning);
     let mut watch = |stage: &str, done: usize, total: usize| bar.count("prune", stage, done, total);
     let pruned = prune_watched(&model, samples.as_ref(), &options, &mut watch);

@@ -101,6 +101,9 @@ fn page([original, rewritten]: [&Path; 2], comparing: &Comparing, report: &Verif
         _ => None,
     };
     let (tone, head) = match report.status {
+        Status::Equal if report.tolerance.is_some() => {
+            (Tone::Good, "Both models agree within the tolerance that was asked for")
+        }
         Status::Equal => (Tone::Good, "Both models compute the same"),
         Status::Mismatch => (Tone::Bad, "The models differ"),
         Status::NoEvidence => (Tone::Bad, "Nothing could be concluded"),

@@ -8,7 +8,6 @@
 //! every layer again, in order, for what the original computed; [`quality`] measures what became of the outputs on samples that
 //! nothing was fitted to. [`trial`] puts these in order, [`run`] chooses between ways.
 
-mod archive;
 mod coupling;
 mod error;
 mod exact;
@@ -22,6 +21,7 @@ mod samples;
 mod select;
 mod sensitivity;
 mod solve;
+mod source;
 mod statistics;
 mod trial;
 mod walk;
