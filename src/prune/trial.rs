@@ -59,10 +59,8 @@ impl Trial<'_, '_> {
     /// # Errors
     /// As [`super::prune`].
     pub(super) fn run(&mut self) -> Result<(Option<ModelProto>, WayReport), PruneError> {
-        let mut full = self.original.clone();
-        self.rewrite(&mut full)?;
-        let mut full = graph::in_topological_order(full)?;
-        let copies = self.exact(&mut full)?;
+        let folded = graph::in_topological_order(self.folded()?)?;
+        let (full, copies) = self.without_copies(folded)?;
         let Some(samples) = self.samples.filter(|_| !self.options.exact_only) else {
             return self.outcome((&full, &full), copies, &[], None);
         };
@@ -198,36 +196,36 @@ impl Trial<'_, '_> {
     }
 
     /// Folds what folds, and removes residual connections where that is the way.
-    fn rewrite(&mut self, proto: &mut ModelProto) -> Result<(), PruneError> {
+    fn folded(&mut self) -> Result<ModelProto, PruneError> {
+        let mut proto = self.original.clone();
         let skip: &[Selector] = if self.way == Way::Chain { &[] } else { &[Selector::Residual] };
         let families = Families::new(&[Selector::All], skip);
         let options = Options { families, ..self.options.rewrite.clone() };
         let (watch, way) = (&mut *self.watch, self.way);
         let mut tell = |p: &engine::Progress| watch(&format!("{way}: folding"), p.done, p.total);
-        let outcome = engine::rewrite_proto(proto, &options, &mut tell)?;
+        let outcome = engine::rewrite_proto(&mut proto, &options, &mut tell)?;
         if self.way == Way::Chain && outcome.before.joins == outcome.after.joins {
             return Err(PruneError::Nothing("no residual connection can be removed, so there is no chain".to_owned()));
         }
-        Ok(())
+        Ok(proto)
     }
 
-    /// Takes copies of channels away; returns how many.
-    fn exact(&mut self, proto: &mut ModelProto) -> Result<usize, PruneError> {
+    /// `proto` without copies of channels, and how many there were.
+    fn without_copies(&self, proto: ModelProto) -> Result<(ModelProto, usize), PruneError> {
         let next = {
-            let view = GraphView::new(proto)?;
+            let view = GraphView::new(&proto)?;
             let facts = Facts::new(&view);
             let cx = Context::new(&view, &facts, &self.options.rewrite);
             let coupling = Coupling::new(cx);
             let mut alive = vec![true; coupling.len()];
             let weights = merge_copies(&facts, &coupling, &self.free(cx, &coupling), &mut alive);
             let gone = alive.iter().filter(|a| !**a).count();
-            if gone == 0 {
-                return Ok(0);
-            }
-            (edited(proto, cx, &coupling, &alive, &weights)?, gone)
+            if gone == 0 { None } else { Some((edited(&proto, cx, &coupling, &alive, &weights)?, gone)) }
         };
-        *proto = graph::in_topological_order(next.0)?;
-        Ok(next.1)
+        match next {
+            Some((next, gone)) => Ok((graph::in_topological_order(next)?, gone)),
+            None => Ok((proto, 0)),
+        }
     }
 
     /// Groups that may go.
