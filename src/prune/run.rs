@@ -194,11 +194,11 @@ pub fn cut_at_random(
     let mut alive = vec![true; coupling.len()];
     let mut bound = Bound::new(&coupling, 1.0, &alive);
     let mut random = crate::verify::random::Random::new(seed, "groups");
-    for root in 0..coupling.len() {
-        let own = coupling.root(root as u32) as usize == root && !coupling.is_pinned(root as u32);
-        if own && bound.allows(root as u32) && random.uniform() < share {
-            alive[root] = false;
-            bound.remove(root as u32);
+    for (root, alive) in (0_u32..).zip(&mut alive) {
+        let own = coupling.root(root) == root && !coupling.is_pinned(root);
+        if own && bound.allows(root) && random.uniform() < share {
+            *alive = false;
+            bound.remove(root);
         }
     }
     if alive.iter().all(|a| *a) {
