@@ -2,11 +2,11 @@
 //!
 //! This changes what a model computes. Nothing here calls that equal.
 //!
-//! [`coupling`] says which channels must go together, [`write`] takes them out of the graph. [`exact`] finds those that change
-//! nothing. For the others, [`statistics`] holds the normal equations of every layer that reads channels, on calibration samples;
-//! [`select`] takes away, one group at a time, what costs the least output error per multiply-accumulate saved; [`refit`] then solves
-//! every layer again, in order, for what the original computed; [`quality`] measures what became of the outputs on samples that
-//! nothing was fitted to. [`trial`] puts these in order, [`run`] chooses between ways.
+//! `coupling` says which channels must go together, `write` takes them out of the graph. `exact` finds those that change
+//! nothing. For the others, `statistics` holds the normal equations of every layer that reads channels, on calibration samples;
+//! `select` takes away, one group at a time, what costs the least output error per multiply-accumulate saved; `refit` then solves
+//! every layer again, in order, for what the original computed; `quality` measures what became of the outputs on samples that
+//! nothing was fitted to. `trial` puts these in order, `run` chooses between ways.
 
 mod coupling;
 mod error;
