@@ -245,7 +245,8 @@ def used_by_keyboard(b: Browser, path: Path) -> None:
         for key in ("PageDown", "ArrowDown"):
             before = page.evaluate("document.activeElement.scrollTop")
             page.keyboard.press(key)
-            page.wait_for_timeout(150)
+            # However long it takes: machines are busy.
+            page.wait_for_function("before => document.activeElement.scrollTop > before", arg=before, timeout=20_000)
             b.hold(page.evaluate("document.activeElement.scrollTop") > before, f"{key} moves the graph")
         page.keyboard.press("e")
         b.hold(page.locator("details.row:not([open])").count() == 0, "e opens all")
