@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
+use crate::io::Model;
+use crate::mend::Unstable;
 use crate::onnx::ModelProto;
 use crate::prune::{Amount, PruneOptions, PruneReport, Samples, Way, prune_watched};
+use crate::report::Verification;
 use crate::verify::samples::Preprocess;
 
-use super::{Bar, Failure, Planning, Reading, Talking, Verdict, print, say};
+use super::{Bar, Comparing, Failure, Feeding, Planning, Reading, Talking, Verdict, print, say};
 
 pub(super) const EXAMPLES: &str = "Examples:
   onnx-rm prune resnet32.onnx small.onnx --calibration images.npz --macs 0.5x
@@ -138,11 +141,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let mut watch = |stage: &str, done: usize, total: usize| bar.count("prune", stage, done, total);
     let pruned = prune_watched(&model, samples.as_ref(), &options, &mut watch);
     let (pruned, report) = pruned.map_err(|e| Failure::new(input, e))?;
-    drop(bar);
     let written = report.finding.is_none();
     if written {
-        crate::io::save(&pruned, output)?;
+        write(arguments, &pruned, &bar)?;
     }
+    drop(bar);
     if talking.json {
         let said = Said {
             schema_version: 1,
@@ -157,6 +160,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
         if written {
             let name = crate::printable::Printable(output.display());
             say(&match pruned.is_edited() {
+                true if pruning.exact_only => {
+                    format!("{name}: written; it computes what {} does\n", Path::display(input))
+                }
                 true => format!("{name}: written; it computes something else than {}\n", Path::display(input)),
                 false => format!("{name}: nothing went, so it is the model as it was\n"),
             });
@@ -170,5 +176,23 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
             }
             Ok(Verdict::Finding)
         }
+    }
+}
+
+/// Writes the model; one that should compute the same only when it does.
+fn write(arguments: &Arguments, pruned: &Model, bar: &Bar) -> Result<(), Failure> {
+    let Arguments { input, output, pruning, planning, .. } = arguments;
+    if !pruning.exact_only || !cfg!(feature = "verify") {
+        crate::io::save(pruned, output)?;
+        return Ok(());
+    }
+    let feeding = Feeding { inputs: None, input_shape: Vec::new(), seed: pruning.seed, dump: None };
+    let comparing = Comparing::new(feeding, planning.options().constant_initializers);
+    let compare = |staged: &Path| super::verify::compare(input, staged, &comparing, bar);
+    match crate::api::save_when_equal(pruned, output, Some(compare), Unstable::Keep)?.0 {
+        Verification::Failed(found) | Verification::Unstable(found) => {
+            Err(Failure::new(input, format!("nothing was written, for the results are not the same: {found}")))
+        }
+        _ => Ok(()),
     }
 }

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::{Array2, ArrayD, Axis};
 
-use crate::facts::Facts;
+use crate::facts::{Facts, tensor};
+use crate::graph::ValueId;
 
 use super::coupling::{Channel, Coupling, Form, Layer};
 use super::statistics::matrices;
@@ -21,6 +22,7 @@ pub(super) fn merge_copies(facts: &Facts<'_>, coupling: &Coupling, free: &[bool]
         coupling.roots(&layer.inputs).into_iter().for_each(|r| readers.entry(r).or_default().push(i));
         coupling.roots(&layer.outputs).into_iter().for_each(|r| _ = makers.entry(r).or_default().insert(i));
     }
+    let paths = paths(coupling);
     let mut changed: BTreeMap<usize, Array2<f64>> = BTreeMap::new();
     for (i, layer) in coupling.layers.iter().enumerate() {
         let plain = layer.group == 1 && matches!(layer.form, Form::Conv(_) | Form::Linear { .. }) && layer.refits;
@@ -33,29 +35,34 @@ pub(super) fn merge_copies(facts: &Facts<'_>, coupling: &Coupling, free: &[bool]
                 l.group == 1 && l.refits && l.inputs.iter().filter(|c| coupling.root(**c) == root).count() > 0
             };
             let read = readers.get(&root).is_none_or(|r| r.iter().all(plain));
-            only && once && read && free[root as usize] && alive[root as usize] && !coupling.is_rough(root)
+            let apart = paths.get(&root).is_some_and(Option::is_some);
+            only && once && read && apart && free[root as usize] && alive[root as usize] && !coupling.is_rough(root)
         };
         let able: Vec<bool> = layer.outputs.iter().map(|c| alone(coupling.root(*c))).collect();
         let mut firsts: Vec<usize> = Vec::new();
         for o in (0..layer.outputs.len()).filter(|o| able[*o]) {
             let same = |first: &usize| {
                 let (a, b) = (coupling.root(layer.outputs[*first]), coupling.root(layer.outputs[o]));
-                let read_alike = places(coupling, &readers, a) == places(coupling, &readers, b);
-                ratio(rows.row(*first).iter(), rows.row(o).iter()).filter(|_| read_alike).map(|k| (*first, k))
+                let alike =
+                    paths.get(&a) == paths.get(&b) && places(coupling, &readers, a) == places(coupling, &readers, b);
+                ratio(rows.row(*first).iter(), rows.row(o).iter()).filter(|_| alike).map(|k| (*first, k))
             };
             match firsts.iter().find_map(same) {
                 None => firsts.push(o),
                 Some((first, k)) => {
                     let (to, from) = (coupling.root(layer.outputs[first]), coupling.root(layer.outputs[o]));
-                    for r in readers.get(&from).into_iter().flatten() {
+                    let merged = |r: &usize| {
                         let reader = &coupling.layers[*r];
-                        let Some(weights) = changed.remove(r).or_else(|| Some(matrices(facts, reader)?.remove(0)))
-                        else {
-                            continue;
-                        };
-                        changed.insert(*r, moved(coupling, reader, weights, (from, to), k));
+                        let weights = changed.get(r).cloned().or_else(|| Some(matrices(facts, reader)?.remove(0)))?;
+                        let weights = moved(coupling, reader, weights, (from, to), k);
+                        let dtype = facts.dtype(facts.view().input(reader.node, 1)?)?;
+                        tensor::fits(dtype, &weights).then_some((*r, weights))
+                    };
+                    let merged: Option<Vec<_>> = readers.get(&from).into_iter().flatten().map(merged).collect();
+                    if let Some(merged) = merged {
+                        changed.extend(merged);
+                        alive[from as usize] = false;
                     }
-                    alive[from as usize] = false;
                 }
             }
         }
@@ -69,6 +76,22 @@ pub(super) fn merge_copies(facts: &Facts<'_>, coupling: &Coupling, free: &[bool]
         Some(((layer.node, 1), ArrayD::from_shape_vec(shape, flat).ok()?))
     };
     changed.into_iter().filter_map(array).collect()
+}
+
+/// In which tensors each group stands, and on how many neighbouring entries; `None` where it stands in several places of one. Groups with the
+/// same path go through the same operators, for these are the same for all channels of a tensor.
+fn paths(coupling: &Coupling) -> BTreeMap<Channel, Option<Vec<(ValueId, usize)>>> {
+    let mut paths: BTreeMap<Channel, Option<Vec<(ValueId, usize)>>> = BTreeMap::new();
+    for (value, channels) in &coupling.tensors {
+        for run in channels.chunk_by(|a, b| coupling.root(*a) == coupling.root(*b)) {
+            let path = paths.entry(coupling.root(run[0])).or_insert_with(|| Some(Vec::new()));
+            match path {
+                Some(list) if list.last().is_none_or(|(last, _)| last != value) => list.push((*value, run.len())),
+                _ => *path = None,
+            }
+        }
+    }
+    paths
 }
 
 /// How many entries of each reader are of `root`: a copy can stand in only where both are read alike.

@@ -3,7 +3,7 @@
 use ndarray::{ArrayD, Axis};
 
 use crate::onnx::ModelProto;
-use crate::verify::reference;
+use crate::verify::reference::{self, Value};
 
 use super::error::PruneError;
 use super::report::Quality;
@@ -24,12 +24,12 @@ pub(super) fn measure(
         let was = reference::run_to(original, &batch.inputs, &outputs)?;
         let is = reference::run_to(pruned, &batch.inputs, &outputs)?;
         for (i, name) in outputs.iter().enumerate() {
-            let both = was.get(name).and_then(|v| v.floats()).zip(is.get(name).and_then(|v| v.floats()));
-            let Some((was, is)) = both.filter(|(a, b)| a.shape() == b.shape()) else {
-                return Err(PruneError::Internal(format!("output '{name}' has another type or shape")));
-            };
-            tally.add(was, is);
-            if i == 0 {
+            let (Some(was), Some(is)) = (was.get(name), is.get(name)) else { continue };
+            if was.shape() != is.shape() {
+                return Err(PruneError::Internal(format!("output '{name}' has another shape")));
+            }
+            tally.add(i, was, is);
+            if let (0, Some(was), Some(is)) = (i, was.floats(), is.floats()) {
                 tally.classes(was, is, |row| batch.places.get(row).and_then(|p| samples.label(*p)));
             }
         }
@@ -64,13 +64,29 @@ pub(super) fn same(a: &ModelProto, b: &ModelProto, batches: &[Batch]) -> Result<
     Ok(())
 }
 
-#[derive(Default)]
-struct Tally {
-    samples: usize,
+/// Of one output.
+#[derive(Clone, Default)]
+struct Errors {
     change: f64,
     size: f64,
     sum: f64,
     count: f64,
+}
+
+impl Errors {
+    /// Relative to the output's own standard deviation; of answers the root of the share that differs.
+    fn relative(&self) -> f64 {
+        let spread = self.size - self.sum * self.sum / self.count.max(1.0);
+        // What does not vary but for rounding has no deviation of its own.
+        let spread = if spread > 1e-12 * self.size { spread } else { self.size };
+        if spread > 0.0 { (self.change / spread).sqrt() } else { self.change.sqrt() }
+    }
+}
+
+#[derive(Default)]
+struct Tally {
+    samples: usize,
+    outputs: Vec<Errors>,
     ranked: usize,
     alike: usize,
     labelled: usize,
@@ -78,16 +94,31 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, was: &ArrayD<f64>, is: &ArrayD<f64>) {
-        self.change += was.iter().zip(is).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
-        self.size += was.iter().map(|v| v * v).sum::<f64>();
-        self.sum += was.sum();
-        self.count += was.len() as f64;
+    fn add(&mut self, output: usize, was: &Value, is: &Value) {
+        if output == 0 {
+            self.samples += was.shape().first().copied().unwrap_or(0);
+        }
+        if self.outputs.len() <= output {
+            self.outputs.resize(output + 1, Errors::default());
+        }
+        let own = &mut self.outputs[output];
+        let mut entry = |change: f64, was: f64| {
+            own.change += change * change;
+            own.size += was * was;
+            own.sum += was;
+            own.count += 1.0;
+        };
+        match (was, is) {
+            (Value::F(a), Value::F(b)) => a.iter().zip(b).for_each(|(a, b)| entry(a - b, *a)),
+            // Answers, not amounts: each is right or wrong, and weighs one.
+            (Value::I(a), Value::I(b)) => a.iter().zip(b).for_each(|(a, b)| entry(f64::from(u8::from(a != b)), 1.0)),
+            (Value::B(a), Value::B(b)) => a.iter().zip(b).for_each(|(a, b)| entry(f64::from(u8::from(a != b)), 1.0)),
+            _ => entry(f64::INFINITY, 1.0),
+        }
     }
 
     /// Where an output is one row of scores a sample: which one is largest.
     fn classes(&mut self, was: &ArrayD<f64>, is: &ArrayD<f64>, label: impl Fn(usize) -> Option<usize>) {
-        self.samples += was.shape().first().copied().unwrap_or(0);
         if was.ndim() != 2 || was.shape()[1] < 2 {
             return;
         }
@@ -107,11 +138,15 @@ impl Tally {
     }
 
     fn quality(&self) -> Quality {
-        let spread = self.size - self.sum * self.sum / self.count.max(1.0);
         let share = |n: usize, all: usize| (all > 0).then(|| n as f64 / all as f64);
         Quality {
             samples: self.samples,
-            relative_error: if spread > 0.0 { (self.change / spread).sqrt() } else { self.change.sqrt() },
+            // The worst one counts: small outputs are outputs too.
+            relative_error: self
+                .outputs
+                .iter()
+                .map(Errors::relative)
+                .fold(0.0, |a: f64, b| if b.is_nan() || a.is_nan() { f64::NAN } else { a.max(b) }),
             agreement: share(self.alike, self.ranked),
             accuracy_before: share(self.right.0, self.labelled),
             accuracy_after: share(self.right.1, self.labelled),

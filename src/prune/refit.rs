@@ -24,6 +24,9 @@ use super::write::Weights;
 /// Ridges that are tried, as shares of the mean diagonal of the normal equations.
 const RIDGES: [f64; 6] = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1];
 
+/// Variances below this share of the mean square are rounding.
+const NOTHING: f64 = 1e-12;
+
 /// One batch in so many is not fitted to, but judges the ridge.
 const JUDGES: usize = 4;
 
@@ -91,7 +94,10 @@ impl Sums {
                 side.scaled_add(-m, &my);
             }
         }
-        let ridge = ridge * a.diag().sum() / a.nrows().max(1) as f64 + f64::MIN_POSITIVE.sqrt();
+        // Entries that do not vary leave rounding errors of their means: nothing is fitted to these.
+        let n = a.nrows().max(1) as f64;
+        let nothing = NOTHING * self.xx.diag().sum() / (self.rows * n) + f64::MIN_POSITIVE.sqrt();
+        let ridge = ridge * a.diag().sum() / n + nothing;
         a.diag_mut().iter_mut().for_each(|d| *d += ridge);
         b.scaled_add(ridge, prior);
         let weights = solve::solve(a.view(), b.view())?;

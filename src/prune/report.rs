@@ -12,7 +12,8 @@ use super::options::Way;
 pub struct Quality {
     /// Held-out samples.
     pub samples: usize,
-    /// Root of the mean squared output error, relative to the outputs' own standard deviation.
+    /// Root of the mean squared error, relative to the output's own standard deviation, of the output where that is largest; of
+    /// integers and booleans the root of the share that differs.
     pub relative_error: f64,
     /// Share of samples whose largest output is the same one, where the first output is a row of scores.
     pub agreement: Option<f64>,

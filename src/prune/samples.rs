@@ -114,10 +114,9 @@ impl Samples {
         let (fit, held): (Vec<usize>, Vec<usize>) = (0..self.count).partition(|i| i % HELD_OUT != HELD_OUT - 1);
         let (fit, held) = (self.cut(&fit, each, fixed), self.cut(&held, each, fixed));
         if fit.is_empty() || held.is_empty() {
-            return Err(PruneError::Samples(format!(
-                "{} are too few: {} are held out of every {HELD_OUT}, and the model takes {each} at a time",
-                self.count, 1
-            )));
+            let each = if fixed { format!(", and the model takes {each} at a time") } else { String::new() };
+            let reason = format!("{} are too few: one is held out of every {HELD_OUT}{each}", self.count);
+            return Err(PruneError::Samples(reason));
         }
         Ok((fit, held))
     }

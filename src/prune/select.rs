@@ -17,6 +17,9 @@ use super::statistics::{Covariance, System};
 /// Added to the covariance, as a share of its mean diagonal: it keeps what samples do not tell apart from being taken for free.
 const RIDGE: f64 = 1e-4;
 
+/// Variances below this share of the mean square are rounding.
+const NOTHING: f64 = 1e-12;
+
 /// What must stay, and how much may.
 pub(super) struct Limits<'a> {
     /// Most multiply-accumulates of a sample.
@@ -55,7 +58,9 @@ impl State {
     fn new(system: System) -> Result<Self, PruneError> {
         let inverse = match system.covariance {
             Covariance::Whole(mut a) => {
-                let ridge = RIDGE * a.diag().sum() / a.nrows().max(1) as f64 + f64::MIN_POSITIVE.sqrt();
+                // Where nothing varies at all, what is left is still a number that can be divided by.
+                let n = a.nrows().max(1) as f64;
+                let ridge = (RIDGE * a.diag().sum() + NOTHING * system.mean.dot(&system.mean)) / n + 1e-30;
                 a.diag_mut().iter_mut().for_each(|d| *d += ridge);
                 let inverse = solve::inverse(a.view());
                 Inverse::Whole(inverse.ok_or_else(|| {

@@ -49,7 +49,11 @@ pub(super) fn estimate(
         }
         found[layer] = changed / (batches.len() as f64 * lost * positions[layer]);
     }
-    Ok(found)
+    // Of a layer that could not be thinned nothing is known: it counts as the others do.
+    let mut known: Vec<f64> = found.iter().copied().filter(|s| *s > 0.0 && s.is_finite()).collect();
+    known.sort_by(f64::total_cmp);
+    let usual = known.get(known.len() / 2).copied().unwrap_or(1.0);
+    Ok(found.into_iter().map(|s| if s > 0.0 && s.is_finite() { s } else { usual }).collect())
 }
 
 /// What each layer alone loses when it is thinned, and with which weights: by layer.
@@ -91,7 +95,10 @@ fn thinned_weights(facts: &Facts<'_>, layer: &Layer, was: &[&State], is: &[State
         };
         let shift = was.iter().zip(is).flat_map(|(a, b)| (&a.weights - &b.weights).t().dot(&a.mean));
         bias.iter_mut().zip(shift).for_each(|(b, s)| *b += s);
-        weights.insert((layer.node, 2), ArrayD::from_shape_vec(vec![bias.len()], bias).ok()?);
+        // As the node has it: `[outputs]`, or with axes of one entry in front.
+        let own = view.input(layer.node, 2).and_then(|b| facts.constant_shape(b));
+        let shape = own.unwrap_or_else(|| vec![bias.len()]);
+        weights.insert((layer.node, 2), ArrayD::from_shape_vec(shape, bias).ok()?);
     }
     Some(weights)
 }
@@ -102,8 +109,20 @@ fn change(outputs: &[&str], plain: &Trace, other: &Trace) -> f64 {
 }
 
 fn relative(a: Option<&Value>, b: Option<&Value>) -> f64 {
-    let (Some(a), Some(b)) = (a.and_then(Value::floats), b.and_then(Value::floats)) else { return 0.0 };
-    let size: f64 = a.iter().map(|v| v * v).sum();
-    let change: f64 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
-    if size > 0.0 { change / size } else { 0.0 }
+    match (a, b) {
+        (Some(Value::F(a)), Some(Value::F(b))) => {
+            let size: f64 = a.iter().map(|v| v * v).sum();
+            let change: f64 = a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum();
+            if size > 0.0 { change / size } else { 0.0 }
+        }
+        (Some(Value::I(a)), Some(Value::I(b))) => share(a.iter().zip(b).map(|(a, b)| a != b)),
+        (Some(Value::B(a)), Some(Value::B(b))) => share(a.iter().zip(b).map(|(a, b)| a != b)),
+        _ => 0.0,
+    }
+}
+
+/// Share of `true`.
+fn share(all: impl Iterator<Item = bool>) -> f64 {
+    let (n, count) = all.fold((0_usize, 0_usize), |(n, count), other| (n + usize::from(other), count + 1));
+    n as f64 / count.max(1) as f64
 }

@@ -55,7 +55,10 @@ impl Samples {
             Some(value) => Ok((name, value)),
             None => Err(PruneError::Samples(format!("{}: the shapes for input '{name}' differ", path.display()))),
         });
-        Self::new(joined.collect::<Result<_, _>>()?)
+        Self::new(joined.collect::<Result<_, _>>()?).map_err(|error| match error {
+            PruneError::Samples(reason) => PruneError::Samples(format!("{}: {reason}", path.display())),
+            other => other,
+        })
     }
 
     /// The same samples with the class of each, out of an .npy of integers.

@@ -77,6 +77,10 @@ impl Trial<'_, '_> {
         }
         let (pruned, positions) = (rounds.now, rounds.positions);
         let quality = quality::measure(self.original, &pruned, (samples, &held))?;
+        if !quality.relative_error.is_finite() {
+            let reason = "what comes out gives values that are not finite on the held-out samples";
+            return Err(PruneError::Limit(reason.to_owned()));
+        }
         self.outcome((&full, &pruned), copies, &positions, Some(quality))
     }
 
@@ -134,7 +138,7 @@ impl Trial<'_, '_> {
             let first = *first.get_or_insert(over.max(f64::MIN_POSITIVE));
             tell("choosing channels", (100.0 * (1.0 - over / first)) as usize, 100)
         })?;
-        let narrow = edited(&rounds.now, cx, &coupling, &alive, &own_constants(cx, &coupling))?;
+        let narrow = edited(&rounds.now, cx, &coupling, &alive, &own_constants(cx, &coupling, &alive))?;
         let narrow = graph::in_topological_order(narrow)?;
         let all = vec![true; coupling.len()];
         let masked = edited(&rounds.now, cx, &coupling, &all, &masked(cx, &coupling, &alive))?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use ndarray::{ArrayD, Axis};
 
 use crate::emit::Emit;
+use crate::facts::Constant;
 use crate::graph::{self, EditList, Names, NodeId};
 use crate::onnx::ModelProto;
 use crate::onnx::tensor_proto::DataType;
@@ -46,8 +47,8 @@ fn edit(
     nodes.dedup();
     let mut emit = Emit::new(names, DataType::Float, 0, "prune".to_owned());
     emit.opset = cx.view.opset();
-    emit.edits.changed =
-        coupling.tensors.iter().filter(|(_, c)| dies(c)).map(|(v, _)| cx.view.name(*v).to_owned()).collect();
+    let tensors = coupling.tensors.iter().chain(coupling.inner.iter().map(|(v, c)| (v, c)));
+    emit.edits.changed = tensors.filter(|(_, c)| dies(c)).map(|(v, _)| cx.view.name(*v).to_owned()).collect();
     for node in nodes {
         let own = cuts.get(&node).map_or(&[][..], Vec::as_slice);
         let written = write(cx, &mut emit, node, own, coupling.counts.get(&node), (&lives, weights));
@@ -98,7 +99,7 @@ fn write(
                 _ => None,
             }
         })?;
-        let name = emit.constant(&hint, &data);
+        let name = emit.exact(&hint, &Constant { data, dtype: emit.dtype, exact: true })?;
         while copy.input.len() <= slot {
             copy.input.push(String::new());
         }
@@ -191,14 +192,16 @@ pub(super) fn edited(
 }
 
 /// A weight and a bias of its own for every layer that is fitted anew.
-pub(super) fn own_constants(cx: Context<'_>, coupling: &Coupling) -> Weights {
+pub(super) fn own_constants(cx: Context<'_>, coupling: &Coupling, alive: &[bool]) -> Weights {
     let mut weights = Weights::new();
     for layer in coupling.layers.iter().filter(|l| l.refits) {
+        // A new bias has as many entries as outputs that stay.
+        let left = layer.outputs.iter().filter(|c| alive[coupling.root(**c) as usize]).count();
         for slot in [1, 2] {
             match cx.view.input(layer.node, slot).and_then(|v| cx.facts.constant(v)) {
                 Some(constant) => _ = weights.insert((layer.node, slot), constant.data.clone()),
                 None if slot == 2 && layer.has_bias => {
-                    _ = weights.insert((layer.node, 2), ArrayD::zeros(vec![layer.outputs.len()]));
+                    _ = weights.insert((layer.node, 2), ArrayD::zeros(vec![left]));
                 }
                 None => {}
             }

@@ -95,6 +95,96 @@ fn copies_go_and_change_nothing() {
 }
 
 #[test]
+fn copies_that_go_different_ways_stay() {
+    // Six copies; half of them go through another operator, which keeps a factor too.
+    let mut b = Build::new(3);
+    let x = b.input("x", &[1, 3, 6, 6]);
+    let mut rng = Rng(5);
+    let row: Vec<f64> = (0..27).map(|_| rng.unit()).collect();
+    let w = b.floats(&[6, 3, 3, 3], row.iter().copied().cycle().take(6 * 27).collect());
+    let h = b.conv_with(&[&x, &w], &conv(3, 6, 3));
+    let parts = b.split(&h, &[3, 3]);
+    let turned = b.node("Neg", &[&parts[0]], vec![]);
+    let h = b.concat(&[&turned, &parts[1]]);
+    let y = b.conv(&h, &conv(6, 4, 3));
+    b.output(&y);
+    let original = b.model();
+    let mut exact = PruneOptions::default();
+    exact.exact_only = true;
+    // As it is, without the folds.
+    exact.rewrite.families = onnx_rm::Families::new(&[onnx_rm::Selector::Dead], &[]);
+    let (pruned, report) = prune(&model(&original), None, &exact).unwrap();
+    assert!(distance(&original, pruned.proto()) < 2e-6, "{report}");
+    assert_eq!(report.taken().unwrap().copies, 4, "three of each half are one");
+}
+
+/// `conv -> Relu -> (GlobalAveragePool -> Flatten -> Gemm)`, without biases, ending as `end` says.
+fn classifier(end: impl Fn(&mut Build, &str)) -> ModelProto {
+    let mut b = Build::new(9);
+    let x = b.input("x", &[-1, 3, 6, 6]);
+    let h = b.conv(&x, &conv(3, 8, 3).unbiased());
+    let h = b.relu(&h);
+    let h = b.conv(&h, &conv(8, 8, 3).unbiased());
+    let mask = b.bools(&[1, 8, 1, 1], &[1, 0, 1, 1, 0, 1, 1, 1]);
+    let zero = b.scalar(0.25);
+    let h = b.node("Where", &[&mask, &h, &zero], vec![]);
+    let h = b.node("GlobalAveragePool", &[&h], vec![]);
+    let h = b.node("Flatten", &[&h], vec![]);
+    let w = b.random(&[8, 5], 0.7);
+    let h = b.node("Gemm", &[&h, &w], vec![]);
+    end(&mut b, &h);
+    b.model()
+}
+
+#[test]
+fn layers_without_a_bias_get_one_and_masks_lose_entries() {
+    let original = classifier(|b, h| b.output(h));
+    let (pruned, report) = prune(&model(&original), Some(&samples("x", &[3, 6, 6], 60)), &options(0.6)).unwrap();
+    let widths = widths(pruned.proto());
+    assert!(widths[0] < 8 || widths[1] < 8, "{report}");
+    assert!(error(&report) < 1.0, "{report}");
+}
+
+#[test]
+fn answers_are_compared_and_the_worst_output_counts() {
+    let answers = classifier(|b, h| {
+        let best = b.node("ArgMax", &[h], vec![int("axis", 1)]);
+        b.output(&best);
+    });
+    let samples = samples("x", &[3, 6, 6], 60);
+    let (_, report) = prune(&model(&answers), Some(&samples), &options(0.6)).unwrap();
+    assert!((0.0..=1.0).contains(&error(&report)), "{report}");
+    // Beside a large output that nothing happens to, the small one is no less wrong.
+    let alone = classifier(|b, h| b.output(h));
+    let both = classifier(|b, h| {
+        b.output(h);
+        let thousand = b.scalar(1000.0);
+        let large = b.node("Mul", &["x", &thousand], vec![]);
+        b.output(&large);
+    });
+    let of = |proto| error(&prune(&model(&proto), Some(&samples), &options(0.6)).unwrap().1);
+    let (alone, both) = (of(alone), of(both));
+    assert!((alone - both).abs() < 0.2 * alone, "{alone} and {both}");
+}
+
+#[test]
+fn inputs_that_do_not_vary_give_finite_weights() {
+    let original = classifier(|b, h| b.output(h));
+    for value in [0.0, 0.1, 1e4] {
+        let inputs = BTreeMap::from([("x".to_owned(), Value::F(ArrayD::from_elem(IxDyn(&[40, 3, 6, 6]), value)))]);
+        match prune(&model(&original), Some(&Samples::new(inputs).unwrap()), &options(0.6)) {
+            Ok((pruned, report)) => {
+                assert!(error(&report).is_finite());
+                let tensors = &pruned.proto().graph.as_ref().unwrap().initializer;
+                let floats = tensors.iter().filter_map(|t| onnx_rm::facts::tensor::read_f64(t).ok());
+                assert!(floats.flatten().all(|v| v.is_finite() && v.abs() < 1e4), "{value}");
+            }
+            Err(error) => panic!("{value}: {error}"),
+        }
+    }
+}
+
+#[test]
 fn what_others_can_stand_in_for_costs_nothing() {
     // Rows that are sums of the first three, and no activation that could tell: everything but these is superfluous.
     let mixed = |_: &mut Rng, o: usize| {

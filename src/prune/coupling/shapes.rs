@@ -86,6 +86,7 @@ impl Builder<'_> {
         for (i, channel) in of.iter().enumerate().skip(each) {
             self.unite(*channel, first[i % each]);
         }
+        self.inner.extend([(parted, of.to_vec()), (moved, of.to_vec())]);
         self.done.extend([exchange, join]);
         self.tensors.insert(joined, given);
         Some(())
