@@ -37,8 +37,9 @@ pub(super) fn measure(
     Ok(tally.quality())
 }
 
-/// Largest difference of two models that should compute the same, relative to the largest value: float64 in another order.
-const SAME: f64 = 1e-9;
+/// Largest difference of two models that should compute the same, relative to the largest value. Constants that a model computes are written
+/// in their own type where they lose entries, so this is float32 rounding; what is coupled wrongly is further away.
+const SAME: f64 = 1e-5;
 
 /// Checks that both models compute the same but for float64 rounding.
 ///

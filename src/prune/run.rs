@@ -45,7 +45,8 @@ pub fn prune_watched(
     options: &PruneOptions,
     watch: PruneWatch<'_>,
 ) -> Result<(Model, PruneReport), PruneError> {
-    let original = graph::in_topological_order(model.proto().clone())?;
+    let constant = graph::without_defaults(model.proto(), options.rewrite.constant_initializers);
+    let original = graph::in_topological_order(constant.unwrap_or_else(|| model.proto().clone()))?;
     let base = measure(&original, samples)?;
     let mut report = PruneReport {
         macs: base.macs,

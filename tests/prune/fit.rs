@@ -276,6 +276,19 @@ fn both_ways_are_tried_and_the_better_one_is_taken() {
 }
 
 #[test]
+fn weights_that_are_inputs_are_constants_where_that_is_asked_for() {
+    let mut original = chain(9, "Relu", |r, _| ((0..27).map(|_| r.unit()).collect(), r.unit()));
+    let graph = original.graph.as_mut().unwrap();
+    let weights: Vec<_> = graph.initializer.iter().map(|t| (t.name().to_owned(), t.dims.clone())).collect();
+    graph.input.extend(weights.iter().map(|(name, dims)| crate::common::build::value_info(name, dims)));
+    let with = |options: &PruneOptions| prune(&model(&original), Some(&samples("x", &[3, 6, 6], 40)), options);
+    let mut asked = options(0.6);
+    assert!(with(&asked).unwrap_err().to_string().contains("nothing can be pruned"));
+    asked.rewrite.constant_initializers = true;
+    assert!(widths(with(&asked).unwrap().0.proto())[0] < 9);
+}
+
+#[test]
 fn what_is_asked_to_stay_stays() {
     let original = chain(9, "Relu", |r, _| ((0..27).map(|_| r.unit()).collect(), r.unit()));
     let with = |options: &PruneOptions| prune(&model(&original), Some(&samples("x", &[3, 6, 6], 40)), options);
