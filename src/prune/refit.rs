@@ -191,7 +191,7 @@ impl Fit<'_> {
     }
 
     /// The other side of the only sum that reads what `node` gives.
-    fn other_side(&self, node: NodeId) -> Option<(&str, &str)> {
+    fn other_side(&self, node: NodeId) -> Option<&str> {
         let view = self.view;
         let output = view.output(node).filter(|v| view.is_private(*v))?;
         let join = view.uses(output).first()?.node;
@@ -200,7 +200,7 @@ impl Fit<'_> {
             ("Add" | "Sum", [side])
                 if self.facts.is_data(**side) && self.facts.shape(**side) == self.facts.shape(output) =>
             {
-                Some((view.name(**side), view.name(output)))
+                Some(view.name(**side))
             }
             _ => None,
         }
@@ -215,7 +215,7 @@ impl Fit<'_> {
         let was = |o: &usize| self.origin.get(output).map_or(Some(*o), |all| all.get(*o).copied());
         let Some(origin) = kept.iter().map(was).collect::<Option<Vec<usize>>>() else { return Ok(None) };
         let columns: Vec<usize> = (0..layer.inputs.len()).filter(|c| self.lives(layer.inputs[*c])).collect();
-        let side = self.other_side(layer.node).map(|(side, _)| side);
+        let side = self.other_side(layer.node);
         let mut small = layer.clone();
         small.inputs = columns.iter().map(|c| layer.inputs[*c]).collect();
         let each = kept.len() / layer.group;

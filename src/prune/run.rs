@@ -68,7 +68,7 @@ pub fn prune_watched(
         match trial.run() {
             Ok((proto, outcome)) => {
                 report.ways.push(outcome);
-                found.push(proto);
+                found.push(Some(proto));
             }
             Err(error @ PruneError::Engine(EngineError::Stopped)) => return Err(error),
             Err(error) if options.way != Way::Best => return Err(error),

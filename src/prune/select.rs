@@ -190,8 +190,7 @@ pub(super) fn select(
     }
     let shares = shares(coupling);
     let mut bound = Bound::new(coupling, limits.ratio, alive);
-    let losses: Vec<Vec<f64>> = states.iter().map(|s| (0..s.blocks.len()).map(|b| s.loss(b)).collect()).collect();
-    let mut losses = losses;
+    let mut losses: Vec<Vec<f64>> = states.iter().map(|s| (0..s.blocks.len()).map(|b| s.loss(b)).collect()).collect();
     let all = (size.macs(coupling, positions), size.parameters(coupling));
     loop {
         let now = (size.macs(coupling, positions), size.parameters(coupling));

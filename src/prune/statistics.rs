@@ -28,6 +28,8 @@ pub(super) const POSITIONS: usize = 48;
 pub(super) struct System {
     /// Which layer of the coupling.
     pub layer: usize,
+    /// Positions that were looked at.
+    pub rows: usize,
     /// The columns of each group of channels.
     pub blocks: Vec<(Channel, Vec<usize>)>,
     /// Weights, `[columns, outputs]`.
@@ -51,8 +53,6 @@ pub(super) struct Statistics {
     pub systems: Vec<System>,
     /// Positions of each layer's output, of one sample: what its multiply-accumulates count for.
     pub positions: Vec<f64>,
-    /// Multiply-accumulates of each layer that do not depend on the sample's size are those at these.
-    pub rows: usize,
 }
 
 /// Runs `model` on `batches` and collects the statistics of every layer.
@@ -170,7 +170,6 @@ impl Collector<'_> {
 
     fn finish(self, facts: &Facts<'_>) -> Result<Statistics, PruneError> {
         let mut systems = Vec::new();
-        let mut seen = 0;
         for (index, groups) in self.sums.into_inner().into_iter().enumerate() {
             let layer = &self.coupling.layers[index];
             if groups.is_empty() {
@@ -180,13 +179,13 @@ impl Collector<'_> {
                 PruneError::Internal("the weights of a layer are not what they were taken for".to_owned())
             })?;
             for (sums, weights) in groups.into_iter().zip(weights) {
-                seen = seen.max(sums.rows);
+                let rows = sums.rows;
                 let blocks = blocks(self.coupling, layer);
                 let (mean, covariance) = sums.covariance(&blocks, layer.has_bias);
-                systems.push(System { layer: index, blocks, weights, mean, covariance });
+                systems.push(System { layer: index, rows, blocks, weights, mean, covariance });
             }
         }
-        Ok(Statistics { systems, positions: self.positions.into_inner(), rows: seen })
+        Ok(Statistics { systems, positions: self.positions.into_inner() })
     }
 }
 

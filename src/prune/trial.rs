@@ -30,7 +30,7 @@ const SENSITIVITY_MACS: f64 = 4e11;
 /// Elements that tensors may take while layers are fitted anew: 4 GiB.
 const MAX_HELD: usize = 1 << 29;
 
-/// Samples that are needed to fit as many weights as the widest layer has for each output.
+/// Positions for each of the weights of an output below which a layer is said to have few samples.
 const WARN_BELOW: f64 = 2.0;
 
 /// From round to round.
@@ -58,7 +58,7 @@ impl Trial<'_, '_> {
     ///
     /// # Errors
     /// As [`super::prune`].
-    pub(super) fn run(&mut self) -> Result<(Option<ModelProto>, WayReport), PruneError> {
+    pub(super) fn run(&mut self) -> Result<(ModelProto, WayReport), PruneError> {
         let folded = graph::in_topological_order(self.folded()?)?;
         let (full, copies) = self.without_copies(folded)?;
         let Some(samples) = self.samples.filter(|_| !self.options.exact_only) else {
@@ -175,7 +175,7 @@ impl Trial<'_, '_> {
         copies: usize,
         positions: &[f64],
         quality: Option<Quality>,
-    ) -> Result<(Option<ModelProto>, WayReport), PruneError> {
+    ) -> Result<(ModelProto, WayReport), PruneError> {
         let (views, options) = ((GraphView::new(full)?, GraphView::new(pruned)?), Options::default());
         let facts = (Facts::new(&views.0), Facts::new(&views.1));
         let (cx, now) = (Context::new(&views.0, &facts.0, &options), Context::new(&views.1, &facts.1, &options));
@@ -196,7 +196,7 @@ impl Trial<'_, '_> {
             layers: layers((cx, &before), (now, &after)),
             failed: None,
         };
-        Ok((Some(pruned.clone()), outcome))
+        Ok((pruned.clone(), outcome))
     }
 
     /// Folds what folds, and removes residual connections where that is the way.
@@ -278,7 +278,7 @@ fn left(cx: Context<'_>, coupling: &Coupling, alive: &[bool], origin: &Origin) -
 
 /// Says of how many layers the samples cannot tell the columns apart.
 fn warn(report: &mut PruneReport, statistics: &Statistics) {
-    let wide = |s: &&statistics::System| (statistics.rows as f64) < WARN_BELOW * s.weights.nrows() as f64;
+    let wide = |s: &&statistics::System| (s.rows as f64) < WARN_BELOW * s.weights.nrows() as f64;
     let count = statistics.systems.iter().filter(wide).count();
     if count > 0 {
         report.notes.push(format!(
