@@ -76,6 +76,15 @@ fn a_limit_that_is_not_kept_writes_nothing() {
 }
 
 #[test]
+fn what_changes_nothing_is_verified() {
+    let folder = folder();
+    let ran = run(&folder, &["in.onnx", "out.onnx", "--exact-only"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("something else"), "{}", ran.stderr);
+    assert!(folder.path().join("out.onnx").exists());
+}
+
+#[test]
 fn what_is_missing_or_wrong_is_said() {
     let folder = folder();
     let refused = |arguments: &[&str], words: &str| {

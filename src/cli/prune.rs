@@ -140,11 +140,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let options = pruning.options(planning);
     let mut watch = |stage: &str, done: usize, total: usize| bar.count("prune", stage, done, total);
     let pruned = prune_watched(&model, samples.as_ref(), &options, &mut watch);
-    let (pruned, report) = pruned.map_err(|e| Failure::new(input, e))?;
-    let written = report.finding.is_none();
-    if written {
-        write(arguments, &pruned, &bar)?;
+    let (pruned, mut report) = pruned.map_err(|e| Failure::new(input, e))?;
+    if report.finding.is_none() {
+        report.finding = write(arguments, &pruned, &bar)?;
     }
+    let written = report.finding.is_none();
     drop(bar);
     if talking.json {
         let said = Said {
@@ -179,20 +179,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     }
 }
 
-/// Writes the model; one that should compute the same only when it does.
-fn write(arguments: &Arguments, pruned: &Model, bar: &Bar) -> Result<(), Failure> {
+/// Writes the model; one that should compute the same only when it does. Says why not.
+fn write(arguments: &Arguments, pruned: &Model, bar: &Bar) -> Result<Option<String>, Failure> {
     let Arguments { input, output, pruning, planning, .. } = arguments;
     if !pruning.exact_only || !cfg!(feature = "verify") {
         crate::io::save(pruned, output)?;
-        return Ok(());
+        return Ok(None);
     }
     let feeding = Feeding { inputs: None, input_shape: Vec::new(), seed: pruning.seed, dump: None };
     let comparing = Comparing::new(feeding, planning.options().constant_initializers);
     let compare = |staged: &Path| super::verify::compare(input, staged, &comparing, bar);
     match crate::api::save_when_equal(pruned, output, Some(compare), Unstable::Keep)?.0 {
         Verification::Failed(found) | Verification::Unstable(found) => {
-            Err(Failure::new(input, format!("nothing was written, for the results are not the same: {found}")))
+            Ok(Some(format!("the results are not the same: {found}")))
         }
-        _ => Ok(()),
+        _ => Ok(None),
     }
 }
