@@ -74,6 +74,8 @@ mod mend;
 #[doc(hidden)]
 pub mod onnx;
 #[doc(hidden)]
+pub mod operators;
+#[doc(hidden)]
 pub mod options;
 #[cfg(feature = "cli")]
 mod page;
@@ -125,7 +127,7 @@ pub use verify::{
     VerifyReport, WorstChannel, WorstElement,
 };
 #[cfg(feature = "verify")]
-pub use verify::{Engine, Observer, Progress as VerifyProgress, VerifyError, VerifyOptions};
+pub use verify::{Engine, Observer, VerifyError, VerifyOptions, VerifyProgress};
 
 /// The examples of the README, as tests.
 #[cfg(doctest)]

@@ -1,45 +1,25 @@
 //! The committed models: what they are, what becomes of them, and that they still compute the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+use crate::committed::{files as all, folder, read, rewrite};
 use crate::common::python;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use onnx_rm::engine;
 use onnx_rm::graph::dump;
-use onnx_rm::io::{LoadOptions, Model, load, save};
-use onnx_rm::options::Options;
-use onnx_rm::report::Outcome;
-use serde::Deserialize;
+use onnx_rm::io::save;
 use sha2::{Digest, Sha256};
 
 /// Largest difference of float32 outputs over the largest output: sums in another order, weights rounded once.
 const ROUNDING: f64 = 2e-6;
 
-/// What `models/expected.json` says of a file.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Expected {
-    joins: usize,
-    left: usize,
-    note: Option<String>,
-}
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("models")
-}
-
-fn expected() -> BTreeMap<String, Expected> {
-    serde_json::from_str(&fs::read_to_string(folder().join("expected.json")).unwrap()).unwrap()
-}
-
 /// Files under `folder`, as paths relative to `models/`, but for those of `make/`.
-fn files(folder: &Path, found: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
+fn files(under: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(under).unwrap() {
         let path = entry.unwrap().path();
-        let name = path.strip_prefix(self::folder()).unwrap().to_str().unwrap().replace('\\', "/");
+        let name = path.strip_prefix(folder()).unwrap().to_str().unwrap().replace('\\', "/");
         if !path.is_dir() {
             found.insert(name);
         } else if name != "make" {
@@ -48,21 +28,11 @@ fn files(folder: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-fn read(path: &Path) -> Model {
-    load(path, &LoadOptions::default()).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-}
-
-fn rewrite(model: &mut Model) -> Outcome {
-    let options = Options::default().long_skips(true);
-    engine::rewrite(model, &options, &mut onnx_rm::engine::go_on)
-        .unwrap_or_else(|e| panic!("{}: {e}", model.path().display()))
-}
-
 /// Every model rewritten into a folder of its own for the test `name`.
 fn rewrite_all(name: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(target.join("blocks")).unwrap();
-    for file in expected().keys() {
+    for file in all().keys() {
         let mut model = read(&folder().join(file));
         rewrite(&mut model);
         save(&model, &target.join(file)).unwrap();
@@ -91,60 +61,13 @@ fn every_file_is_listed_with_its_digest_and_size() {
     found.retain(|f| f != "README.md" && f != "expected.json");
     assert_eq!(found, listed);
     let models: BTreeSet<String> = found.into_iter().filter(|f| f.ends_with(".onnx")).collect();
-    assert_eq!(models, expected().into_keys().collect::<BTreeSet<_>>());
-}
-
-#[test]
-fn the_expected_joins_are_removed() {
-    let mut wrong = Vec::new();
-    for (file, expected) in expected() {
-        let outcome = rewrite(&mut read(&folder().join(&file)));
-        let found = (outcome.before.joins, outcome.after.joins);
-        if found != (expected.joins, expected.left) {
-            let kept: Vec<_> = outcome.kept().map(|(s, r)| format!("\n    {}: {}", s.join, r.reason)).collect();
-            wrong.push(format!(
-                "{file}: {} of {} joins are left, not {} of {}{}",
-                found.1,
-                found.0,
-                expected.left,
-                expected.joins,
-                kept.concat()
-            ));
-        }
-        assert_eq!(expected.note.is_some(), expected.left > 0, "{file}: what is left needs a note, and nothing else");
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn a_second_rewrite_changes_nothing() {
-    let folder = rewrite_all("models_twice");
-    for file in expected().keys() {
-        let once = folder.join(file);
-        let mut model = read(&once);
-        let outcome = rewrite(&mut model);
-        assert_eq!(outcome.removed().count(), 0, "{file}");
-        let twice = once.with_extension("twice");
-        save(&model, &twice).unwrap();
-        assert!(fs::read(&once).unwrap() == fs::read(&twice).unwrap(), "{file}");
-    }
-}
-
-#[test]
-fn a_model_with_nothing_to_remove_keeps_its_bytes() {
-    let rewritten = rewrite_all("models_kept");
-    let mut kept = 0;
-    for (file, _) in expected().into_iter().filter(|(_, e)| e.joins == e.left) {
-        assert!(fs::read(folder().join(&file)).unwrap() == fs::read(rewritten.join(&file)).unwrap(), "{file}");
-        kept += 1;
-    }
-    assert!(kept >= 7, "only {kept} models");
+    assert_eq!(models, all().into_keys().collect::<BTreeSet<_>>());
 }
 
 #[test]
 fn rewritten_models_compute_the_same_in_onnx_runtime() {
     let rewritten = rewrite_all("models_compared");
-    let expected = expected();
+    let expected = all();
     // Statistics of a batch, written in a form that ONNX Runtime does not run.
     let files: Vec<&str> = expected.keys().map(String::as_str).filter(|f| !f.contains("training_mode")).collect();
     let mut arguments = vec![folder().to_str().unwrap().to_owned(), rewritten.to_str().unwrap().to_owned()];

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
 mod budget;
+mod committed;
 mod common;
 mod constants;
 mod exporters;

@@ -82,7 +82,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
 
 #[cfg(feature = "verify")]
 fn time(arguments: &Arguments, bar: &Bar) -> Result<TimeReport, Failure> {
-    let watch = |p: &crate::verify::Progress| bar.count("bench", p.stage, p.done, p.total);
+    let watch = |p: &crate::verify::VerifyProgress| bar.count("bench", p.stage, p.done, p.total);
     arguments.timing.time([&arguments.first, &arguments.second], &watch)
 }
 

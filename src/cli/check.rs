@@ -12,7 +12,7 @@ use crate::engine::{self, go_on};
 use crate::io::{self, LoadOptions, Model};
 use crate::onnx::ModelProto;
 use crate::options::Options;
-use crate::page::{self, Page, Part, Tone};
+use crate::page::{self, Page, ModelPart, Tone};
 use crate::printable::Lines;
 use crate::report::Outcome;
 
@@ -154,7 +154,7 @@ fn page(arguments: &Arguments, report: &CheckReport, options: &CheckOptions) -> 
     let parts = drawn.iter().map(|drawn| {
         let (before, after) = drawn.as_ref().map(part).unwrap_or_default();
         let outcome = drawn.as_ref().and_then(|d| d.planned.as_ref()).map(|(_, outcome)| outcome);
-        Part { before, after, outcome, ..Part::default() }
+        ModelPart { before, after, outcome, ..ModelPart::default() }
     });
     let parts = parts.collect();
     let subject = match report.files.as_slice() {

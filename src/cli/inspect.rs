@@ -7,7 +7,7 @@ use clap::Args;
 use crate::engine::{self, EngineError, Watch};
 use crate::io::Model;
 use crate::onnx::ModelProto;
-use crate::page::{self, Page, Part, Source, Tone};
+use crate::page::{self, Page, ModelPart, Source, Tone};
 use crate::printable::Lines;
 use crate::report::{Action, Report};
 
@@ -99,11 +99,11 @@ fn page(model: &Model, rewritten: &ModelProto, report: &Report) -> String {
             page::Verdict { tone, head, body: format!("{folds}Nothing was written, and nothing was compared.") }
         }
     };
-    let part = Part {
+    let part = ModelPart {
         before: Some(net(model.proto())),
         after: Some(net(rewritten)),
         outcome: Some(outcome),
-        ..Part::default()
+        ..ModelPart::default()
     };
     page::render(&Page {
         command: "inspect",

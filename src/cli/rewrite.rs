@@ -8,7 +8,7 @@ use crate::deliver::{Goal, Terms, deliver};
 use crate::engine;
 use crate::io::Model;
 use crate::mend::Unstable;
-use crate::page::{self, Page, Part, Source, Tone};
+use crate::page::{self, Page, ModelPart, Source, Tone};
 use crate::printable::Printable;
 use crate::report::{Action, Report, Verification};
 
@@ -128,12 +128,12 @@ fn page(arguments: &Arguments, original: &Model, planned: &Model, report: &Repor
         None => (vec![read], net(planned.proto())),
     };
     let files = files.into_iter().chain(inputs(&rewriting.feeding)).collect();
-    let part = Part {
+    let part = ModelPart {
         before: Some(net(original.proto())),
         after: Some(after),
         is_written: report.output.is_some(),
         outcome: Some(&report.outcome),
-        ..Part::default()
+        ..ModelPart::default()
     };
     page::render(&Page {
         command: "rewrite",

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::engine;
 use crate::io::LoadOptions;
-use crate::page::{self, Page, Part, Tone};
+use crate::page::{self, Page, ModelPart, Tone};
 use crate::verify::{Judgement, Status, VerifyReport};
 
 use super::asking::Asking;
@@ -109,12 +109,12 @@ fn page([original, rewritten]: [&Path; 2], comparing: &Comparing, report: &Verif
         Status::NoEvidence => (Tone::Bad, "Nothing could be concluded"),
         Status::Unstable => (Tone::Bad, "Rounding decides what the original computes"),
     };
-    let part = Part {
+    let part = ModelPart {
         before: Some(a.and_then(|model| net(model.proto()))),
         after: Some(b.and_then(|model| net(model.proto()))),
         is_written: true,
         prices,
-        ..Part::default()
+        ..ModelPart::default()
     };
     page::render(&Page {
         command: "verify",
@@ -151,7 +151,7 @@ pub(super) fn compare(
     comparing: &Comparing,
     bar: &Bar,
 ) -> Result<VerifyReport, Failure> {
-    let watch = |p: &crate::verify::Progress| bar.count("verify", p.stage, p.done, p.total);
+    let watch = |p: &crate::verify::VerifyProgress| bar.count("verify", p.stage, p.done, p.total);
     Ok(crate::verify::verify_watched(original, rewritten, &comparing.options(), &watch)?)
 }
 

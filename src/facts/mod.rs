@@ -35,7 +35,7 @@ pub use batch_norm::BatchNorm;
 pub use clip::clip_bounds;
 pub use conv_spec::{ConvSpec, ConvSpecError};
 pub use dropout::is_inactive_dropout;
-pub use elementwise::{broadcasts, is_elementwise};
+pub use elementwise::{elementwise, is_elementwise};
 pub use interval::Interval;
 pub use padding::{Fill, Padding};
 pub use sequence::Piece;

@@ -30,7 +30,7 @@ pub(super) struct Journal {
 
 /// A step of a run in the home folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Step {
+enum Entry {
     /// Makes a folder.
     Folder(String),
     /// Gives a side file its name.
@@ -66,18 +66,18 @@ impl Journal {
         for file in side {
             let mut folders: Vec<&Path> = Path::new(file).ancestors().skip(1).collect();
             folders.retain(|folder| !self.home.join(folder).exists());
-            steps.extend(folders.iter().rev().map(|folder| Step::Folder(folder.to_string_lossy().into_owned())));
-            steps.push(Step::Place(Stamp::of(&self.staged(file.as_ref()))?, file.clone()));
+            steps.extend(folders.iter().rev().map(|folder| Entry::Folder(folder.to_string_lossy().into_owned())));
+            steps.push(Entry::Place(Stamp::of(&self.staged(file.as_ref()))?, file.clone()));
         }
-        let stamped = |file: &String| Some(Step::Remove(Stamp::of(&self.home.join(file)).ok()?, file.clone()));
+        let stamped = |file: &String| Some(Entry::Remove(Stamp::of(&self.home.join(file)).ok()?, file.clone()));
         steps.extend(old.iter().filter_map(stamped));
         steps.dedup();
         self.write(&steps)?;
         for step in &steps {
             match step {
-                Step::Folder(folder) => make_folder(&self.home.join(folder))?,
-                Step::Place(_, file) => rename_to_free(&self.staged(file.as_ref()), &self.home.join(file))?,
-                Step::Remove(..) => {}
+                Entry::Folder(folder) => make_folder(&self.home.join(folder))?,
+                Entry::Place(_, file) => rename_to_free(&self.staged(file.as_ref()), &self.home.join(file))?,
+                Entry::Remove(..) => {}
             }
         }
         // A power cut must not leave the model without them.
@@ -94,12 +94,12 @@ impl Journal {
         let is_committed = self.is_committed();
         for step in steps.iter().rev() {
             match step {
-                Step::Remove(stamp, file) if is_committed => self.remove_old(stamp, file),
-                Step::Place(stamp, file) if !is_committed && stamp.is_of(&self.home.join(file)) => {
+                Entry::Remove(stamp, file) if is_committed => self.remove_old(stamp, file),
+                Entry::Place(stamp, file) if !is_committed && stamp.is_of(&self.home.join(file)) => {
                     let _ = fs::remove_file(self.home.join(file));
                 }
                 // Only an empty one goes.
-                Step::Folder(folder) if !is_committed => drop(fs::remove_dir(self.home.join(folder))),
+                Entry::Folder(folder) if !is_committed => drop(fs::remove_dir(self.home.join(folder))),
                 _ => {}
             }
         }
@@ -129,13 +129,13 @@ impl Journal {
     }
 
     /// Writes down what will be done, each step with a zero byte behind it: names are anything but that.
-    fn write(&self, steps: &[Step]) -> io::Result<()> {
+    fn write(&self, steps: &[Entry]) -> io::Result<()> {
         let mut text = Vec::new();
         for step in steps {
             match step {
-                Step::Folder(folder) => write!(text, "folder 0 0 0 {folder}\0")?,
-                Step::Place(stamp, file) => write!(text, "place {stamp} {file}\0")?,
-                Step::Remove(stamp, file) => write!(text, "remove {stamp} {file}\0")?,
+                Entry::Folder(folder) => write!(text, "folder 0 0 0 {folder}\0")?,
+                Entry::Place(stamp, file) => write!(text, "place {stamp} {file}\0")?,
+                Entry::Remove(stamp, file) => write!(text, "remove {stamp} {file}\0")?,
             }
         }
         let mut file = File::create_new(self.folder.join(STEPS))?;
@@ -144,23 +144,23 @@ impl Journal {
     }
 
     /// What [`Journal::write`] wrote; a step that is cut off was never begun.
-    fn read(&self) -> Vec<Step> {
+    fn read(&self) -> Vec<Entry> {
         let text = fs::read_to_string(self.folder.join(STEPS)).unwrap_or_default();
         let (whole, _) = text.rsplit_once('\0').unwrap_or_default();
         whole.split('\0').filter_map(step).collect()
     }
 }
 
-fn step(line: &str) -> Option<Step> {
+fn step(line: &str) -> Option<Entry> {
     let mut words = line.splitn(5, ' ');
     let kind = words.next()?;
     let mut number = || words.next()?.parse().ok();
     let stamp = Stamp { number: number()?, length: number()?, changed: number()? };
     let file = words.next()?.to_owned();
     Some(match kind {
-        "folder" => Step::Folder(file),
-        "place" => Step::Place(stamp, file),
-        "remove" => Step::Remove(stamp, file),
+        "folder" => Entry::Folder(file),
+        "place" => Entry::Place(stamp, file),
+        "remove" => Entry::Remove(stamp, file),
         _ => return None,
     })
 }
@@ -346,7 +346,7 @@ mod tests {
         let (_root, journal) = run();
         let stamp = Stamp::of(&journal.staged("a".as_ref())).unwrap();
         let steps =
-            [Step::Folder("s p".into()), Step::Place(stamp.clone(), "s p/b".into()), Step::Remove(stamp, "c".into())];
+            [Entry::Folder("s p".into()), Entry::Place(stamp.clone(), "s p/b".into()), Entry::Remove(stamp, "c".into())];
         journal.write(&steps).unwrap();
         assert_eq!(journal.read(), steps);
         let text = fs::read(journal.folder.join(STEPS)).unwrap();

@@ -14,7 +14,7 @@ use super::region::{Region, Term};
 
 /// A convolution or a linear layer that stands in a region.
 #[derive(Clone, Copy, Debug)]
-pub struct Part {
+pub struct FoldedLayer {
     /// Its node.
     pub node: NodeId,
     /// Its weights.
@@ -29,7 +29,7 @@ pub struct Part {
 pub struct Fold {
     region: Region,
     outline: Outline,
-    parts: Vec<Part>,
+    parts: Vec<FoldedLayer>,
     removed: BTreeSet<NodeId>,
     dtype: DataType,
 }
@@ -46,14 +46,14 @@ pub fn prove(cx: Context<'_>, region: Region) -> Result<Fold, Reject> {
     })?;
     let part = |(i, term, op): (usize, &Term, &Op)| {
         let stride = strides.get(i).copied();
-        Some(Part {
+        Some(FoldedLayer {
             node: term.node,
             weights: op.outline.weights(),
             stride: stride?,
             is_pointwise: op.outline.window.is_pointwise(),
         })
     };
-    let parts: Option<Vec<Part>> = region.ops().filter(|(_, _, op)| op.is_weighted()).map(part).collect();
+    let parts: Option<Vec<FoldedLayer>> = region.ops().filter(|(_, _, op)| op.is_weighted()).map(part).collect();
     let parts = parts.ok_or_else(|| Reject::broken(cx.view, region.root, "an operator that no map was made of"))?;
     let removed = region.removable(cx);
     Ok(Fold { region, outline, parts, removed, dtype })
@@ -74,7 +74,7 @@ impl Fold {
 
     /// The convolutions that it holds.
     #[must_use]
-    pub fn parts(&self) -> &[Part] {
+    pub fn parts(&self) -> &[FoldedLayer] {
         &self.parts
     }
 

@@ -10,7 +10,7 @@ use crate::graph::{NodeId, ValueId};
 use crate::read::{Context, Reject};
 
 use super::op;
-use super::region::{Kind, Region, Term};
+use super::region::{TermKind, Region, Term};
 
 /// Most operators of a region.
 const MAX_TERMS: usize = 512;
@@ -51,13 +51,13 @@ pub fn find(cx: Context<'_>, root: NodeId) -> Option<Result<Region, Reject>> {
         let kind = match sum(cx, node) {
             Some(inputs) => {
                 frontier.extend(inputs.iter().map(|(v, _)| rank(*v)));
-                Kind::Sum(inputs)
+                TermKind::Sum(inputs)
             }
             None => {
                 let found = op::read(cx, value)?;
                 frontier.insert(rank(found.input));
                 match found.op {
-                    Ok(op) => Kind::Op(found.input, Box::new(op)),
+                    Ok(op) => TermKind::Op(found.input, Box::new(op)),
                     Err(reject) => {
                         near.get_or_insert(reject);
                         continue;

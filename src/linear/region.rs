@@ -9,7 +9,7 @@ use super::map::{Map, Misfit};
 use super::op::Op;
 
 /// What a node of a region does.
-pub enum Kind {
+pub enum TermKind {
     /// A linear operator.
     Op(ValueId, Box<Op>),
     /// The sum of tensors, each times a factor.
@@ -23,7 +23,7 @@ pub struct Term {
     /// The tensor that it gives to the region.
     pub output: ValueId,
     /// What it does.
-    pub kind: Kind,
+    pub kind: TermKind,
 }
 
 /// The operators, in topological order; the last computes the root.
@@ -56,16 +56,16 @@ impl Region {
         let mut strides = Vec::new();
         for term in &self.terms {
             let map = match &term.kind {
-                Kind::Op(_, op) if op.outline.weights() > cx.most_weights => {
+                TermKind::Op(_, op) if op.outline.weights() > cx.most_weights => {
                     Err(Misfit::TooLarge(op.outline.weights()))
                 }
-                Kind::Op(input, op) => {
+                TermKind::Op(input, op) => {
                     let kernel = if weights { Some(op.kernel(cx).ok_or(Misfit::Weights)) } else { None };
                     let kernel = kernel.transpose();
                     let first = maps.get(input).ok_or(Misfit::Channels);
                     first.and_then(|m| m.then(&op.outline, kernel?, &size))
                 }
-                Kind::Sum(inputs) => {
+                TermKind::Sum(inputs) => {
                     let parts: Result<Vec<_>, _> =
                         inputs.iter().map(|(v, f)| Ok((maps.get(v).ok_or(Misfit::Channels)?, *f))).collect();
                     parts.and_then(|p| Map::sum(&p, &size))
@@ -86,7 +86,7 @@ impl Region {
     /// Channels and spatial axes of the origin, by an operator that reads it.
     fn read_as(&self) -> Option<(usize, usize)> {
         let reader = |(_, term, op): (usize, &Term, &Op)| match term.kind {
-            Kind::Op(input, _) if input == self.origin => Some((op.outline.inputs, op.outline.window.axes())),
+            TermKind::Op(input, _) if input == self.origin => Some((op.outline.inputs, op.outline.window.axes())),
             _ => None,
         };
         self.ops().find_map(reader)
@@ -120,8 +120,8 @@ impl Region {
     /// The linear operators, with the place of each among the terms.
     pub fn ops(&self) -> impl Iterator<Item = (usize, &Term, &Op)> + '_ {
         self.terms.iter().enumerate().filter_map(|(i, term)| match &term.kind {
-            Kind::Op(_, op) => Some((i, term, &**op)),
-            Kind::Sum(_) => None,
+            TermKind::Op(_, op) => Some((i, term, &**op)),
+            TermKind::Sum(_) => None,
         })
     }
 }

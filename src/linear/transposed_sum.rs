@@ -22,12 +22,12 @@ pub struct Summed {
     /// The window of that one.
     pub window: Geometry,
     input: ValueId,
-    parts: [Part; 2],
+    parts: [Summand; 2],
     dtype: DataType,
 }
 
 /// One of the two.
-struct Part {
+struct Summand {
     node: NodeId,
     weight: ValueId,
     bias: Option<ValueId>,
@@ -55,12 +55,12 @@ pub fn find(cx: Context<'_>, node: NodeId) -> Option<Result<Summed, Reject>> {
                 return Err(Reject::tensor(cx.view, value, RejectCode::ReadElsewhere, reason));
             }
         }
-        let parts = [Part::new(cx, first, f)?, Part::new(cx, second, g)?];
+        let parts = [Summand::new(cx, first, f)?, Summand::new(cx, second, g)?];
         summed(cx, node, input, parts)
     })
 }
 
-fn summed(cx: Context<'_>, node: NodeId, input: ValueId, parts: [Part; 2]) -> Result<Summed, Reject> {
+fn summed(cx: Context<'_>, node: NodeId, input: ValueId, parts: [Summand; 2]) -> Result<Summed, Reject> {
     let refuse = |code, reason: String| Err(Reject::at(cx.view, node, code, reason));
     let [a, b] = &parts;
     let alike = a.shape[..2] == b.shape[..2] && a.group == b.group && a.output_padding == b.output_padding;
@@ -90,7 +90,7 @@ fn summed(cx: Context<'_>, node: NodeId, input: ValueId, parts: [Part; 2]) -> Re
     Ok(Summed { nodes, weights: (before, after), window, input, parts, dtype })
 }
 
-impl Part {
+impl Summand {
     fn new(cx: Context<'_>, node: NodeId, factor: f64) -> Result<Self, Reject> {
         let view = cx.view;
         let refuse = |code, reason: &str| Reject::at(view, node, code, reason);

@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::graph::{Budget, arrows};
 use super::part::{self, Spot};
 use super::policy::{SCRIPT, STYLE, policy};
-use super::what::{Page, Part};
+use super::what::{Page, ModelPart};
 use super::words::name;
 
 /// Nodes that are drawn on one page: about three megabytes.
@@ -80,7 +80,7 @@ fn several(page: &Page<'_>, budget: &mut Budget, links: &mut Vec<Link>) -> Marku
     links.push(("models".to_owned(), "Models".to_owned()));
     let anchor = |at: usize| format!("model-{at}");
     // Those that have something to say, as far as they were looked at again.
-    let told: Vec<Option<&Part<'_>>> = (0..report.files.len()).map(|at| page.parts.get(at)).collect();
+    let told: Vec<Option<&ModelPart<'_>>> = (0..report.files.len()).map(|at| page.parts.get(at)).collect();
     let has_more = |at: usize| told[at].is_some() && at < MAX_MODELS;
     let anchors: Vec<Option<String>> = (0..told.len()).map(|at| has_more(at).then(|| anchor(at))).collect();
     let files = part::files(&page.files, outer);

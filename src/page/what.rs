@@ -57,7 +57,7 @@ impl Source {
 
 /// One model: what it was, and what became of it.
 #[derive(Default)]
-pub(crate) struct Part<'a> {
+pub(crate) struct ModelPart<'a> {
     /// The graph, or why it cannot be drawn.
     pub(crate) before: Option<Result<Net, String>>,
     pub(crate) after: Option<Result<Net, String>>,
@@ -79,7 +79,7 @@ pub(crate) struct Page<'a> {
     pub(crate) files: Vec<Source>,
     /// What was asked for, where it can be.
     pub(crate) options: Option<&'a Options>,
-    pub(crate) parts: Vec<Part<'a>>,
+    pub(crate) parts: Vec<ModelPart<'a>>,
     pub(crate) verification: Option<&'a Verification>,
     /// That of `verify`, which decides nothing.
     pub(crate) comparison: Option<&'a VerifyReport>,

@@ -135,7 +135,7 @@ impl Folds {
             return;
         }
         let site = sequence::find(cx, node);
-        let mut best: Option<(Fold, Price)> = None;
+        let mut best: Option<(Fold, FoldCost)> = None;
         let mut reject: Option<(NodeId, Reject)> = None;
         // What a removal left in front of grouped convolutions: that it does not fold into dense ones is no news.
         let selects = site.regions.iter().any(Region::selects);
@@ -254,7 +254,7 @@ impl Folds {
         }
     }
 
-    fn choose(&mut self, cx: Context<'_>, family: Family, node: NodeId, fold: &Fold, price: Price, names: &mut Names) {
+    fn choose(&mut self, cx: Context<'_>, family: Family, node: NodeId, fold: &Fold, price: FoldCost, names: &mut Names) {
         let Some(edits) = fold.build(cx, family.as_str(), names) else {
             let reason = "a weight could not be read, or a folded one is too large for the element type";
             self.keep(family, node, Reject::at(cx.view, node, RejectCode::WeightNotConstant, reason));
@@ -300,35 +300,35 @@ fn size(window: &Geometry) -> String {
 
 /// Multiply-accumulates before and after.
 #[derive(Clone, Copy)]
-struct Price {
+struct FoldCost {
     /// For one position of the origin, where sizes are not known; then only their relation counts.
     before: f64,
     after: f64,
     exact: Option<(u64, u64)>,
 }
 
-impl Price {
+impl FoldCost {
     fn saved(&self) -> f64 {
         self.before - self.after
     }
 }
 
-fn price(cx: Context<'_>, fold: &Fold) -> Price {
+fn price(cx: Context<'_>, fold: &Fold) -> FoldCost {
     let gone = || fold.parts().iter().filter(|p| fold.removed().contains(&p.node));
     let exact = || {
         let before = gone().try_fold(0_u64, |n, p| Some(n.saturating_add(cost::macs(cx.view, cx.facts, p.node)?)))?;
         Some((before, cost::conv_macs(cx.facts, fold.outline().weights(), fold.root())?))
     };
     if let Some((before, after)) = exact() {
-        return Price { before: before as f64, after: after as f64, exact: Some((before, after)) };
+        return FoldCost { before: before as f64, after: after as f64, exact: Some((before, after)) };
     }
     let stride: f64 = fold.outline().window.stride.iter().map(|s| *s as f64).product();
     let before = gone().map(|p| p.weights as f64 / p.stride as f64).sum();
-    Price { before, after: fold.outline().weights() as f64 / stride, exact: None }
+    FoldCost { before, after: fold.outline().weights() as f64 / stride, exact: None }
 }
 
 /// The price, when it is no dearer than before.
-fn affordable(cx: Context<'_>, fold: &Fold) -> Result<Price, Reject> {
+fn affordable(cx: Context<'_>, fold: &Fold) -> Result<FoldCost, Reject> {
     let price = price(cx, fold);
     if price.after <= price.before {
         return Ok(price);
@@ -344,7 +344,7 @@ fn affordable(cx: Context<'_>, fold: &Fold) -> Result<Price, Reject> {
 }
 
 /// [`affordable`], with the user's word on pairs of 1x1 convolutions.
-fn pointwise(cx: Context<'_>, fold: &Fold) -> Result<Price, Reject> {
+fn pointwise(cx: Context<'_>, fold: &Fold) -> Result<FoldCost, Reject> {
     match cx.options.fuse_pointwise {
         _ if !is_pointwise_pair(fold) => affordable(cx, fold),
         FusePointwise::Auto => affordable(cx, fold),

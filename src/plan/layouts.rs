@@ -15,7 +15,7 @@ use crate::facts::Dim;
 use crate::onnx::tensor_proto::DataType;
 use crate::options::Chain;
 use crate::read::{BranchConv, Context, Frame, Reject, RejectCode};
-use crate::residual::branch::{Branch, Kind};
+use crate::residual::branch::{Branch, ItemKind};
 use crate::residual::build::Choice;
 use crate::residual::check::Proof;
 use crate::residual::host::Host;
@@ -79,7 +79,7 @@ impl<'p> Search<'_, 'p> {
         for (i, item) in items.iter().enumerate() {
             let before = columns.last()?;
             let after = match &item.kind {
-                Kind::Operation(pass) => {
+                ItemKind::Operation(pass) => {
                     let plain = host.form(i) == Some(PassForm::Unchanged);
                     let behind = |(from, state): (usize, &State)| {
                         let layout = pass.layout(&state.layout)?;
@@ -89,7 +89,7 @@ impl<'p> Search<'_, 'p> {
                     };
                     before.iter().enumerate().filter_map(behind).collect()
                 }
-                Kind::Conv(_) => self.behind(&self.place(host, i)?, i, before),
+                ItemKind::Conv(_) => self.behind(&self.place(host, i)?, i, before),
             };
             columns.push(after);
         }
@@ -280,8 +280,8 @@ fn segmented(layout: &[Slot], maps: usize, body: usize) -> Option<Layout> {
 /// The number of maps into which a `Reshape` behind `item` parts the channels, before the next convolution.
 fn next_parting(branch: &Branch, item: usize) -> Option<usize> {
     let passes = branch.items.get(item + 1..)?.iter().map_while(|next| match &next.kind {
-        Kind::Operation(pass) => Some(pass.segments()),
-        Kind::Conv(_) => None,
+        ItemKind::Operation(pass) => Some(pass.segments()),
+        ItemKind::Conv(_) => None,
     });
     passes.into_iter().find(|maps| *maps > 1)
 }
@@ -290,9 +290,9 @@ fn next_parting(branch: &Branch, item: usize) -> Option<usize> {
 fn next_conv(branch: &Branch, item: usize) -> Option<(usize, &BranchConv)> {
     for (at, next) in branch.items.iter().enumerate().skip(item + 1) {
         match &next.kind {
-            Kind::Conv(conv) => return Some((at, conv)),
-            Kind::Operation(pass) if pass.keeps_layout() => {}
-            Kind::Operation(_) => return None,
+            ItemKind::Conv(conv) => return Some((at, conv)),
+            ItemKind::Operation(pass) if pass.keeps_layout() => {}
+            ItemKind::Operation(_) => return None,
         }
     }
     None

@@ -9,7 +9,7 @@ use crate::onnx::ModelProto;
 use crate::onnx::tensor_proto::DataType;
 use crate::verify::reference::Value;
 use crate::verify::samples::{self, Preprocess, SampleError};
-use crate::verify::signature::{self, Dim, Port};
+use crate::verify::signature::{self, PortDim, Port};
 
 use super::error::PruneError;
 use super::samples::Samples;
@@ -33,7 +33,7 @@ impl Samples {
         let mut ports: Vec<Port> = model.graph.iter().flat_map(signature::inputs).collect();
         // A file has all samples; how many the model takes at once is looked after later.
         for first in ports.iter_mut().filter_map(|p| p.dims.as_mut()?.first_mut()) {
-            *first = Dim::Free;
+            *first = PortDim::Free;
         }
         let sets = match preprocess {
             Some(preprocess) => samples::Samples::images(path, preprocess, 1, &ports)?,

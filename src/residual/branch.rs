@@ -13,7 +13,7 @@ use super::find::{PathStep, Site};
 use super::operation::{Operation, Reading, Step};
 
 /// What one item of the branch does.
-pub enum Kind {
+pub enum ItemKind {
     /// A convolution, which is widened.
     Conv(Box<BranchConv>),
     /// An operator that carried channels pass.
@@ -23,7 +23,7 @@ pub enum Kind {
 /// One item of the branch.
 pub struct Item {
     /// What it does.
-    pub kind: Kind,
+    pub kind: ItemKind,
     /// The tensors of the original graph whose values its body channels have.
     pub values: Vec<ValueId>,
 }
@@ -33,8 +33,8 @@ impl Item {
     #[must_use]
     pub fn conv(&self) -> Option<&BranchConv> {
         match &self.kind {
-            Kind::Conv(conv) => Some(conv),
-            Kind::Operation(_) => None,
+            ItemKind::Conv(conv) => Some(conv),
+            ItemKind::Operation(_) => None,
         }
     }
 
@@ -45,8 +45,8 @@ impl Item {
 
     fn into_conv(self) -> Option<Box<BranchConv>> {
         match self.kind {
-            Kind::Conv(conv) => Some(conv),
-            Kind::Operation(_) => None,
+            ItemKind::Conv(conv) => Some(conv),
+            ItemKind::Operation(_) => None,
         }
     }
 
@@ -54,8 +54,8 @@ impl Item {
     #[must_use]
     pub fn pass(&self) -> Option<&dyn Operation> {
         match &self.kind {
-            Kind::Operation(pass) => Some(&**pass),
-            Kind::Conv(_) => None,
+            ItemKind::Operation(pass) => Some(&**pass),
+            ItemKind::Conv(_) => None,
         }
     }
 }
@@ -100,7 +100,7 @@ impl Branch {
             return Err(Reject::at(cx.view, join, RejectCode::CannotPass, reason));
         }
         let elementwise =
-            |item: &Item| matches!(&item.kind, Kind::Operation(p) if p.is_activation() || p.rows().is_some());
+            |item: &Item| matches!(&item.kind, ItemKind::Operation(p) if p.is_activation() || p.rows().is_some());
         if branch.items.iter().all(|i| elementwise(i) || i.is_inserted()) {
             let reason = "it is an elementwise function of one tensor, x + f(x): there is no convolution to merge into";
             return Err(Reject::at(cx.view, join, RejectCode::TwoBranches, reason));
@@ -138,7 +138,7 @@ impl Branch {
                 if let Some(scale) = self.items.pop_if(|i| goes && i.is_inserted()).and_then(Item::into_conv) {
                     conv.compose_with(*scale);
                 }
-                self.items.push(Item { kind: Kind::Conv(conv), values });
+                self.items.push(Item { kind: ItemKind::Conv(conv), values });
             }
             Step::Crop(crop) => {
                 let cropped = self.foldable(cx).is_some_and(|conv| conv.crop(&crop));
@@ -168,7 +168,7 @@ impl Branch {
                     self.insert(cx, (reading.input, cx.channels(reading.input)), "duplicate", axes)?;
                 }
                 add(&mut self.padding, pass.padding());
-                self.items.push(Item { kind: Kind::Operation(pass), values });
+                self.items.push(Item { kind: ItemKind::Operation(pass), values });
             }
         }
         Ok(())
@@ -190,7 +190,7 @@ impl Branch {
             _ => Some(rows),
         };
         match (both, self.items.last_mut()) {
-            (Some(rows), _) => self.items.push(Item { kind: Kind::Operation(Box::new(rows)), values }),
+            (Some(rows), _) => self.items.push(Item { kind: ItemKind::Operation(Box::new(rows)), values }),
             (None, Some(last)) => last.values.extend(values),
             (None, None) => {}
         }
@@ -206,7 +206,7 @@ impl Branch {
     fn foldable(&mut self, cx: Context<'_>) -> Option<&mut BranchConv> {
         let free = self.last_is_free(cx);
         match self.items.last_mut().map(|last| &mut last.kind) {
-            Some(Kind::Conv(conv)) if free => Some(conv),
+            Some(ItemKind::Conv(conv)) if free => Some(conv),
             _ => None,
         }
     }
@@ -234,7 +234,7 @@ impl Branch {
         let channels = channels.ok_or_else(|| unknown(cx, at, "its channel count is unknown"))?;
         let name = format!("{}_{what}", cx.view.name(at));
         let conv = BranchConv::inserted(&name, channels, axes);
-        self.items.push(Item { kind: Kind::Conv(Box::new(conv)), values: Vec::new() });
+        self.items.push(Item { kind: ItemKind::Conv(Box::new(conv)), values: Vec::new() });
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crate::graph::{EditList, Names, ValueId};
 use crate::onnx::tensor_proto::DataType;
 use crate::read::{Context, Reject, RejectCode};
 
-use super::branch::{Item, Kind};
+use super::branch::{Item, ItemKind};
 use super::check::Proof;
 use super::hop::Widened;
 use super::host::Host;
@@ -59,7 +59,7 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
         let last = i + 1 == items.len();
         let output = if last { view.name(proof.output).to_owned() } else { emit.fresh(&wide_name(cx, item)) };
         match &item.kind {
-            Kind::Conv(conv) => {
+            ItemKind::Conv(conv) => {
                 let hosted = choice.host.conv(i).ok_or_else(|| broken("a convolution that no host knows"))?;
                 let own = conv.own_window(&hosted.window).ok_or_else(|| broken("a window smaller than a Pad"))?;
                 let body = conv.kernel(cx.facts).ok_or_else(unreadable)?;
@@ -73,7 +73,7 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
                 }
                 widened.emit(&mut emit, conv, &own, &input, &output);
             }
-            Kind::Operation(pass) => {
+            ItemKind::Operation(pass) => {
                 let emitted = choice.host.form(i).and_then(|form| pass.emit(cx, &mut emit, form, &input, lin, &output));
                 emitted.ok_or_else(|| broken("an operator that cannot be widened"))?;
             }
@@ -108,8 +108,8 @@ fn rename(cx: Context<'_>, proof: &Proof, emit: &mut Emit<'_>) {
 fn wide_name(cx: Context<'_>, item: &Item) -> String {
     match (item.values.last(), &item.kind) {
         (Some(value), _) => format!("{}_wide", cx.view.name(*value)),
-        (None, Kind::Conv(conv)) => format!("{}_wide", conv.name),
-        (None, Kind::Operation(_)) => "wide".to_owned(),
+        (None, ItemKind::Conv(conv)) => format!("{}_wide", conv.name),
+        (None, ItemKind::Operation(_)) => "wide".to_owned(),
     }
 }
 

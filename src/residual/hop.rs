@@ -9,19 +9,19 @@ use super::host::Hosted;
 
 /// What stands for one convolution of the branch.
 pub(super) struct Widened<'h> {
-    main: Step<'h>,
+    main: Selected<'h>,
     /// The sum of what it writes.
-    sum: Option<Step<'h>>,
+    sum: Option<Selected<'h>>,
 }
 
 /// A convolution, with a selection in front of it or none.
-struct Step<'h> {
+struct Selected<'h> {
     /// Channels in front, and those of them that it reads.
     select: Option<(usize, &'h [usize])>,
     kernel: Kernel,
 }
 
-impl<'h> Step<'h> {
+impl<'h> Selected<'h> {
     fn new(width: usize, columns: Option<&'h [usize]>, kernel: Kernel) -> Self {
         Self { select: columns.map(|columns| (width, columns)), kernel }
     }
@@ -48,15 +48,15 @@ impl<'h> Widened<'h> {
             let main = widen(body, &hosted.carry, &reads, lout, hosted.pair_scale)?;
             // A linear layer has no groups.
             let main = if maps { main } else { main.dense()? };
-            return Some(Self { main: Step::new(lin.len(), front, main), sum: None });
+            return Some(Self { main: Selected::new(lin.len(), front, main), sum: None });
         };
         let (pass, merge) = hosted.steps()?;
         let main = widen(body, &pass, &reads, &sum.partial, 1.0)?;
         let terms: Layout = select(&sum.partial, sum.select.as_deref())?;
         let identity = Kernel { bias: body.bias.clone(), ..Kernel::identity(body.outputs(), hosted.window.axes()) };
         let added = widen(&identity, &merge, &terms, lout, 1.0)?;
-        let sum = Step::new(sum.partial.len(), sum.select.as_deref(), added);
-        Some(Self { main: Step::new(lin.len(), front, main), sum: Some(sum) })
+        let sum = Selected::new(sum.partial.len(), sum.select.as_deref(), added);
+        Some(Self { main: Selected::new(lin.len(), front, main), sum: Some(sum) })
     }
 
     /// Every weight and bias.

@@ -8,7 +8,7 @@ use crate::graph::ValueId;
 use crate::options::Downsample;
 use crate::read::{BranchConv, Context, Reject, RejectCode};
 
-use super::branch::{Branch, Kind};
+use super::branch::{Branch, ItemKind};
 use super::operation::{Arrival, Form, Operation};
 use super::shortcut::LinearMap;
 use super::size::Placed;
@@ -177,11 +177,11 @@ impl Placing<'_> {
         let mut stops: Vec<Stop> = Vec::new();
         for (i, entry) in self.branch.items.iter().enumerate() {
             let act = match &entry.kind {
-                Kind::Conv(conv) => {
+                ItemKind::Conv(conv) => {
                     let piece = items.iter().position(|item| *item == i).and_then(|p| pieces.get(p));
                     walk.conv(conv, piece)?
                 }
-                Kind::Operation(pass) => walk.pass(&**pass, self.is_alone(i))?,
+                ItemKind::Operation(pass) => walk.pass(&**pass, self.is_alone(i))?,
             };
             stops.push(Stop { act, carried: Carried::whole(walk.channels), axis: walk.axis });
         }

@@ -68,7 +68,7 @@ pub(super) fn build(net: &Net<'_>, orders: &Orders, names: &mut Names) -> Vec<Mo
 
 /// Nodes and roots that change together.
 #[derive(Default)]
-struct Part {
+struct Component {
     nodes: Vec<NodeId>,
     roots: BTreeSet<usize>,
     zones: BTreeSet<usize>,
@@ -192,7 +192,7 @@ impl<'n, 'a> Plan<'n, 'a> {
     }
 
     /// What changes together.
-    fn parts(&self) -> BTreeMap<usize, Part> {
+    fn parts(&self) -> BTreeMap<usize, Component> {
         let view = self.net.cx.view;
         let count = self.net.roots.len();
         let mut groups: Vec<usize> = (0..count + self.net.zones.len()).collect();
@@ -212,7 +212,7 @@ impl<'n, 'a> Plan<'n, 'a> {
             }
             touched.push((node, near));
         }
-        let mut parts: BTreeMap<usize, Part> = BTreeMap::new();
+        let mut parts: BTreeMap<usize, Component> = BTreeMap::new();
         for (node, near) in touched {
             for at in near.iter().copied() {
                 let part = parts.entry(head(&groups, at)).or_default();
@@ -232,7 +232,7 @@ impl<'n, 'a> Plan<'n, 'a> {
     }
 
     /// The edit of one part.
-    fn build(&self, part: &Part, names: &mut Names) -> Option<Moved> {
+    fn build(&self, part: &Component, names: &mut Names) -> Option<Moved> {
         let (net, view) = (self.net, self.net.cx.view);
         let forms = part.roots.iter().flat_map(|root| net.roots[*root].forms.iter().skip(1));
         let transposes: Vec<NodeId> = forms.filter_map(|v| view.def(*v)).collect();

@@ -1,10 +1,11 @@
 //! Operators that do the same with the axes of their tensors in another order, and what they need for it.
 
 use crate::facts::{
-    BatchNorm, Dim, Padding, axes_of, axis_of, broadcasts, is_elementwise, is_inactive_dropout, slices,
+    BatchNorm, Dim, Padding, axes_of, axis_of, is_elementwise, is_inactive_dropout, slices,
 };
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
+use crate::operators::{Shape, broadcasts, operator};
 use crate::read::layer::Layer;
 use crate::read::{Context, Frame};
 
@@ -85,8 +86,8 @@ pub(super) fn read(cx: Context<'_>, node: NodeId) -> Option<Mover> {
     let op = cx.view.op(node);
     let how = match op {
         "Dropout" if !is_inactive_dropout(cx.view, cx.facts, node) => return None,
-        "Clip" | "Cast" | "CastLike" | "Dropout" | "Identity" | "Not" | "IsNaN" | "IsInf" => How::Entries(Vec::new()),
         _ if is_elementwise(cx.view, node) => How::Entries(Vec::new()),
+        op if operator(op).is_some_and(|o| o.shape == Shape::Entries) => How::Entries(Vec::new()),
         op if broadcasts(op) || op == "PRelu" => return broadcasting(cx, node),
         "Concat" => return concat(cx, node),
         "Split" => How::Axis(axis(cx, node, 0)?, Vec::new()),

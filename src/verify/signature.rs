@@ -9,7 +9,7 @@ use crate::onnx::{GraphProto, ValueInfoProto, type_proto};
 
 /// A dimension of a graph input or output.
 #[derive(Clone, Debug)]
-pub enum Dim {
+pub enum PortDim {
     /// This size.
     Fixed(usize),
     /// Equal names are equal sizes.
@@ -18,7 +18,7 @@ pub enum Dim {
     Free,
 }
 
-impl PartialEq for Dim {
+impl PartialEq for PortDim {
     /// Free sizes agree whatever they are called.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -37,7 +37,7 @@ pub struct Port {
     /// `None` for what is no tensor, or says nothing.
     pub dtype: Option<DataType>,
     /// Its dimensions; `None` for an unknown rank.
-    pub dims: Option<Vec<Dim>>,
+    pub dims: Option<Vec<PortDim>>,
 }
 
 impl Port {
@@ -51,9 +51,9 @@ impl Port {
         let dims = tensor.and_then(|t| t.shape.as_ref()).map(|s| {
             let dim = |d: &crate::onnx::tensor_shape_proto::Dimension| match &d.value {
                 // Some exporters write 0 or -1 for a size that is free.
-                Some(dimension::Value::DimValue(n)) if *n > 0 => usize::try_from(*n).map_or(Dim::Free, Dim::Fixed),
-                Some(dimension::Value::DimParam(s)) if !s.is_empty() => Dim::Symbol(s.clone()),
-                _ => Dim::Free,
+                Some(dimension::Value::DimValue(n)) if *n > 0 => usize::try_from(*n).map_or(PortDim::Free, PortDim::Fixed),
+                Some(dimension::Value::DimParam(s)) if !s.is_empty() => PortDim::Symbol(s.clone()),
+                _ => PortDim::Free,
             };
             s.dim.iter().map(dim).collect()
         });
@@ -70,9 +70,9 @@ impl fmt::Display for Port {
         let dims: Vec<String> = dims
             .iter()
             .map(|d| match d {
-                Dim::Fixed(n) => n.to_string(),
-                Dim::Symbol(s) => s.clone(),
-                Dim::Free => "?".to_owned(),
+                PortDim::Fixed(n) => n.to_string(),
+                PortDim::Symbol(s) => s.clone(),
+                PortDim::Free => "?".to_owned(),
             })
             .collect();
         write!(f, " [{}]", dims.join(", "))

@@ -6,6 +6,7 @@
 
 mod bounds;
 mod cases;
+mod functions;
 use crate::common;
 mod world;
 

@@ -132,10 +132,18 @@ impl World {
     pub fn model(&self) -> ModelProto {
         ModelProto {
             ir_version: Some(10),
-            opset_import: vec![OperatorSetIdProto { domain: None, version: Some(self.opset) }],
+            opset_import: self.imports(),
             graph: Some(self.graph.clone()),
             ..ModelProto::default()
         }
+    }
+
+    fn imports(&self) -> Vec<OperatorSetIdProto> {
+        let import = |domain: Option<&str>, version| OperatorSetIdProto {
+            domain: domain.map(str::to_owned),
+            version: Some(version),
+        };
+        vec![import(None, self.opset), import(Some("com.microsoft"), 1)]
     }
 
     pub fn chance(&mut self, percent: usize) -> bool {
@@ -281,9 +289,11 @@ impl World {
         attribute: Vec<AttributeProto>,
     ) -> Option<()> {
         let first = self.tensors.len();
+        let (domain, plain) = op.split_once("::").unwrap_or(("", op));
         let node = NodeProto {
             name: Some(format!("n{first}")),
-            op_type: Some(op.into()),
+            domain: Some(domain.into()),
+            op_type: Some(plain.into()),
             input: inputs.iter().map(|s| (*s).to_owned()).collect(),
             output: (0..types.len()).map(|i| format!("t{}", first + i)).collect(),
             attribute,
@@ -301,7 +311,7 @@ impl World {
         let wild = read.iter().any(|t| t.wild || integer && t.floats().iter().any(|v| v.is_nan()));
         let inputs: BTreeMap<String, Value> = read.iter().map(|t| (t.name.clone(), t.value.clone())).collect();
         let model = ModelProto {
-            opset_import: vec![OperatorSetIdProto { domain: None, version: Some(self.opset) }],
+            opset_import: self.imports(),
             graph: Some(GraphProto {
                 node: nodes.clone(),
                 input: read.iter().map(|t| info(&t.name, t.dtype, None)).collect(),

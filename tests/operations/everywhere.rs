@@ -1,41 +1,36 @@
 //! What holds for every block: it computes the same in every form, whoever else reads its tensors.
 
-use onnx_rm::facts::Facts;
-use onnx_rm::graph::GraphView;
 use onnx_rm::onnx::attribute_proto::AttributeType;
 use onnx_rm::onnx::{AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
-use onnx_rm::options::{ActivationForm, Downsample, Target};
+use onnx_rm::options::{ActivationForm, Target};
 
+use super::blocks::{Block, model_of, stays};
+use super::judge::{assert_none, complaint, options};
 use crate::common::*;
-use crate::operations::blocks::{all, model_of, named, stays};
-use crate::operations::{assert_none, assert_removed, complaint, options};
 
-#[test]
-fn every_block_computes_the_same_in_every_form() {
+/// A property that every block has.
+pub type Property = fn(&str, Block);
+
+/// All of them, by name.
+pub const PROPERTIES: &[(&str, Property)] = &[
+    ("computes the same in every form", computes_the_same_in_every_form),
+    ("tensors read twice or given out stay right", tensors_read_twice_or_given_out_stay_right),
+    ("tensors captured by a subgraph stay right", tensors_captured_by_a_subgraph_stay_right),
+    ("an initializer that another node reads keeps its bytes", an_initializer_that_another_node_reads_keeps_its_bytes),
+    ("an initializer that is also an input is never baked in", an_initializer_that_is_also_an_input_is_never_baked_in),
+];
+
+fn computes_the_same_in_every_form(name: &str, block: Block) {
     use ActivationForm::{Auto, Minmax, Pair, Prelu, Select};
     let mut complaints = Vec::new();
-    for (name, block) in all() {
-        for signed in [false, true] {
-            let model = model_of(block, 7, signed).model();
-            let expected = Expected::of(&model);
-            let forms = [Auto, Prelu, Minmax, Pair, Select].map(|activation| options().activation(activation));
-            let target = options().target(Target::Onnxruntime);
-            complaints.extend(forms.iter().chain([&target]).filter_map(|o| complaint(name, &model, &expected, o)));
-        }
+    for signed in [false, true] {
+        let model = model_of(block, 7, signed).model();
+        let expected = Expected::of(&model);
+        let forms = [Auto, Prelu, Minmax, Pair, Select].map(|activation| options().activation(activation));
+        let target = options().target(Target::Onnxruntime);
+        complaints.extend(forms.iter().chain([&target]).filter_map(|o| complaint(name, &model, &expected, o)));
     }
     assert_none(complaints);
-}
-
-#[test]
-fn both_recipes_of_a_projection_compute_the_same() {
-    for name in
-        ["projection with stride", "projection with stride in the second convolution", "grouped projection", "option A"]
-    {
-        let block = named(name);
-        for downsample in [Downsample::V1, Downsample::V2] {
-            assert_removed(name, &model_of(block, 11, true).model(), &options().downsample(downsample));
-        }
-    }
 }
 
 /// Joins that are left at most where every tensor is read elsewhere too.
@@ -56,29 +51,26 @@ fn tensors(model: &ModelProto) -> Vec<String> {
     nodes.flat_map(|n| n.output.clone()).collect()
 }
 
-#[test]
-fn tensors_read_twice_or_given_out_stay_right() {
-    for (name, block) in all() {
-        let base = model_of(block, 13, true).model();
-        let tensors = tensors(&base);
-        // Every tensor of the block is read by a node of its own, and the even ones are graph outputs too.
-        let mut b = model_of(block, 13, true);
-        for (i, t) in tensors.iter().enumerate() {
-            let n = b.node("Neg", &[t], vec![]);
-            b.output(&n);
-            if i % 2 == 0 {
-                b.output(t);
-            }
+fn tensors_read_twice_or_given_out_stay_right(name: &str, block: Block) {
+    let base = model_of(block, 13, true).model();
+    let tensors = tensors(&base);
+    // Every tensor of the block is read by a node of its own, and the even ones are graph outputs too.
+    let mut b = model_of(block, 13, true);
+    for (i, t) in tensors.iter().enumerate() {
+        let n = b.node("Neg", &[t], vec![]);
+        b.output(&n);
+        if i % 2 == 0 {
+            b.output(t);
         }
-        let model = b.model();
-        let (after, outcome) = rewrite(&model, &options());
-        let d = distance(&model, &after);
-        assert!(d < ROUNDING, "{name}: differs by {d}\n{}", onnx_rm::graph::dump(&after));
-        let names =
-            |m: &ModelProto| m.graph.as_ref().unwrap().output.iter().map(|o| o.name().to_owned()).collect::<Vec<_>>();
-        assert_eq!(names(&model), names(&after), "{name}");
-        assert!(joins(&outcome) <= stay_read(name), "{name}: a second reader is no reason to keep a join");
     }
+    let model = b.model();
+    let (after, outcome) = rewrite(&model, &options());
+    let d = distance(&model, &after);
+    assert!(d < ROUNDING, "{name}: differs by {d}\n{}", onnx_rm::graph::dump(&after));
+    let names =
+        |m: &ModelProto| m.graph.as_ref().unwrap().output.iter().map(|o| o.name().to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(&model), names(&after), "{name}");
+    assert!(joins(&outcome) <= stay_read(name), "{name}: a second reader is no reason to keep a join");
 }
 
 /// `If(true) { Neg(captured) } else { Identity(captured) }`.
@@ -107,119 +99,62 @@ fn capture(b: &mut Build, tensor: &str) -> String {
     b.node("If", &[&condition], vec![graph("then_branch", branch("Neg")), graph("else_branch", branch("Identity"))])
 }
 
-#[test]
-fn tensors_captured_by_a_subgraph_stay_right() {
-    for (name, block) in all() {
-        let base = model_of(block, 17, true).model();
-        let tensors = tensors(&base);
-        let mut b = model_of(block, 17, true);
-        for t in &tensors {
-            let out = capture(&mut b, t);
-            b.output(&out);
-        }
-        let model = b.model();
-        let (after, outcome) = rewrite(&model, &options());
-        let d = distance(&model, &after);
-        assert!(d < ROUNDING, "{name}: differs by {d}\n{}", onnx_rm::graph::dump(&after));
-        assert!(joins(&outcome) <= stay_read(name), "{name}");
+fn tensors_captured_by_a_subgraph_stay_right(name: &str, block: Block) {
+    let base = model_of(block, 17, true).model();
+    let tensors = tensors(&base);
+    let mut b = model_of(block, 17, true);
+    for t in &tensors {
+        let out = capture(&mut b, t);
+        b.output(&out);
     }
+    let model = b.model();
+    let (after, outcome) = rewrite(&model, &options());
+    let d = distance(&model, &after);
+    assert!(d < ROUNDING, "{name}: differs by {d}\n{}", onnx_rm::graph::dump(&after));
+    assert!(joins(&outcome) <= stay_read(name), "{name}");
 }
 
-#[test]
-fn an_initializer_that_another_node_reads_keeps_its_bytes() {
-    for (name, block) in all() {
-        let mut b = model_of(block, 19, true);
-        let weights: Vec<(String, usize)> = b
-            .graph
-            .initializer
-            .iter()
-            .filter(|t| t.data_type == Some(1))
-            .map(|t| (t.name().to_owned(), t.dims.len()))
-            .collect();
-        for (weight, _) in &weights {
-            let out = b.node("Cos", &[weight], vec![]);
-            b.output(&out);
-        }
-        let model = b.model();
-        let (after, _) = rewrite(&model, &options());
-        for (weight, _) in &weights {
-            let find =
-                |m: &ModelProto| m.graph.as_ref().unwrap().initializer.iter().find(|t| t.name() == weight).cloned();
-            assert_eq!(find(&model), find(&after), "{name}: {weight}");
-        }
-        let d = distance(&model, &after);
-        assert!(d < ROUNDING, "{name}: differs by {d}");
+fn an_initializer_that_another_node_reads_keeps_its_bytes(name: &str, block: Block) {
+    let mut b = model_of(block, 19, true);
+    let weights: Vec<(String, usize)> = b
+        .graph
+        .initializer
+        .iter()
+        .filter(|t| t.data_type == Some(1))
+        .map(|t| (t.name().to_owned(), t.dims.len()))
+        .collect();
+    for (weight, _) in &weights {
+        let out = b.node("Cos", &[weight], vec![]);
+        b.output(&out);
     }
+    let model = b.model();
+    let (after, _) = rewrite(&model, &options());
+    for (weight, _) in &weights {
+        let find =
+            |m: &ModelProto| m.graph.as_ref().unwrap().initializer.iter().find(|t| t.name() == weight).cloned();
+        assert_eq!(find(&model), find(&after), "{name}: {weight}");
+    }
+    let d = distance(&model, &after);
+    assert!(d < ROUNDING, "{name}: differs by {d}");
 }
 
-#[test]
-fn an_initializer_that_is_also_an_input_is_never_baked_in() {
-    for (name, block) in all() {
-        let plain = model_of(block, 23, true).model();
-        let mut model = plain.clone();
-        let graph = model.graph.as_mut().unwrap();
-        // Every float initializer can be overridden by the caller.
-        for t in graph.initializer.clone() {
-            if t.data_type == Some(1) {
-                let mut info = graph.input[0].clone();
-                info.name = t.name.clone();
-                graph.input.push(info);
-            }
-        }
-        let (after, outcome) = rewrite(&model, &options());
-        // Other orders of axes need no weights.
-        let (moved, removed): (Vec<_>, Vec<_>) = outcome.removed().partition(|(s, _)| s.kind == "transpose");
-        assert!(removed.is_empty(), "{name}: {removed:?}");
-        let weights = |m: &ModelProto| m.graph.as_ref().unwrap().initializer.clone();
-        assert_eq!(weights(&model), weights(&after), "{name}");
-        assert!(!moved.is_empty() || model == after, "{name}: nothing was to be done, so nothing may change");
-    }
-}
-
-/// Runtimes that bring the channels behind the spatial axes go by the rank of a constant, and some know no defaults.
-#[test]
-fn what_is_new_has_the_rank_of_the_data_and_states_its_attributes() {
-    use ActivationForm::{Minmax, Prelu, Select};
-    let mut looked = [0; 2];
-    for (name, block) in all() {
-        let before = model_of(block, 29, true).model();
-        let old = before.graph.as_ref().unwrap();
-        for activation in [Minmax, Prelu, Select] {
-            let (after, _) = rewrite(&before, &options().activation(activation));
-            let view = GraphView::new(&after).unwrap();
-            let facts = Facts::new(&view);
-            for node in view.nodes().filter(|n| !old.node.contains(view.node(*n))) {
-                let op = view.op(node);
-                if op == "Conv" {
-                    let stated = |a: &&str| view.attr(node, a).is_some();
-                    let all = ["dilations", "group", "kernel_shape", "pads", "strides"].iter().all(stated);
-                    assert!(all, "{name} {activation:?}: {:?}", view.node(node));
-                    looked[0] += 1;
-                }
-                let constants = view.inputs(node).iter().flatten().filter_map(|v| view.initializer(*v));
-                for constant in constants.filter(|t| !t.dims.is_empty() && !old.initializer.contains(t)) {
-                    if matches!(op, "Max" | "Min" | "Where" | "PRelu") {
-                        let rank = facts.rank(view.output(node).unwrap()).unwrap();
-                        assert_eq!(constant.dims.len(), rank, "{name} {activation:?}: {op} {}", constant.name());
-                        looked[1] += 1;
-                    }
-                }
-            }
+fn an_initializer_that_is_also_an_input_is_never_baked_in(name: &str, block: Block) {
+    let plain = model_of(block, 23, true).model();
+    let mut model = plain.clone();
+    let graph = model.graph.as_mut().unwrap();
+    // Every float initializer can be overridden by the caller.
+    for t in graph.initializer.clone() {
+        if t.data_type == Some(1) {
+            let mut info = graph.input[0].clone();
+            info.name = t.name.clone();
+            graph.input.push(info);
         }
     }
-    assert!(looked.iter().all(|n| *n > 100), "{looked:?}");
-}
-
-/// A wish that does not fit is met by what does, and said.
-#[test]
-fn a_form_of_activations_that_does_not_fit_is_said() {
-    let forms = |name: &str, activation| {
-        let (_, outcome) = rewrite(&model_of(named(name), 31, true).model(), &options().activation(activation));
-        outcome.removed().map(|(_, change)| change.form.clone()).collect::<Vec<_>>().join("; ")
-    };
-    let words = "--activation pair does not fit there";
-    assert!(forms("clip on both sides", ActivationForm::Pair).contains(words));
-    assert!(!forms("bottleneck", ActivationForm::Pair).contains("does not fit"));
-    assert!(!forms("clip on both sides", ActivationForm::Minmax).contains("does not fit"));
-    assert!(!forms("clip on both sides", ActivationForm::Auto).contains("does not fit"));
+    let (after, outcome) = rewrite(&model, &options());
+    // Other orders of axes need no weights.
+    let (moved, removed): (Vec<_>, Vec<_>) = outcome.removed().partition(|(s, _)| s.kind == "transpose");
+    assert!(removed.is_empty(), "{name}: {removed:?}");
+    let weights = |m: &ModelProto| m.graph.as_ref().unwrap().initializer.clone();
+    assert_eq!(weights(&model), weights(&after), "{name}");
+    assert!(!moved.is_empty() || model == after, "{name}: nothing was to be done, so nothing may change");
 }

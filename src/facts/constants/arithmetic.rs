@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use ndarray::{ArrayD, IxDyn};
 
-use crate::facts::{Constant, Facts, clip_bounds, element};
+use crate::facts::{Constant, Facts, clip_bounds, element, elementwise};
 use crate::graph::NodeId;
 
 use super::{Table, input};
@@ -28,28 +28,8 @@ pub(super) const OPERATORS: Table = &[
     ("And", |facts, node| folded(facts, node, Pair(|_, _| f64::NAN, |a, b| Some(a & b)))),
     ("Or", |facts, node| folded(facts, node, Pair(|_, _| f64::NAN, |a, b| Some(a | b)))),
     ("Xor", |facts, node| folded(facts, node, Pair(|_, _| f64::NAN, |a, b| Some(a ^ b)))),
-    ("Not", |facts, node| mapped(facts, node, |_| f64::NAN, Some(|v| Some(1 - v)))),
-    ("Neg", |facts, node| mapped(facts, node, |v| -v, Some(i64::checked_neg))),
-    ("Abs", |facts, node| mapped(facts, node, f64::abs, Some(i64::checked_abs))),
-    ("Relu", |facts, node| mapped(facts, node, |v| if v < 0.0 { 0.0 } else { v }, Some(|v| Some(v.max(0))))),
-    ("Sqrt", |facts, node| mapped(facts, node, f64::sqrt, None)),
-    ("Exp", |facts, node| mapped(facts, node, f64::exp, None)),
-    ("Log", |facts, node| mapped(facts, node, f64::ln, None)),
-    ("Reciprocal", |facts, node| mapped(facts, node, f64::recip, None)),
-    ("Floor", |facts, node| mapped(facts, node, f64::floor, None)),
-    ("Ceil", |facts, node| mapped(facts, node, f64::ceil, None)),
-    ("Round", |facts, node| mapped(facts, node, f64::round_ties_even, None)),
-    ("Sign", |facts, node| {
-        mapped(facts, node, |v| if v == 0.0 { 0.0 } else { v.signum() }, Some(|v| Some(v.signum())))
-    }),
+    ("Not", not),
     ("Clip", clipped),
-    ("Erf", |facts, node| mapped(facts, node, erf, None)),
-    ("Sin", |facts, node| mapped(facts, node, f64::sin, None)),
-    ("Cos", |facts, node| mapped(facts, node, f64::cos, None)),
-    ("Softsign", |facts, node| mapped(facts, node, |v| v / (1.0 + v.abs()), None)),
-    ("Sigmoid", |facts, node| mapped(facts, node, |v| 1.0 / (1.0 + (-v).exp()), None)),
-    ("Tanh", |facts, node| mapped(facts, node, f64::tanh, None)),
-    ("Softplus", |facts, node| mapped(facts, node, |v| v.max(0.0) + (-v.abs()).exp().ln_1p(), None)),
 ];
 
 /// An operator on two numbers: on floats, and on integers, where it may have no result.
@@ -69,19 +49,20 @@ fn whole(value: f64) -> Option<i64> {
     (value.abs() < element::EXACT).then_some(value as i64)
 }
 
-/// `f` on each float, or `g` on each integer; `None` for integers where there is no `g`.
-fn mapped(
-    facts: &Facts<'_>,
-    node: NodeId,
-    f: fn(f64) -> f64,
-    g: Option<fn(i64) -> Option<i64>>,
-) -> Option<ArrayD<f64>> {
+/// The elementwise function that `node` is, of its only tensor.
+pub(super) fn mapped(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
+    let value = elementwise(facts.view(), node)?.value?;
     let x = input(facts, node, 0)?;
     if element::float(x.dtype).is_some() {
-        return Some(x.data.mapv(f));
+        return Some(x.data.mapv(value.float));
     }
-    let g = g?;
-    collected(&x.data, x.data.iter().map(|v| Some(g(whole(*v)?)? as f64)))
+    let integer = value.integer?;
+    collected(&x.data, x.data.iter().map(|v| Some(integer(whole(*v)?)? as f64)))
+}
+
+/// The opposite of truth values.
+fn not(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
+    Some(input(facts, node, 0)?.data.mapv(|v| 1.0 - v))
 }
 
 /// `values` in the shape of `like`; `None` when one of them is not there.
@@ -102,21 +83,6 @@ fn mean(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {
     element::float(input(facts, node, 0)?.dtype)?;
     let count = facts.view().inputs(node).len() as f64;
     Some(folded(facts, node, Pair(|a, b| a + b, i64::checked_add))? / count)
-}
-
-/// The error function: `2 / sqrt(pi) * exp(-x^2) * sum_n 2^n x^(2n+1) / (2n+1)!!`, of which all terms have one sign (Abramowitz
-/// and Stegun, 7.1.6).
-fn erf(x: f64) -> f64 {
-    if x.abs() > 6.0 {
-        return x.signum();
-    }
-    let (mut term, mut sum, mut n) = (x, x, 1.0);
-    while (term / sum).abs() > f64::EPSILON / 4.0 {
-        term *= 2.0 * x * x / (2.0 * n + 1.0);
-        sum += term;
-        n += 1.0;
-    }
-    std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
 }
 
 /// The remainder with the sign of the divisor, of integers.

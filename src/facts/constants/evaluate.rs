@@ -7,6 +7,7 @@ use ndarray::{ArrayD, IxDyn};
 use crate::facts::{Constant, Dim, Facts, element, tensor};
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
+use crate::operators::{function, functions::FUNCTIONS};
 
 use super::exact::{Effect, effect};
 use super::{Evaluator, Table, arithmetic, arrange, elements, normalise, product, quantised, reduce};
@@ -93,12 +94,15 @@ const TABLES: &[Table] = &[
 
 /// The operators that are evaluated.
 fn operators() -> impl Iterator<Item = &'static str> {
-    TABLES.iter().flat_map(|table| table.iter()).map(|(name, _)| *name)
+    let functions = FUNCTIONS.iter().filter(|f| f.value.is_some()).map(|f| f.name);
+    TABLES.iter().flat_map(|table| table.iter()).map(|(name, _)| *name).chain(functions)
 }
 
 /// The function that evaluates `op`.
 fn evaluator(op: &str) -> Option<Evaluator> {
-    TABLES.iter().flat_map(|table| table.iter()).find(|(name, _)| *name == op).map(|(_, evaluator)| *evaluator)
+    let listed = TABLES.iter().flat_map(|table| table.iter()).find(|(name, _)| *name == op);
+    let is_function = || function(op).is_some_and(|f| f.value.is_some());
+    listed.map(|(_, evaluator)| *evaluator).or_else(|| is_function().then_some(arithmetic::mapped as Evaluator))
 }
 
 /// True for an operator of which [`evaluate`] knows the output at `slot`. The contents of a `Shape` are known without

@@ -8,6 +8,7 @@
 use crate::facts::{Facts, element};
 use crate::graph::NodeId;
 use crate::onnx::tensor_proto::DataType;
+use crate::operators::{Rounding, rounding};
 
 use super::input;
 
@@ -18,64 +19,6 @@ pub(super) enum Effect {
     /// It jumps, and so may only be evaluated where its inputs are exact.
     Jumps(bool),
 }
-
-/// Operators on floats whose result runtimes round differently.
-const NEAR: &[&str] = &[
-    "Pow",
-    "Exp",
-    "Log",
-    "Reciprocal",
-    "Sigmoid",
-    "Tanh",
-    "Softplus",
-    "Softsign",
-    "Erf",
-    "Sin",
-    "Cos",
-    "Mean",
-    "Softmax",
-    "BatchNormalization",
-    "MatMul",
-    "Gemm",
-    "Einsum",
-    "ReduceSum",
-    "ReduceMean",
-    "ReduceL1",
-    "ReduceL2",
-    "ReduceSumSquare",
-    "ReduceProd",
-];
-
-/// Operators on floats that only move or choose entries.
-const MOVES: &[&str] = &[
-    "Identity",
-    "Dropout",
-    "Reshape",
-    "Unsqueeze",
-    "Squeeze",
-    "Flatten",
-    "Transpose",
-    "Slice",
-    "Concat",
-    "Gather",
-    "Expand",
-    "Where",
-    "Tile",
-    "Pad",
-    "Split",
-    "Neg",
-    "Abs",
-    "Relu",
-    "Max",
-    "Min",
-    "ReduceMax",
-    "ReduceMin",
-    "ConstantOfShape",
-];
-
-/// Operators that jump where their input passes a number.
-const JUMPS: &[&str] =
-    &["Floor", "Ceil", "Round", "Sign", "Mod", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"];
 
 /// Of the operator at `node`, whose inputs are constants.
 pub(super) fn effect(facts: &Facts<'_>, node: NodeId) -> Effect {
@@ -89,13 +32,14 @@ pub(super) fn effect(facts: &Facts<'_>, node: NodeId) -> Effect {
     let to_float = to.is_some_and(|to| element::float(to).is_some());
     // Near 1 a logarithm makes much of little.
     let steep = op == "Log" && !exact && constants.iter().any(|c| c.data.iter().any(|x| (x - 1.0).abs() < 0.1));
-    if JUMPS.contains(&op) || steep || from_float && !to_float {
+    let rounding = rounding(op);
+    if rounding == Some(Rounding::Jumps) || steep || from_float && !to_float {
         return Effect::Jumps(exact);
     }
     // Of half precision runtimes keep more digits between two operators.
     let wide = matches!(to, Some(DataType::Float | DataType::Double));
     // A sum of three depends on the order.
     let many = op == "Sum" && view.inputs(node).len() > 2;
-    let rounds = to_float && (NEAR.contains(&op) || many || !wide && !MOVES.contains(&op));
+    let rounds = to_float && (rounding == Some(Rounding::Approximates) || many || !wide && rounding != Some(Rounding::Moves));
     Effect::Keeps(exact && !rounds)
 }

@@ -1,6 +1,6 @@
 //! The bounds of what a node computes, of whole tensors and of single channels.
 
-use crate::facts::{BatchNorm, Facts, element};
+use crate::facts::{BatchNorm, Facts, element, elementwise};
 use crate::graph::{NodeId, ValueId};
 
 use super::{Interval, transfer};
@@ -18,7 +18,7 @@ pub(in crate::facts) fn infer(facts: &mut Facts<'_>, node: NodeId) {
     let channels = per_channel(facts, node);
     let whole = match &channels {
         Some(all) => all.iter().copied().reduce(Interval::hull).unwrap_or(Interval::ANY),
-        None => transfer::of_operator(view.op(node)).map_or(Interval::ANY, |transfer| transfer(facts, node)),
+        None => transfer::bounds(facts, node),
     };
     for (slot, value) in view.outputs(node).iter().enumerate() {
         let Some(value) = value else { continue };
@@ -38,11 +38,13 @@ fn per_channel(facts: &Facts<'_>, node: NodeId) -> Option<Vec<Interval>> {
     let each = |f: &dyn Fn(Interval) -> Interval| Some(facts.channel_intervals(input)?.iter().map(|i| f(*i)).collect());
     match view.op(node) {
         "BatchNormalization" => normed(facts, node, input),
-        "Relu" => each(&|x| x.clip(0.0, f64::INFINITY)),
         "Clip" => each(&|x| transfer::clip(facts, node, x)),
         "MaxPool" => each(&|x| transfer::max_pool(facts, node, x)),
         "Identity" => each(&|x| x),
-        _ => None,
+        _ => {
+            let function = elementwise(view, node)?;
+            each(&|x| transfer::image(facts, node, function, x))
+        }
     }
 }
 

@@ -11,9 +11,11 @@
 mod infer;
 mod transfer;
 
+use crate::graph::NodeId;
 use crate::onnx::tensor_proto::DataType;
 
 use super::element::{self, EXACT, Float};
+use super::{Facts, elementwise};
 
 pub(super) use infer::infer;
 
@@ -29,9 +31,17 @@ pub struct Interval {
 
 const ZERO: Interval = Interval { lo: 0.0, hi: 0.0 };
 const UNIT: Interval = Interval { lo: 0.0, hi: 1.0 };
-const SIGNED_UNIT: Interval = Interval { lo: -1.0, hi: 1.0 };
 const POSITIVE: Interval = Interval { lo: 0.0, hi: f64::INFINITY };
 const NEGATIVE: Interval = Interval { lo: f64::NEG_INFINITY, hi: 0.0 };
+
+impl Facts<'_> {
+    /// Bounds of what the elementwise function at `node` makes of entries within `x`; `None` for another operator.
+    #[must_use]
+    pub fn image(&self, node: NodeId, x: Interval) -> Option<Interval> {
+        let function = elementwise(self.view(), node)?;
+        Some(transfer::image(self, node, function, x).within(self.view().output(node).and_then(|v| self.dtype(v))))
+    }
+}
 
 impl Interval {
     /// Nothing is known.
@@ -167,7 +177,7 @@ mod tests {
         let positive = POSITIVE.plus(UNIT).computed(float);
         assert!(positive.lo >= 0.0);
         assert!(UNIT.times(UNIT).computed(float).hi > 1.0, "a product may round up");
-        assert!(SIGNED_UNIT.times(POSITIVE).lo == f64::NEG_INFINITY);
+        assert!(Interval::new(-1.0, 1.0).times(POSITIVE).lo == f64::NEG_INFINITY);
         assert_eq!(Interval::ANY.clip(0.0, 6.0), Interval { lo: 0.0, hi: 6.0 });
         assert_eq!(Interval::new(f64::NAN, 1.0), Interval::ANY);
         assert_eq!(POSITIVE.computed(None), Interval::ANY, "integers may wrap");

@@ -2,14 +2,17 @@
 
 use crate::graph::{NodeId, ValueId};
 
-use super::{Interval, POSITIVE, SIGNED_UNIT, UNIT, ZERO};
+use crate::operators::functions::{FUNCTIONS, Image, Parameter};
+use crate::operators::Function;
+
+use super::{Interval, POSITIVE, UNIT, ZERO};
 use crate::facts::shape::{axes_of, axis_of};
-use crate::facts::{Dim, Facts, Fill, Piece, clip_bounds, element, elements, is_inactive_dropout};
+use crate::facts::{Dim, Facts, Fill, Piece, clip_bounds, element, elements, elementwise, is_inactive_dropout};
 
 /// The bounds of a node's first output.
-pub(super) type Transfer = fn(&Facts<'_>, NodeId) -> Interval;
+type Transfer = fn(&Facts<'_>, NodeId) -> Interval;
 
-/// Every operator of which something is known, and what.
+/// Every operator of which something is known, and what, besides elementwise functions.
 const TRANSFERS: &[(&str, Transfer)] = &[
     // Every entry is one of the input's.
     ("Identity", first),
@@ -39,33 +42,11 @@ const TRANSFERS: &[(&str, Transfer)] = &[
     // What it keeps in training it makes larger.
     ("Dropout", |f, n| if is_inactive_dropout(f.view(), f, n) { first(f, n) } else { first(f, n).sign() }),
     // Activations.
-    ("Relu", |f, n| first(f, n).clip(0.0, f64::INFINITY)),
     ("Clip", |f, n| clip(f, n, first(f, n))),
-    ("LeakyRelu", leaky_relu),
     ("PRelu", |f, n| if first(f, n).lo >= 0.0 { first(f, n) } else { Interval::ANY }),
-    // Runtimes approximate these, and may pass 1 by a rounding.
-    ("Sigmoid", |f, n| rounded(f, n, UNIT)),
+    // Runtimes approximate it, and may pass 1 by a rounding.
     ("Softmax", |f, n| rounded(f, n, UNIT)),
-    ("Tanh", |f, n| rounded(f, n, SIGNED_UNIT)),
-    ("Erf", |f, n| rounded(f, n, SIGNED_UNIT)),
-    ("Softsign", |f, n| rounded(f, n, SIGNED_UNIT)),
-    ("Sin", |f, n| rounded(f, n, SIGNED_UNIT)),
-    ("Cos", |f, n| rounded(f, n, SIGNED_UNIT)),
-    // These are cut off at 1.
-    ("HardSigmoid", |_, _| UNIT),
-    ("Sign", |_, _| SIGNED_UNIT),
-    ("Softplus", |_, _| POSITIVE),
-    ("Exp", |_, _| POSITIVE),
-    ("Sqrt", |_, _| POSITIVE),
-    // The minima are -3/8, -0.1701 and -0.3089; half precision and approximations may pass them by a tenth.
-    ("HardSwish", |_, _| Interval { lo: -0.42, ..POSITIVE }),
-    ("Gelu", |_, _| Interval { lo: -0.2, ..POSITIVE }),
-    ("Mish", |_, _| Interval { lo: -0.35, ..POSITIVE }),
-    // x * sigmoid(a x) is SiLU(a x) / a, whose minimum is -0.2785 / a.
-    ("Swish", swish),
     // Arithmetic.
-    ("Abs", |f, n| computed(f, n, first(f, n).size())),
-    ("Neg", |f, n| computed(f, n, first(f, n).minus())),
     ("Add", sum),
     ("Sum", sum),
     ("Sub", |f, n| computed(f, n, first(f, n).plus(of(f, n, 1).minus()))),
@@ -79,14 +60,20 @@ const TRANSFERS: &[(&str, Transfer)] = &[
     ("Upsample", resize),
 ];
 
-/// What is known of `op`.
-pub(super) fn of_operator(op: &str) -> Option<Transfer> {
-    TRANSFERS.iter().find(|(name, _)| *name == op).map(|(_, transfer)| *transfer)
+/// The bounds of what `node` computes.
+pub(super) fn bounds(facts: &Facts<'_>, node: NodeId) -> Interval {
+    if let Some(function) = elementwise(facts.view(), node) {
+        return image(facts, node, function, first(facts, node));
+    }
+    let op = facts.view().op(node);
+    let found = TRANSFERS.iter().find(|(name, _)| *name == op);
+    found.map_or(Interval::ANY, |(_, transfer)| transfer(facts, node))
 }
 
 /// The operators of which something is known.
 pub(super) fn operators() -> impl Iterator<Item = &'static str> {
-    TRANSFERS.iter().map(|(name, _)| *name)
+    let functions = FUNCTIONS.iter().filter(|f| f.image != Image::Any).map(|f| f.name);
+    TRANSFERS.iter().map(|(name, _)| *name).chain(functions)
 }
 
 fn of(facts: &Facts<'_>, node: NodeId, slot: usize) -> Interval {
@@ -133,20 +120,24 @@ fn mean(facts: &Facts<'_>, node: NodeId) -> Interval {
     if float { first(facts, node).sign() } else { Interval::ANY }
 }
 
-fn leaky_relu(facts: &Facts<'_>, node: NodeId) -> Interval {
-    match first(facts, node) {
-        x if x.lo >= 0.0 => x,
-        x if facts.view().attr_f(node, "alpha").unwrap_or(0.01) >= 0.0 => {
-            Interval { lo: f64::NEG_INFINITY, hi: x.hi.max(0.0) }
-        }
-        _ => Interval::ANY,
-    }
-}
-
-fn swish(facts: &Facts<'_>, node: NodeId) -> Interval {
-    match f64::from(facts.view().attr_f(node, "alpha").unwrap_or(1.0)) {
-        alpha if alpha > 0.0 => rounded(facts, node, Interval { lo: -0.3 / alpha, ..POSITIVE }),
-        _ => Interval::ANY,
+/// What an elementwise function makes of entries within `x`.
+pub(super) fn image(facts: &Facts<'_>, node: NodeId, function: &Function, x: Interval) -> Interval {
+    let of = |parameter: Parameter| parameter.of(|name| facts.view().attr_f(node, name));
+    match function.image {
+        Image::Any => Interval::ANY,
+        Image::Clipped(lo, hi) => x.clip(lo, hi),
+        Image::Within(lo, hi) => Interval { lo, hi },
+        Image::Near(lo, hi) => rounded(facts, node, Interval { lo, hi }),
+        Image::Size => computed(facts, node, x.size()),
+        Image::Opposite => computed(facts, node, x.minus()),
+        Image::Leaky(_) if x.lo >= 0.0 => x,
+        Image::Leaky(slope) if of(slope) >= 0.0 => Interval { lo: f64::NEG_INFINITY, hi: x.hi.max(0.0) },
+        Image::Leaky(_) => Interval::ANY,
+        Image::Valley(depth, scale) => match of(scale) {
+            scale if scale > 0.0 => rounded(facts, node, Interval { lo: depth / scale, ..POSITIVE }),
+            _ => Interval::ANY,
+        },
+        Image::OrZero => x.hull(ZERO),
     }
 }
 

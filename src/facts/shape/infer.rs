@@ -1,9 +1,9 @@
 //! Shape and type inference, one function a group of operators.
 
-use crate::facts::elementwise::BROADCAST;
 use crate::facts::{Dim, Equation, Facts, Piece, element, is_elementwise, tensor};
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
+use crate::operators::{self, broadcasts, functions::FUNCTIONS, operator};
 
 use super::rearrange::{
     axes_of, concat, expand, flatten, gather, pad, reshape, slice, split, squeeze, tile, transpose,
@@ -18,34 +18,6 @@ impl Dim {
         operators()
     }
 }
-
-/// Operators whose first output has the shape of their first input, besides the elementwise ones.
-const SAME_SHAPE: &[&str] = &[
-    "PRelu",
-    "Clip",
-    "Not",
-    "Identity",
-    "Dropout",
-    "Cast",
-    "CastLike",
-    "BatchNormalization",
-    "InstanceNormalization",
-    "LayerNormalization",
-    "GroupNormalization",
-    "LRN",
-    "LpNormalization",
-    "Softmax",
-    "LogSoftmax",
-    "Hardmax",
-    "CumSum",
-    "IsNaN",
-    "QuantizeLinear",
-    "DequantizeLinear",
-    "RMSNormalization",
-    "ScatterElements",
-    "ScatterND",
-    "Trilu",
-];
 
 /// Operators whose output has a type of its own, which is not looked for.
 const OTHER_TYPE: &[&str] = &[
@@ -126,10 +98,17 @@ const REDUCTIONS: &[&str] = &[
     "ArgMin",
 ];
 
-/// The operators whose output's shape is followed, besides elementwise ones.
+/// The operators whose output's shape is followed.
 fn operators() -> impl Iterator<Item = &'static str> {
-    let listed = [SAME_SHAPE, BROADCAST, REDUCTIONS, &["Split"]];
-    listed.into_iter().flatten().copied().chain(SHAPES.iter().map(|(name, _)| *name))
+    let rows = operators::operators().filter(|o| o.shape != operators::Shape::Own).map(|o| o.name);
+    let listed = [REDUCTIONS, &["Split"]].into_iter().flatten().copied();
+    let functions = FUNCTIONS.iter().map(|f| f.name);
+    rows.chain(functions).chain(listed).chain(SHAPES.iter().map(|(name, _)| *name))
+}
+
+/// True for an operator whose first output has the shape of its first input.
+fn keeps_shape(op: &str) -> bool {
+    operator(op).is_some_and(|o| matches!(o.shape, operators::Shape::Entries | operators::Shape::Same))
 }
 
 /// The shapes of the outputs of `node`, as far as they are known.
@@ -139,8 +118,8 @@ pub(in crate::facts) fn infer(facts: &Facts<'_>, node: NodeId) -> Vec<Option<Sha
     match view.op(node) {
         "Split" => split(facts, node),
         "Dropout" => vec![same(), same()],
-        op if is_elementwise(view, node) || SAME_SHAPE.contains(&op) => vec![same()],
-        op if BROADCAST.contains(&op) => vec![broadcast_all(facts, node)],
+        op if is_elementwise(view, node) || keeps_shape(op) => vec![same()],
+        op if broadcasts(op) => vec![broadcast_all(facts, node)],
         op if REDUCTIONS.contains(&op) => vec![reduce(facts, node)],
         op => SHAPES.iter().filter(|(name, _)| *name == op).map(|(_, infer)| infer(facts, node)).collect(),
     }

@@ -2,13 +2,13 @@
 
 use crate::facts::is_elementwise;
 use crate::graph::{NodeId, ValueId};
+use crate::operators::{self, function};
 use crate::read::Context;
 
 /// True for an operator on one tensor that treats its channels apart, and has no constants a channel.
 pub(super) fn keeps_apart(cx: Context<'_>, node: NodeId) -> bool {
-    let pools = ["MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"];
     let op = cx.view.op(node);
-    is_elementwise(cx.view, node) || matches!(op, "Clip" | "Identity") || pools.contains(&op)
+    operators::keeps_apart(op) && (function(op).is_none() || is_elementwise(cx.view, node))
 }
 
 /// The channel axis of the constant `value` of `node`; the inner `None` when it has one entry for all channels.

@@ -4,6 +4,7 @@ use crate::algebra::Kernel;
 use crate::facts::{Interval, tensor};
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
+use crate::operators::keeps_zero;
 use crate::read::{Context, affine};
 
 /// Exactly zero.
@@ -57,29 +58,13 @@ pub(super) fn behind(cx: Context<'_>, node: NodeId, value: ValueId, inputs: &[In
         // Only where nothing is left to round.
         (Some((_, scale, shift)), _) if x == ZERO || scale[c] == 0.0 => Interval::new(shift[c], shift[c]),
         (Some(_), _) => Interval::ANY,
-        (None, "Relu") => x.clip(0.0, f64::INFINITY),
-        (None, op) if x == ZERO && KEEPS_ZERO.contains(&op) => ZERO,
+        (None, op) if x == ZERO && keeps_zero(op) => ZERO,
         (None, "Identity" | "Dropout" | "MaxPool") => x,
-        _ => Interval::ANY,
+        (None, _) => cx.facts.image(node, x).unwrap_or(Interval::ANY),
     };
     let meet = |a: Interval, b: Interval| Interval::new(a.lo.max(b.lo), a.hi.min(b.hi));
     inputs.iter().zip(known).enumerate().map(|(c, (x, k))| if k == ZERO { ZERO } else { meet(of(c, *x), k) }).collect()
 }
-
-/// Operators that map a channel of zeros to one.
-const KEEPS_ZERO: &[&str] = &[
-    "Identity",
-    "Dropout",
-    "LeakyRelu",
-    "PRelu",
-    "Tanh",
-    "HardSwish",
-    "Elu",
-    "MaxPool",
-    "AveragePool",
-    "GlobalAveragePool",
-    "GlobalMaxPool",
-];
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use crate::plan::change::Channels;
 
 use super::layout::{Cell, Edge, Layout, What, layout};
 use super::net::{Net, Node};
-use super::rows::{Kind, Row};
+use super::rows::{RowKind, Row};
 use crate::page::words::{self, compact, count, name, shortened};
 
 const BOX: (usize, usize) = (236, 34);
@@ -65,7 +65,7 @@ pub(in crate::page) fn arrows() -> Markup {
 
 /// Draws `row`.
 pub(in crate::page) fn draw(sides: &Sides<'_>, row: &Row, budget: &mut Budget) -> Drawing {
-    let both = sides.after.filter(|_| row.kind == Kind::Changed);
+    let both = sides.after.filter(|_| row.kind == RowKind::Changed);
     let signatures =
         |net: &Net, nodes: Range<usize>| -> HashSet<u64> { net.nodes[nodes].iter().map(|n| n.signature).collect() };
     let Some(after) = both else {
@@ -76,8 +76,8 @@ pub(in crate::page) fn draw(sides: &Sides<'_>, row: &Row, budget: &mut Budget) -
             other: None,
             channels: &sides.channels,
         };
-        let word = if row.kind == Kind::Kept { "As it stays" } else { "On both sides" };
-        let word = if sides.after.is_none() && row.kind == Kind::Same { "As it is" } else { word };
+        let word = if row.kind == RowKind::Kept { "As it stays" } else { "On both sides" };
+        let word = if sides.after.is_none() && row.kind == RowKind::Same { "As it is" } else { word };
         let (small, large) = side.draw(word, budget);
         return Drawing { small: (small, None), large: html! { div.sides.one { (large) } } };
     };

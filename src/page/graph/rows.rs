@@ -17,7 +17,7 @@ const MAX_ROWS: usize = 600;
 
 /// What a row shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::page) enum Kind {
+pub(in crate::page) enum RowKind {
     /// The same on both sides.
     Same,
     /// Rewritten.
@@ -29,7 +29,7 @@ pub(in crate::page) enum Kind {
 /// What stands between two lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::page) struct Row {
-    pub(in crate::page) kind: Kind,
+    pub(in crate::page) kind: RowKind,
     /// Nodes of the first graph.
     pub(in crate::page) before: Range<usize>,
     /// Nodes of the second graph.
@@ -37,7 +37,7 @@ pub(in crate::page) struct Row {
 }
 
 impl Row {
-    fn joined(&self, next: &Self, kind: Kind) -> Self {
+    fn joined(&self, next: &Self, kind: RowKind) -> Self {
         Self { kind, before: self.before.start..next.before.end, after: self.after.start..next.after.end }
     }
 }
@@ -70,7 +70,7 @@ fn atoms(before: &Net, lines: &[(usize, u64)], after: &Net) -> Vec<Row> {
         let (from, to) = (pair[0], pair[1]);
         let (a, b) = (&before.nodes[from.0..to.0], &after.nodes[from.1..to.1]);
         let same = a.iter().map(|n| n.signature).eq(b.iter().map(|n| n.signature));
-        Row { kind: if same { Kind::Same } else { Kind::Changed }, before: from.0..to.0, after: from.1..to.1 }
+        Row { kind: if same { RowKind::Same } else { RowKind::Changed }, before: from.0..to.0, after: from.1..to.1 }
     };
     cuts.windows(2).map(atom).filter(|row| !row.before.is_empty() || !row.after.is_empty()).collect()
 }
@@ -98,13 +98,13 @@ fn around_kept(atoms: &mut Vec<Row>, lines: &[(usize, u64)], kept: &[usize]) {
             };
         }
         let inside = open.as_ref().is_some_and(|o| o.start < atom.before.end && atom.before.start < o.end);
-        match (inside && atom.kind != Kind::Changed, found.last_mut()) {
+        match (inside && atom.kind != RowKind::Changed, found.last_mut()) {
             (true, Some(last))
-                if last.kind == Kind::Kept && open.as_ref().is_some_and(|o| o.start < last.before.end) =>
+                if last.kind == RowKind::Kept && open.as_ref().is_some_and(|o| o.start < last.before.end) =>
             {
-                *last = last.joined(&atom, Kind::Kept);
+                *last = last.joined(&atom, RowKind::Kept);
             }
-            (true, _) => found.push(Row { kind: Kind::Kept, ..atom }),
+            (true, _) => found.push(Row { kind: RowKind::Kept, ..atom }),
             (false, _) => found.push(atom),
         }
     }
@@ -120,11 +120,11 @@ fn merge(atoms: Vec<Row>, lines: &[(usize, u64)]) -> Vec<Row> {
         let here = lines.get(atom.before.start).map_or(0, |line| line.0);
         match found.last_mut() {
             Some(last)
-                if (last.kind, atom.kind) == (Kind::Same, Kind::Same)
+                if (last.kind, atom.kind) == (RowKind::Same, RowKind::Same)
                     && !(last.before.len() >= LONG && here <= fewest) =>
             {
                 fewest = fewest.min(here);
-                *last = last.joined(&atom, Kind::Same);
+                *last = last.joined(&atom, RowKind::Same);
             }
             _ => {
                 fewest = here.max(1);
@@ -140,9 +140,9 @@ fn absorb(rows: Vec<Row>) -> Vec<Row> {
     let mut found: Vec<Row> = Vec::with_capacity(rows.len());
     let mut rows = rows.into_iter().peekable();
     while let Some(row) = rows.next() {
-        let between = rows.peek().is_some_and(|next| next.kind != Kind::Same);
+        let between = rows.peek().is_some_and(|next| next.kind != RowKind::Same);
         match found.last_mut() {
-            Some(last) if last.kind != Kind::Same && row.kind == Kind::Same && row.before.len() <= 1 && between => {
+            Some(last) if last.kind != RowKind::Same && row.kind == RowKind::Same && row.before.len() <= 1 && between => {
                 *last = last.joined(&row, last.kind);
             }
             _ => found.push(row),
@@ -155,8 +155,8 @@ fn bounded(mut rows: Vec<Row>) -> Vec<Row> {
     if rows.len() > MAX_ROWS {
         let rest = rows.split_off(MAX_ROWS - 1);
         if let (Some(first), Some(last)) = (rest.first(), rest.last()) {
-            let changed = rest.iter().any(|row| row.kind == Kind::Changed);
-            rows.push(first.joined(last, if changed { Kind::Changed } else { Kind::Same }));
+            let changed = rest.iter().any(|row| row.kind == RowKind::Changed);
+            rows.push(first.joined(last, if changed { RowKind::Changed } else { RowKind::Same }));
         }
     }
     rows
@@ -191,8 +191,8 @@ mod tests {
         let (before, after, joins) = nets("models/digits_resnet.onnx");
         let rows = rows(&before, &after, &[]);
         assert_whole(&rows, &before, &after);
-        assert_eq!(rows.iter().filter(|row| row.kind == Kind::Changed).count(), joins);
-        assert_eq!(rows.first().map(|row| row.kind), Some(Kind::Same));
+        assert_eq!(rows.iter().filter(|row| row.kind == RowKind::Changed).count(), joins);
+        assert_eq!(rows.first().map(|row| row.kind), Some(RowKind::Same));
     }
 
     #[test]
@@ -201,7 +201,7 @@ mod tests {
         let join = net.nodes.iter().position(|n| n.op == "Add").unwrap();
         let rows = rows(&net, &net, &[join]);
         assert_whole(&rows, &net, &net);
-        let kept: Vec<&Row> = rows.iter().filter(|row| row.kind == Kind::Kept).collect();
+        let kept: Vec<&Row> = rows.iter().filter(|row| row.kind == RowKind::Kept).collect();
         assert_eq!(kept.len(), 1);
         assert!(kept[0].before.contains(&join) && kept[0].before.len() > 2, "{kept:?}");
     }

@@ -7,8 +7,8 @@ use maud::{Markup, html};
 use super::sites::{Places, called, kept_joins};
 use super::spot::Spot;
 use crate::page::chart::pair;
-use crate::page::graph::{Budget, Kind, Net, Row, Sides, draw, operators, rows};
-use crate::page::what::Part;
+use crate::page::graph::{Budget, RowKind, Net, Row, Sides, draw, operators, rows};
+use crate::page::what::ModelPart;
 use crate::page::words::{compact, count, name, ratio, text};
 use crate::report::{Outcome, SiteStatus};
 
@@ -25,7 +25,7 @@ pub(in crate::page) struct Drawn {
 }
 
 /// Draws what `part` has.
-pub(in crate::page) fn graphs(part: &Part<'_>, spot: Spot<'_>, budget: &mut Budget) -> Drawn {
+pub(in crate::page) fn graphs(part: &ModelPart<'_>, spot: Spot<'_>, budget: &mut Budget) -> Drawn {
     let before = match &part.before {
         Some(Ok(net)) => net,
         Some(Err(why)) => return missing(part, why),
@@ -41,7 +41,7 @@ pub(in crate::page) fn graphs(part: &Part<'_>, spot: Spot<'_>, budget: &mut Budg
     let by_row = places.as_ref().map(|p| p.by_row(rows.len())).unwrap_or_default();
     // What changed is drawn first: where the page is full, it is the rest that is left out.
     let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by_key(|at| rows[*at].kind == Kind::Same);
+    order.sort_by_key(|at| rows[*at].kind == RowKind::Same);
     let mut drawn: Vec<(usize, Markup)> = Vec::with_capacity(rows.len());
     let costs: Vec<Cost> = rows.iter().map(|row| Cost::of(&sides, row)).collect();
     let most = costs.iter().filter(|c| c.differs).flat_map(|c| [c.before, c.after]).flatten().max().unwrap_or(0);
@@ -51,7 +51,7 @@ pub(in crate::page) fn graphs(part: &Part<'_>, spot: Spot<'_>, budget: &mut Budg
         drawn.push((at, one.markup(part, &sides, spot, budget)));
     }
     drawn.sort_by_key(|(at, _)| *at);
-    let changed = rows.iter().filter(|row| row.kind == Kind::Changed).count();
+    let changed = rows.iter().filter(|row| row.kind == RowKind::Changed).count();
     let markup = html! {
         p { (lead(part, before, after, changed)) }
         @if let Some(Err(why)) = &part.after { p.warn { "What came out cannot be drawn: " (text(why)) } }
@@ -64,7 +64,7 @@ pub(in crate::page) fn graphs(part: &Part<'_>, spot: Spot<'_>, budget: &mut Budg
     Drawn { places, markup }
 }
 
-fn missing(part: &Part<'_>, why: &str) -> Drawn {
+fn missing(part: &ModelPart<'_>, why: &str) -> Drawn {
     let places = part.outcome.map(Places::nowhere);
     Drawn { places, markup: html! { p.warn { "The graph is not drawn: " (text(why)) } } }
 }
@@ -74,7 +74,7 @@ pub(in crate::page) fn section(drawn: &Drawn, spot: Spot<'_>) -> Markup {
     spot.section("graph", "Graph", &drawn.markup)
 }
 
-fn lead(part: &Part<'_>, before: &Net, after: Option<&Net>, changed: usize) -> String {
+fn lead(part: &ModelPart<'_>, before: &Net, after: Option<&Net>, changed: usize) -> String {
     let size = |net: &Net| count(net.size(), "node", "nodes");
     let hidden = match before.hidden() + after.map_or(0, Net::hidden) {
         0 => String::new(),
@@ -142,7 +142,7 @@ struct Cost {
 
 impl Cost {
     fn of(sides: &Sides<'_>, row: &Row) -> Self {
-        let differs = row.kind == Kind::Changed && sides.after.is_some();
+        let differs = row.kind == RowKind::Changed && sides.after.is_some();
         let after = sides.after.filter(|_| differs).map(|net| net.macs(row.after.clone()));
         let before = sides.before.macs(row.before.clone());
         Self { before, after: after.unwrap_or(before), differs }
@@ -159,22 +159,22 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    fn markup(&self, part: &Part<'_>, sides: &Sides<'_>, spot: Spot<'_>, budget: &mut Budget) -> Markup {
+    fn markup(&self, part: &ModelPart<'_>, sides: &Sides<'_>, spot: Spot<'_>, budget: &mut Budget) -> Markup {
         let drawing = draw(sides, self.row, budget);
         let (title, told) = self.title(part, sides);
         let (class, word) = match self.row.kind {
-            Kind::Same => ("same", if sides.after.is_some() { "unchanged" } else { "plain" }),
-            Kind::Changed => match (part.outcome, part.is_written) {
+            RowKind::Same => ("same", if sides.after.is_some() { "unchanged" } else { "plain" }),
+            RowKind::Changed => match (part.outcome, part.is_written) {
                 (None, _) => ("changed", "differs"),
                 (Some(_), true) => ("changed", "rewritten"),
                 (Some(_), false) => ("changed", "to rewrite"),
             },
-            Kind::Kept => ("kept", "stays"),
+            RowKind::Kept => ("kept", "stays"),
         };
         let nodes = (self.row.before.len(), self.row.after.len());
         html! {
             li {
-                details class=(format!("row {class}")) id=(spot.row(self.at)) open[self.is_open && self.row.kind != Kind::Same] {
+                details class=(format!("row {class}")) id=(spot.row(self.at)) open[self.is_open && self.row.kind != RowKind::Same] {
                     summary {
                         span.chip { (word) }
                         span.title { span.name { (title) } @for line in &told { span.told { (line) } } }
@@ -203,12 +203,12 @@ impl One<'_> {
     }
 
     /// What the row is about, and what is said of it.
-    fn title(&self, part: &Part<'_>, sides: &Sides<'_>) -> (String, Vec<String>) {
+    fn title(&self, part: &ModelPart<'_>, sides: &Sides<'_>) -> (String, Vec<String>) {
         let nodes = sides.before.part(self.row.before.clone());
         let what = format!("{}: {}", count(nodes.len(), "node", "nodes"), operators(nodes));
         let Some(outcome) = part.outcome else { return (what, Vec::new()) };
         let wanted = |site: &&usize| match (&outcome.sites[**site].status, self.row.kind) {
-            (SiteStatus::Kept(_), Kind::Kept) => outcome.sites[**site].is_residual(),
+            (SiteStatus::Kept(_), RowKind::Kept) => outcome.sites[**site].is_residual(),
             (SiteStatus::Kept(_), _) => false,
             _ => true,
         };

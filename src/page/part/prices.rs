@@ -6,7 +6,7 @@ use super::sites::{Places, called};
 use super::spot::Spot;
 use crate::options::{Limit, Options};
 use crate::page::chart::{Axis, Point, curve, pair};
-use crate::page::what::Part;
+use crate::page::what::ModelPart;
 use crate::page::words::{compact, name, ratio, text};
 use crate::plan::change::{Change, Exactness, Price};
 use crate::report::{Outcome, SiteReport, thousands};
@@ -19,7 +19,7 @@ const MAX_POINTS: usize = 200;
 
 /// Everything about the price of `part`, where it is known.
 pub(in crate::page) fn prices(
-    part: &Part<'_>,
+    part: &ModelPart<'_>,
     places: Option<&Places>,
     options: Option<&Options>,
     spot: Spot<'_>,

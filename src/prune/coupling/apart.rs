@@ -1,40 +1,10 @@
 //! Operators that keep channels apart, with one tensor or several.
 
-use crate::facts::{Dim, axes_of, axis_of, broadcasts, is_elementwise};
+use crate::facts::{Dim, axes_of, axis_of};
 use crate::graph::{NodeId, ValueId};
+use crate::operators::{broadcasts, is_homogeneous, keeps_apart};
 
 use super::{Builder, Channel};
-
-/// Operators on one tensor, with other inputs that are the same for all channels.
-const APART: &[&str] = &[
-    "AveragePool",
-    "Cast",
-    "Clip",
-    "Dropout",
-    "GlobalAveragePool",
-    "GlobalLpPool",
-    "GlobalMaxPool",
-    "Identity",
-    "LpPool",
-    "MaxPool",
-];
-
-/// For `k > 0` they give `k` times as much for `k x` as for `x`.
-const HOMOGENEOUS: &[&str] = &[
-    "Abs",
-    "AveragePool",
-    "GlobalAveragePool",
-    "GlobalMaxPool",
-    "Identity",
-    "LeakyRelu",
-    "MaxPool",
-    "Neg",
-    "ReduceMax",
-    "ReduceMean",
-    "ReduceMin",
-    "ReduceSum",
-    "Relu",
-];
 
 impl Builder<'_> {
     pub(super) fn apart(&mut self, node: NodeId) -> Option<()> {
@@ -47,10 +17,11 @@ impl Builder<'_> {
             "Resize" | "Upsample" => self.resized(node)?,
             _ if op.starts_with("Reduce") => self.reduced(node)?,
             _ if broadcasts(op) => self.broadcast(node)?,
-            _ if is_elementwise(view, node) || APART.contains(&op) => self.unary(node)?,
+            "Cast" | "Dropout" => self.unary(node)?,
+            _ if keeps_apart(op) => self.unary(node)?,
             _ => return None,
         };
-        if !HOMOGENEOUS.contains(&op) {
+        if !is_homogeneous(op) {
             self.rough.extend(&channels);
         }
         self.give(node, channels)

@@ -6,15 +6,16 @@
 
 use crate::algebra::Slot;
 use crate::emit::Emit;
-use crate::facts::{Interval, clip_bounds, is_elementwise};
+use crate::facts::{Interval, clip_bounds, elementwise};
 use crate::graph::{NodeId, ValueId};
+use crate::operators::functions::Carry;
 use crate::options::ActivationForm;
 use crate::read::affine::per_channel;
 use crate::read::{Context, Reject, RejectCode, data_inputs};
 
 use super::{Arrival, Form, Found, Operation, Reading, Step, allowed, found, prefers_bounds, unstacked};
 
-enum Kind {
+enum ActivationKind {
     /// `max(x, slope * x)` with a slope for each body channel.
     Slope(Vec<f64>),
     /// `min(max(x, lo), hi)`.
@@ -28,7 +29,7 @@ enum Kind {
 struct Activation {
     node: NodeId,
     slot: usize,
-    kind: Kind,
+    kind: ActivationKind,
     /// True when it has no constants of a channel's own, so that it acts on any number of channels.
     uniform: bool,
 }
@@ -36,34 +37,28 @@ struct Activation {
 pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     let op = cx.view.op(node);
     let (kind, slot) = match op {
-        "Relu" => (Kind::Bounds(0.0, f64::INFINITY), 0),
-        "LeakyRelu" => {
-            let channels = cx.channels(cx.view.input(node, 0)?)?;
-            (Kind::Slope(vec![f64::from(cx.view.attr_f(node, "alpha").unwrap_or(0.01)); channels]), 0)
-        }
         // Before opset 7 a slope did not broadcast.
         "PRelu" if cx.view.opset() >= 7 => {
             let x = cx.view.input(node, 0)?;
             let slope = cx.facts.constant(cx.view.input(node, 1)?)?;
-            (Kind::Slope(per_channel(cx, &slope.data, x)?), 0)
+            (ActivationKind::Slope(per_channel(cx, &slope.data, x)?), 0)
         }
         "Clip" => {
             let (lo, hi) = clip_bounds(cx.view, cx.facts, node)?;
             (bounded(lo, hi)?, 0)
         }
         "Max" | "Min" => scalar_bound(cx, node, op)?,
-        "Swish" if cx.view.attr_f(node, "alpha").unwrap_or(1.0) == 1.0 => (Kind::Odd, 0),
-        // Softplus is odd in this sense too, but runtimes that compute it by `exp` overflow on half of a pair.
-        "HardSwish" | "Gelu" => (Kind::Odd, 0),
-        "com.microsoft::Gelu" | "com.microsoft::FastGelu" | "com.microsoft::QuickGelu"
-            if is_elementwise(cx.view, node) =>
-        {
-            (Kind::Odd, 0)
-        }
-        "Pow" if single(cx, cx.view.input(node, 1)?, cx.view.input(node, 0)?).is_some() => (Kind::Other, 0),
-        "Div" | "Pow" if single(cx, cx.view.input(node, 0)?, cx.view.input(node, 1)?).is_some() => (Kind::Other, 1),
-        _ if is_elementwise(cx.view, node) => (Kind::Other, 0),
-        _ => return None,
+        "Pow" if single(cx, cx.view.input(node, 1)?, cx.view.input(node, 0)?).is_some() => (ActivationKind::Other, 0),
+        "Div" | "Pow" if single(cx, cx.view.input(node, 0)?, cx.view.input(node, 1)?).is_some() => (ActivationKind::Other, 1),
+        _ => match elementwise(cx.view, node)?.carry {
+            Carry::Bounds(lo, hi) => (bounded(lo, hi)?, 0),
+            Carry::Slope(slope) => {
+                let channels = cx.channels(cx.view.input(node, 0)?)?;
+                (ActivationKind::Slope(vec![slope.of(|name| cx.view.attr_f(node, name)); channels]), 0)
+            }
+            Carry::Odd => (ActivationKind::Odd, 0),
+            Carry::Select => (ActivationKind::Other, 0),
+        },
     };
     let input = cx.view.input(node, slot)?;
     if data_inputs(cx, node) != [input] {
@@ -79,7 +74,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
 
 /// `max(x, slope * x)` with a slope for each channel, which `node` computes.
 pub(super) fn slope(node: NodeId, slopes: Vec<f64>) -> Step {
-    Step::Operation(Box::new(Activation { node, slot: 0, kind: Kind::Slope(slopes), uniform: false }))
+    Step::Operation(Box::new(Activation { node, slot: 0, kind: ActivationKind::Slope(slopes), uniform: false }))
 }
 
 /// Where `Where` passes `x` on: at everything that is not the body's. Channels of zeros are among them: a function that is
@@ -88,7 +83,7 @@ pub(super) fn spared(lin: &[Slot]) -> impl Iterator<Item = bool> {
     lin.iter().map(|s| s.body.is_none())
 }
 
-fn scalar_bound(cx: Context<'_>, node: NodeId, op: &str) -> Option<(Kind, usize)> {
+fn scalar_bound(cx: Context<'_>, node: NodeId, op: &str) -> Option<(ActivationKind, usize)> {
     let inputs = cx.view.inputs(node);
     if inputs.len() != 2 {
         return None;
@@ -107,22 +102,22 @@ fn single(cx: Context<'_>, constant: ValueId, data: ValueId) -> Option<f64> {
 }
 
 /// Bounds that leave something between them.
-fn bounded(lo: f64, hi: f64) -> Option<Kind> {
-    (lo <= hi && lo < f64::INFINITY && hi > f64::NEG_INFINITY).then_some(Kind::Bounds(lo, hi))
+fn bounded(lo: f64, hi: f64) -> Option<ActivationKind> {
+    (lo <= hi && lo < f64::INFINITY && hi > f64::NEG_INFINITY).then_some(ActivationKind::Bounds(lo, hi))
 }
 
 impl Operation for Activation {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
-        if matches!(self.kind, Kind::Slope(_)) {
+        if matches!(self.kind, ActivationKind::Slope(_)) {
             unstacked(cx, self.node, arrival, "its slopes")?;
         }
         let Arrival { carried, stacked, alone, .. } = arrival;
         // Maps that are stacked hold zeros beside what one of them carries.
         let carried = if stacked { carried.hull(Interval::new(0.0, 0.0)) } else { carried };
         let identity = match &self.kind {
-            Kind::Slope(_) => carried.lo >= 0.0,
-            Kind::Bounds(lo, hi) => carried.lo >= *lo && carried.hi <= *hi,
-            Kind::Odd | Kind::Other => false,
+            ActivationKind::Slope(_) => carried.lo >= 0.0,
+            ActivationKind::Bounds(lo, hi) => carried.lo >= *lo && carried.hi <= *hi,
+            ActivationKind::Odd | ActivationKind::Other => false,
         };
         // Slopes of a channel's own need new ones for the carried channels.
         if identity && self.uniform {
@@ -133,12 +128,12 @@ impl Operation for Activation {
         }
         let opset = cx.view.opset();
         let relu = match &self.kind {
-            Kind::Slope(_) => true,
-            Kind::Bounds(lo, hi) => *lo == 0.0 && *hi == f64::INFINITY,
-            Kind::Odd | Kind::Other => false,
+            ActivationKind::Slope(_) => true,
+            ActivationKind::Bounds(lo, hi) => *lo == 0.0 && *hi == f64::INFINITY,
+            ActivationKind::Odd | ActivationKind::Other => false,
         };
-        let steep = matches!(&self.kind, Kind::Slope(s) if s.iter().any(|s| !(0.0..=1.0).contains(s)));
-        let bounds = !matches!(self.kind, Kind::Odd | Kind::Other)
+        let steep = matches!(&self.kind, ActivationKind::Slope(s) if s.iter().any(|s| !(0.0..=1.0).contains(s)));
+        let bounds = !matches!(self.kind, ActivationKind::Odd | ActivationKind::Other)
             && !steep
             && opset >= 8
             && allowed(cx.options, ActivationForm::Minmax);
@@ -173,14 +168,14 @@ impl Operation for Activation {
 
     fn pair_scale(&self) -> Option<f64> {
         match &self.kind {
-            Kind::Bounds(lo, hi) if *lo == 0.0 && *hi == f64::INFINITY => Some(1.0),
+            ActivationKind::Bounds(lo, hi) if *lo == 0.0 && *hi == f64::INFINITY => Some(1.0),
             // max(x, a x) - max(-x, -a x) = (1 + a) x. A half is never larger than the value, nor weighted by more than 1: so
             // neither overflows.
-            Kind::Slope(slopes) => {
+            ActivationKind::Slope(slopes) => {
                 let slope = slopes.first().copied().filter(|s| (0.0..=1.0).contains(s))?;
                 (self.uniform && slopes.iter().all(|s| *s == slope)).then_some(1.0 + slope)
             }
-            Kind::Odd => Some(1.0),
+            ActivationKind::Odd => Some(1.0),
             _ => None,
         }
     }
@@ -197,23 +192,23 @@ impl Operation for Activation {
         let node = cx.view.node(self.node);
         let name = node.name().to_owned();
         match (form, &self.kind) {
-            (Form::Prelu, Kind::Slope(slopes)) => sloped(emit, &name, slopes, input, lin, output)?,
+            (Form::Prelu, ActivationKind::Slope(slopes)) => sloped(emit, &name, slopes, input, lin, output)?,
             (Form::Prelu, _) => {
                 let values = lin.iter().map(|s| f64::from(u8::from(s.is_carried()))).collect();
                 let slope = emit.per_channel(&format!("{name}_slope"), values);
                 emit.node("PRelu", &name, &[input, &slope], output, Vec::new());
             }
-            (Form::Bounds, Kind::Slope(slopes)) => {
+            (Form::Bounds, ActivationKind::Slope(slopes)) => {
                 let slope = emit.per_channel(&format!("{name}_slope"), per_slot(slopes, lin, 1.0)?);
                 let scaled = emit.fresh(&format!("{name}_scaled"));
                 emit.node("Mul", &format!("{name}_scale"), &[input, &slope], &scaled, Vec::new());
                 emit.node("Max", &name, &[input, &scaled], output, Vec::new());
             }
-            (Form::Bounds, Kind::Bounds(lo, hi)) => bounds(emit, &name, (*lo, *hi), input, lin, output),
+            (Form::Bounds, ActivationKind::Bounds(lo, hi)) => bounds(emit, &name, (*lo, *hi), input, lin, output),
             (Form::Select, _) => {
                 let computed = emit.fresh(&format!("{name}_computed"));
                 match &self.kind {
-                    Kind::Slope(slopes) if !self.uniform => sloped(emit, &name, slopes, input, lin, &computed)?,
+                    ActivationKind::Slope(slopes) if !self.uniform => sloped(emit, &name, slopes, input, lin, &computed)?,
                     _ => emit.reread(node, self.slot, input, &computed)?,
                 }
                 let mask = emit.mask(&format!("{name}_mask"), spared(lin));

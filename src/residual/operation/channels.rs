@@ -38,7 +38,7 @@ pub(crate) fn repeated(node: NodeId, channels: usize) -> Box<dyn Operation> {
 }
 
 fn part(node: NodeId, from: Vec<u32>, channels: usize) -> Box<dyn Operation> {
-    let part = Part::new(node, &from, channels);
+    let part = Chosen::new(node, &from, channels);
     if part.permutes() { Box::new(Shuffle { node, from }) } else { Box::new(part) }
 }
 
@@ -98,13 +98,13 @@ impl Operation for Joined {
     }
 }
 
-struct Part {
+struct Chosen {
     node: NodeId,
     /// Where each channel of the input goes: nowhere, to one place or to several.
     to: Vec<Vec<u32>>,
 }
 
-impl Part {
+impl Chosen {
     fn new(node: NodeId, from: &[u32], channels: usize) -> Self {
         let mut to = vec![Vec::new(); channels];
         for (place, channel) in from.iter().enumerate() {
@@ -137,7 +137,7 @@ impl Part {
     }
 }
 
-impl Operation for Part {
+impl Operation for Chosen {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
         moved(cx, self.node, arrival)
     }

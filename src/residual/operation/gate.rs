@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 
 use half::{bf16, f16};
 
-use crate::facts::clip_bounds;
+use crate::facts::{clip_bounds, elementwise};
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
+use crate::operators::functions::{Numbers, Parameter};
 use crate::read::{Context, data_inputs};
 
 /// The node whose upper bound makes the function the identity.
@@ -25,11 +26,9 @@ pub(super) struct Gate {
 /// `node` as the gate of the function of `input` that `nodes` compute, in order.
 pub(super) fn gate(cx: Context<'_>, input: ValueId, nodes: &[NodeId], node: NodeId) -> Option<Gate> {
     let dtype = cx.facts.dtype(input)?;
-    // Tanh and Erf never exceed 1 either, but what runtimes compute in their place may, by the last bit.
     let bounds = match cx.view.op(node) {
-        "Sigmoid" | "HardSigmoid" => (0.0, 1.0),
         "Clip" => clip_bounds(cx.view, cx.facts, node).filter(|(lo, hi)| lo < hi)?,
-        _ => return None,
+        _ => elementwise(cx.view, node)?.gate?,
     };
     let exact = holds(dtype, bounds.0) && holds(dtype, bounds.1);
     let proved = exact && is_number(cx, input, nodes, node) && is_identity(cx, (input, dtype), nodes, (node, bounds.1));
@@ -138,13 +137,16 @@ fn gives_numbers(cx: Context<'_>, node: NodeId) -> bool {
     let constants =
         || (0..view.inputs(node).len()).filter(|s| view.input(node, *s).is_some_and(|v| !cx.facts.is_data(v)));
     let all = |holds: fn(f64) -> bool| constants().all(|slot| single(slot).is_some_and(holds));
+    if let Some(function) = elementwise(view, node) {
+        let of = |parameter: Parameter| parameter.of(|name| view.attr_f(node, name));
+        return match function.numbers {
+            Numbers::Always => true,
+            Numbers::Affine(scale, shift) => of(scale) != 0.0 && of(scale).is_finite() && of(shift).is_finite(),
+            Numbers::Unknown => false,
+        };
+    }
     match view.op(node) {
-        "Identity" | "Neg" | "Abs" | "Relu" | "Sigmoid" | "Tanh" | "Erf" | "Exp" | "Softplus" => true,
-        "HardSigmoid" => {
-            let alpha = view.attr_f(node, "alpha").unwrap_or(0.2);
-            let beta = view.attr_f(node, "beta").unwrap_or(0.5);
-            alpha != 0.0 && alpha.is_finite() && beta.is_finite()
-        }
+        "Identity" => true,
         "Clip" => clip_bounds(view, cx.facts, node).is_some(),
         "Max" | "Min" => view.inputs(node).len() == 2 && all(|c| !c.is_nan()),
         "Add" | "Sub" => all(f64::is_finite),

@@ -2,13 +2,9 @@
 //!
 //! | operators | tested number | sides |
 //! |---|---|---|
-//! | `Relu`, `LeakyRelu`, `Abs`, `Sign`, `ThresholdedRelu` | the entry, less the threshold | below, above |
+//! | elementwise functions | as the table of [`crate::operators::functions`] says: kinks, bounds, knees, curves, steps | |
 //! | `PRelu` | the entry, for each slope that is not 1 | below, above |
 //! | `Clip` | the entry between its bounds | below, between, above; a bound that nothing exceeds is none |
-//! | `HardSigmoid`, `HardSwish`, `Shrink` | the entry | below, between, above |
-//! | `Elu`, `Selu`, `Celu` | the entry | far below, below, above |
-//! | `Sigmoid`, `Tanh`, `Erf`, `Softplus`, `Softsign`, `Gelu`, `Mish`, `Swish` | the entry | far below, below, above, far above |
-//! | `Floor`, `Ceil`, `Round` | what lies behind the point | lower half, upper half |
 //! | `QuantizeLinear` | the entry between the bounds of the integer | below, between, above |
 //! | `Max`, `Min` | an operand less the next, for each value of a constant one | smaller, larger |
 //! | `Less`, `Greater`, `LessOrEqual`, `GreaterOrEqual`, `Equal` | the difference | true, false |
@@ -22,6 +18,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use crate::graph::captured_names;
 use crate::onnx::tensor_proto::DataType;
 use crate::onnx::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};
+use crate::operators::function;
+use crate::operators::functions::{self, Parameter};
 use crate::verify::reference::Value;
 
 use super::probe::{Bound, Groups, Probe};
@@ -149,7 +147,6 @@ struct Reader<'r, 'm> {
 
 impl Reader<'_, '_> {
     fn bends(&self) -> Vec<Found> {
-        let entry = |scale: f64, shift: f64| Probe::Entry { scale, shift };
         let one = |probe: Probe, regimes: Regimes| vec![(probe, regimes, None)];
         let moves = |i: usize| self.moves(i);
         match self.node.op_type() {
@@ -161,30 +158,34 @@ impl Reader<'_, '_> {
             _ => {}
         }
         match self.node.op_type() {
-            "Relu" | "Abs" | "Sign" => one(entry(1.0, 0.0), regimes::KINK),
-            "LeakyRelu" if self.number("alpha", 0.01) != 1.0 => one(entry(1.0, 0.0), regimes::KINK),
-            "ThresholdedRelu" => one(entry(1.0, -self.number("alpha", 1.0)), regimes::KINK),
             "PRelu" => self.slopes(),
             "Clip" => self.clip(),
-            "HardSigmoid" if self.number("alpha", 0.2) != 0.0 => {
-                one(entry(self.number("alpha", 0.2), self.number("beta", 0.5)), regimes::RANGE)
-            }
-            "HardSwish" => one(entry(1.0 / 6.0, 0.5), regimes::RANGE),
-            "Shrink" if self.number("lambd", 0.5) > 0.0 => {
-                one(entry(0.5 / self.number("lambd", 0.5), 0.5), regimes::RANGE)
-            }
-            "Elu" | "Selu" => one(entry(1.0, 0.0), regimes::KNEE),
-            "Celu" if self.number("alpha", 1.0) != 0.0 => {
-                one(entry(1.0 / self.number("alpha", 1.0), 0.0), regimes::KNEE)
-            }
-            "Swish" => one(entry(self.number("alpha", 1.0), 0.0), regimes::CURVE),
-            "Sigmoid" | "Tanh" | "Erf" | "Softplus" | "Softsign" | "Gelu" | "Mish" => {
-                one(entry(1.0, 0.0), regimes::CURVE)
-            }
-            "Floor" | "Ceil" | "Round" => one(Probe::Fraction, regimes::STEP),
             "QuantizeLinear" => self.quantised(),
             "Where" | "If" => one(Probe::Truth, regimes::TRUTH),
-            _ => Vec::new(),
+            op => function(op).and_then(|f| self.bend(f.bend)).map_or_else(Vec::new, |(p, r)| one(p, r)),
+        }
+    }
+
+    /// What an elementwise function tests of each entry, and its sides.
+    fn bend(&self, bend: functions::Bend) -> Option<(Probe, Regimes)> {
+        use functions::Bend;
+        let of = |parameter: Parameter| parameter.of(|name| self.attribute(name)?.f);
+        let entry = |scale: f64, shift: f64, regimes| Some((Probe::Entry { scale, shift }, regimes));
+        match bend {
+            Bend::None => None,
+            Bend::Kink => entry(1.0, 0.0, regimes::KINK),
+            Bend::KinkUnlessOne(slope) if of(slope) == 1.0 => None,
+            Bend::KinkUnlessOne(_) => entry(1.0, 0.0, regimes::KINK),
+            Bend::KinkAt(at) => entry(1.0, -of(at), regimes::KINK),
+            Bend::Range(scale, _) if of(scale) == 0.0 => None,
+            Bend::Range(scale, shift) => entry(of(scale), of(shift), regimes::RANGE),
+            Bend::Centred(scale) => entry(scale, 0.5, regimes::RANGE),
+            Bend::Band(width) if of(width) > 0.0 => entry(0.5 / of(width), 0.5, regimes::RANGE),
+            Bend::Band(_) => None,
+            Bend::Knee(unit) if of(unit) == 0.0 => None,
+            Bend::Knee(unit) => entry(1.0 / of(unit), 0.0, regimes::KNEE),
+            Bend::Curve(scale) => entry(of(scale), 0.0, regimes::CURVE),
+            Bend::Step => Some((Probe::Fraction, regimes::STEP)),
         }
     }
 
@@ -194,10 +195,6 @@ impl Reader<'_, '_> {
 
     fn attribute(&self, name: &str) -> Option<&AttributeProto> {
         self.node.attribute.iter().find(|a| a.name() == name)
-    }
-
-    fn number(&self, name: &str, default: f64) -> f64 {
-        self.attribute(name).and_then(|a| a.f).map_or(default, f64::from)
     }
 
     /// Input `i` when it is a constant.

@@ -10,7 +10,7 @@ use crate::onnx::tensor_proto::DataType;
 use super::Value;
 use super::call::{Call, Table};
 use super::error::{Outcome, fault};
-use super::tensor::{Kind, kind};
+use super::tensor::{ValueKind, kind};
 
 pub(super) const OPERATORS: Table = &[("Cast", cast), ("CastLike", cast_like)];
 
@@ -20,7 +20,7 @@ fn cast(call: &mut Call) -> Outcome<Vec<Value>> {
         return fault!("element type {to} is not known");
     };
     let format = format(dtype, call.flag("saturate", true));
-    let Some(kind) = kind(dtype).or(format.map(|_| Kind::Float)) else {
+    let Some(kind) = kind(dtype).or(format.map(|_| ValueKind::Float)) else {
         return fault!("element type {} is not handled", dtype.as_str_name());
     };
     Ok(vec![match (converted(call.take(0)?, kind), format) {
@@ -34,25 +34,25 @@ fn cast(call: &mut Call) -> Outcome<Vec<Value>> {
 /// rounded and integers not wrapped.
 fn cast_like(call: &mut Call) -> Outcome<Vec<Value>> {
     let kind = match call.value(1)? {
-        Value::F(_) => Kind::Float,
-        Value::I(_) => Kind::Integer,
-        Value::B(_) => Kind::Bool,
+        Value::F(_) => ValueKind::Float,
+        Value::I(_) => ValueKind::Integer,
+        Value::B(_) => ValueKind::Bool,
     };
     Ok(vec![converted(call.take(0)?, kind)])
 }
 
 /// Floats are truncated toward zero. What has no integer (too large, or no number) has no right answer, and runtimes differ;
 /// here it is always the same one, for two models to be compared.
-fn converted(value: Value, kind: Kind) -> Value {
+fn converted(value: Value, kind: ValueKind) -> Value {
     match (value, kind) {
-        (value @ Value::F(_), Kind::Float)
-        | (value @ Value::I(_), Kind::Integer)
-        | (value @ Value::B(_), Kind::Bool) => value,
-        (value, Kind::Float) => Value::F(value.to_floats()),
-        (Value::F(a), Kind::Integer) => Value::I(a.mapv(|v| v as i64)),
-        (value, Kind::Integer) => Value::I(value.to_floats().mapv(|v| v as i64)),
-        (Value::I(a), Kind::Bool) => Value::B(a.mapv(|v| v != 0)),
-        (value, Kind::Bool) => Value::B(value.to_floats().mapv(|v| v != 0.0)),
+        (value @ Value::F(_), ValueKind::Float)
+        | (value @ Value::I(_), ValueKind::Integer)
+        | (value @ Value::B(_), ValueKind::Bool) => value,
+        (value, ValueKind::Float) => Value::F(value.to_floats()),
+        (Value::F(a), ValueKind::Integer) => Value::I(a.mapv(|v| v as i64)),
+        (value, ValueKind::Integer) => Value::I(value.to_floats().mapv(|v| v as i64)),
+        (Value::I(a), ValueKind::Bool) => Value::B(a.mapv(|v| v != 0)),
+        (value, ValueKind::Bool) => Value::B(value.to_floats().mapv(|v| v != 0.0)),
     }
 }
 

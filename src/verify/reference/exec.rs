@@ -121,7 +121,7 @@ impl<'m> Runner<'m> {
         wanted: &HashSet<&str>,
         trace: &mut Trace,
     ) -> Result<(), EvalError> {
-        for Step { node, inputs_last, captured_last } in schedule(nodes, wanted) {
+        for Scheduled { node, inputs_last, captured_last } in schedule(nodes, wanted) {
             let mut inputs = Vec::with_capacity(node.input.len());
             for name in &node.input {
                 inputs.push(scope.input(name)?);
@@ -239,14 +239,14 @@ impl<'m> Machine<'m> for Runner<'m> {
 }
 
 /// A node to run, and the tensors that nothing reads after it.
-struct Step<'m> {
+struct Scheduled<'m> {
     node: &'m NodeProto,
     inputs_last: Vec<&'m str>,
     captured_last: Vec<&'m str>,
 }
 
 /// The nodes that `wanted` needs, in order.
-fn schedule<'m>(nodes: &'m [NodeProto], wanted: &HashSet<&str>) -> Vec<Step<'m>> {
+fn schedule<'m>(nodes: &'m [NodeProto], wanted: &HashSet<&str>) -> Vec<Scheduled<'m>> {
     let mut read_later: HashSet<&'m str> = HashSet::new();
     let mut steps = Vec::new();
     for node in nodes.iter().rev() {
@@ -262,7 +262,7 @@ fn schedule<'m>(nodes: &'m [NodeProto], wanted: &HashSet<&str>) -> Vec<Step<'m>>
         let captured_last = inside.iter().filter(last).copied().collect();
         read_later.extend(inputs);
         read_later.extend(inside);
-        steps.push(Step { node, inputs_last, captured_last });
+        steps.push(Scheduled { node, inputs_last, captured_last });
     }
     steps.reverse();
     steps

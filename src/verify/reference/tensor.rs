@@ -40,9 +40,9 @@ pub(super) fn read(tensor: &TensorProto) -> Outcome<Value> {
         return fault!("the shape asks for {want} elements, but it holds {raw} bytes");
     }
     match kind(dtype) {
-        Some(Kind::Float) => Ok(Value::F(dims::array(&shape, checked(floats(tensor, dtype), want)?)?)),
-        Some(Kind::Integer) => Ok(Value::I(dims::array(&shape, checked(integers(tensor, dtype), want)?)?)),
-        Some(Kind::Bool) => {
+        Some(ValueKind::Float) => Ok(Value::F(dims::array(&shape, checked(floats(tensor, dtype), want)?)?)),
+        Some(ValueKind::Integer) => Ok(Value::I(dims::array(&shape, checked(integers(tensor, dtype), want)?)?)),
+        Some(ValueKind::Bool) => {
             let bits = checked(integers(tensor, dtype), want)?;
             Ok(Value::B(dims::array(&shape, bits.into_iter().map(|v| v != 0).collect())?))
         }
@@ -52,16 +52,16 @@ pub(super) fn read(tensor: &TensorProto) -> Outcome<Value> {
 
 /// What a type becomes in a [`Value`].
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ValueKind {
     Float,
     Integer,
     Bool,
 }
 
 /// The kind of `dtype`; `None` for types that are not handled.
-pub(super) fn kind(dtype: DataType) -> Option<Kind> {
+pub(super) fn kind(dtype: DataType) -> Option<ValueKind> {
     Some(match dtype {
-        DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16 => Kind::Float,
+        DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16 => ValueKind::Float,
         DataType::Int8
         | DataType::Int16
         | DataType::Int32
@@ -69,8 +69,8 @@ pub(super) fn kind(dtype: DataType) -> Option<Kind> {
         | DataType::Uint8
         | DataType::Uint16
         | DataType::Uint32
-        | DataType::Uint64 => Kind::Integer,
-        DataType::Bool => Kind::Bool,
+        | DataType::Uint64 => ValueKind::Integer,
+        DataType::Bool => ValueKind::Bool,
         _ => return None,
     })
 }

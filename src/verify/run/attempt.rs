@@ -8,7 +8,7 @@ use crate::verify::report::InputReport;
 use super::error::VerifyError;
 use super::extent::{self, Extent};
 use super::given::Group;
-use super::inputs::Slot;
+use super::inputs::InputTensor;
 use super::job::Job;
 use super::obstacle::{Obstacle, words};
 use super::precision::Precision;
@@ -129,7 +129,7 @@ fn whole<'a>(job: &Job<'a>, sizing: Sizing, given: Option<&Group>) -> Result<Sta
     let given = given.into_iter().flat_map(|g| &g.shapes).map(|(name, shape)| (name.clone(), shape.clone()));
     let stated: HashMap<_, _> = given.chain(job.options.shapes.iter().cloned()).collect();
     let inputs = shapes::choose(&ports, graph, &stated, sizing)?;
-    let slots = ports.iter().zip(&inputs).map(|(p, i)| Slot::of(p, i)).collect::<Result<Vec<_>, _>>()?;
+    let slots = ports.iter().zip(&inputs).map(|(p, i)| InputTensor::of(p, i)).collect::<Result<Vec<_>, _>>()?;
     Ok(Stage::whole(&job.original, &job.rewritten, slots, inputs, job.options.seed))
 }
 

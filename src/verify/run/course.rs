@@ -7,7 +7,7 @@ use super::error::VerifyError;
 use super::errors::Errors;
 use super::judge::{self, Doubt, Profile, Rule};
 use super::obstacle::Obstacle;
-use super::options::{Observer, Progress};
+use super::options::{Observer, VerifyProgress};
 use super::range;
 use super::sample::Sample;
 use super::stage::Trial;
@@ -92,7 +92,7 @@ pub(super) fn run(ready: &mut Ready<'_>, trials: Vec<Trial>, observer: Observer<
     let mut skipped = Vec::new();
     let total = trials.len();
     for (index, trial) in trials.into_iter().enumerate() {
-        if observer(&Progress { stage: "comparing both models", done: index, total }).is_break() {
+        if observer(&VerifyProgress { stage: "comparing both models", done: index, total }).is_break() {
             return Err(Fruitless::Stopped);
         }
         match attempt(ready, &trial, effort, index) {

@@ -12,7 +12,7 @@ use crate::onnx::tensor_proto::DataType;
 use crate::verify::reference::{self, Value};
 use crate::verify::structure::types;
 
-use super::inputs::{Feed, Slot};
+use super::inputs::{Feed, InputTensor};
 use super::pair::dependents;
 use super::precision::Precision;
 use super::stage::{Stage, Trial};
@@ -44,7 +44,7 @@ pub(super) fn write(parent: &Path, stage: &Stage<'_>, trial: &Trial, tensor: &st
             Value::I(_) => (known.unwrap_or(DataType::Int64), value),
             Value::B(_) => (DataType::Bool, value),
         };
-        slots.push(Slot { name: name.to_owned(), dtype, shape: value.shape().to_vec() });
+        slots.push(InputTensor { name: name.to_owned(), dtype, shape: value.shape().to_vec() });
         if name != tensor {
             feed.insert(name.to_owned(), value);
         }

@@ -1,7 +1,7 @@
 //! How much a verification spends on a model. Float64 costs what it costs: the larger the network, the fewer inputs it is asked about,
 //! and the more is left to the models' own arithmetic, which float64 is asked about only where it shows a difference.
 
-use super::inputs::Kind;
+use super::inputs::InputKind;
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,7 @@ pub(super) enum Search {
 impl Effort {
     /// For a model of that many multiply-accumulates.
     pub(super) fn of(macs: u64) -> Self {
-        let all = Kind::ALL.len();
+        let all = InputKind::ALL.len();
         if macs <= 1 << 26 {
             Self { draws: &[3], exact: usize::MAX, enough: 16, kinds: all, search: Search::Both }
         } else if macs <= 1 << 29 {

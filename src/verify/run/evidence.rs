@@ -12,7 +12,7 @@ use crate::verify::structure::{self, Difference, Watcher};
 
 use super::attempt::Ready;
 use super::effort::{Effort, Search};
-use super::inputs::{Feed, Slot};
+use super::inputs::{Feed, InputTensor};
 use super::pair::Side;
 use super::stage::{Source, Stage, Trial};
 use super::trial::{Arithmetic, Bench};
@@ -77,7 +77,7 @@ pub(super) fn search<'a>(ready: &Ready<'_>, trials: &[Trial], seed: u64) -> Opti
     Some(Found { trials, bends, parts })
 }
 
-fn spec(slot: &Slot) -> InputSpec {
+fn spec(slot: &InputTensor) -> InputSpec {
     InputSpec { name: slot.name.clone(), dtype: slot.dtype, shape: slot.shape.clone() }
 }
 
@@ -86,7 +86,7 @@ fn part<'a>(region: reach::Region, ready: &Ready<'_>) -> Ready<'a> {
     let side = |model: ModelProto| Side { model: Cow::Owned(model), file: None, outputs: vec![region.end.clone()] };
     let shape = region.feeds.iter().flat_map(|f| f.values()).next().map(|v| v.shape().to_vec()).unwrap_or_default();
     let dtype = ready.bench.rounding.0.width(&region.begin).data_type();
-    let slot = Slot { name: region.begin.clone(), dtype, shape: shape.clone() };
+    let slot = InputTensor { name: region.begin.clone(), dtype, shape: shape.clone() };
     let report = InputReport { name: region.begin.clone(), shape, assumed: false };
     let stage =
         Stage::whole(&side(region.original), &side(region.rewritten), vec![slot], vec![report], ready.bench.stage.seed);

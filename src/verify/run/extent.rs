@@ -2,7 +2,7 @@
 
 use crate::onnx::NodeProto;
 
-use super::inputs::Kind;
+use super::inputs::InputKind;
 use super::job::Job;
 use super::obstacle::Obstacle;
 use super::pair::dependents;
@@ -103,7 +103,7 @@ impl<'a> Attempt<'a> {
     /// Evaluates once: that is cheap, and a size that does not fit is found before anything is optimised.
     fn evaluated(mut self: Box<Self>) -> Outcome<'a> {
         let bench = Bench::new(self.stage, Arithmetic::None);
-        match bench.work(&Trial::of(Kind::Normal)) {
+        match bench.work(&Trial::of(InputKind::Normal)) {
             Ok(work) => Ok((Extent::Evaluated(Box::new(bench), work), self.obstacles)),
             Err(why) => {
                 self.stage = bench.stage;

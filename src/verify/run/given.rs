@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::VerifyError;
 use super::options::VerifyOptions;
-use super::signature::{Dim, Port};
+use super::signature::{PortDim, Port};
 use super::stage::{Source, Trial};
 use crate::verify::reference::Value;
 use crate::verify::samples::Samples;
@@ -81,7 +81,7 @@ impl Given {
 fn batches(ports: &[Port], asked: &[usize]) -> Vec<usize> {
     let first = ports.first().and_then(|p| p.dims.as_ref()?.first());
     match first {
-        Some(Dim::Fixed(size)) => vec![*size],
+        Some(PortDim::Fixed(size)) => vec![*size],
         _ if asked.is_empty() => vec![1],
         _ => asked.to_vec(),
     }

@@ -19,13 +19,13 @@ pub(super) type Feed = BTreeMap<String, Value>;
 
 /// A tensor to make values for.
 #[derive(Clone)]
-pub(super) struct Slot {
+pub(super) struct InputTensor {
     pub(super) name: String,
     pub(super) dtype: DataType,
     pub(super) shape: Vec<usize>,
 }
 
-impl Slot {
+impl InputTensor {
     /// The input `port` in the shape of `input`.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ impl Slot {
 
 /// A kind of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum InputKind {
     /// Standard normal.
     Normal,
     /// In `[0, 1)`, as images are.
@@ -62,7 +62,7 @@ pub(super) enum Kind {
     Level,
 }
 
-impl Kind {
+impl InputKind {
     /// The most telling first.
     pub(super) const ALL: [Self; 10] = [
         Self::Normal,
@@ -96,7 +96,7 @@ impl Kind {
     ///
     /// # Errors
     /// [`VerifyError::Input`] for an element type that is no number.
-    pub(super) fn values(self, slot: &Slot, graph: &GraphProto, seed: u64) -> Result<Value, VerifyError> {
+    pub(super) fn values(self, slot: &InputTensor, graph: &GraphProto, seed: u64) -> Result<Value, VerifyError> {
         let mut random = Random::new(seed, &format!("{}/{}", slot.name, self.name()));
         if let Some(precision) = Precision::of(slot.dtype) {
             return Ok(Value::F(self.floats(&slot.shape, precision, &mut random)));
@@ -165,7 +165,7 @@ impl Kind {
     /// Integers that make sense for `slot`: rows of the table that it picks from; else what masks, indices, images, time steps and
     /// samples of sound hold, each in a kind of its own, for a model may refuse those that it was not made for. `None` for what is no
     /// integer.
-    fn range(self, slot: &Slot, graph: &GraphProto) -> Option<(i64, i64)> {
+    fn range(self, slot: &InputTensor, graph: &GraphProto) -> Option<(i64, i64)> {
         let (least, most) = match slot.dtype {
             DataType::Uint4 => (0, 15),
             DataType::Int4 => (-8, 7),
@@ -211,7 +211,7 @@ fn rows(name: &str, graph: &GraphProto) -> Option<i64> {
 ///
 /// # Errors
 /// [`VerifyError::Input`] for an element type that is no number.
-pub(super) fn feed(slots: &[Slot], kind: Kind, graph: &GraphProto, seed: u64) -> Result<Feed, VerifyError> {
+pub(super) fn feed(slots: &[InputTensor], kind: InputKind, graph: &GraphProto, seed: u64) -> Result<Feed, VerifyError> {
     slots.iter().map(|s| Ok((s.name.clone(), kind.values(s, graph, seed)?))).collect()
 }
 
@@ -220,8 +220,8 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
-    fn values(kind: Kind, dtype: DataType) -> Vec<f64> {
-        let slot = Slot { name: "x".to_owned(), dtype, shape: vec![2, 50] };
+    fn values(kind: InputKind, dtype: DataType) -> Vec<f64> {
+        let slot = InputTensor { name: "x".to_owned(), dtype, shape: vec![2, 50] };
         match kind.values(&slot, &GraphProto::default(), 3).unwrap() {
             Value::F(a) => a.into_iter().collect(),
             Value::I(a) => a.into_iter().map(|v| v as f64).collect(),
@@ -232,20 +232,20 @@ mod tests {
     #[test]
     fn every_kind_is_what_it_says() {
         let f = |kind| values(kind, DataType::Float);
-        assert!(f(Kind::Normal).iter().any(|v| *v < -1.0) && f(Kind::Normal).iter().any(|v| *v > 1.0));
-        assert!(f(Kind::Uniform).iter().all(|v| (0.0..=1.0).contains(v)));
-        assert!(f(Kind::Negative).iter().all(|v| *v <= 0.0) && f(Kind::Negative).iter().any(|v| *v < -0.5));
-        assert!(f(Kind::Large).iter().any(|v| *v > 1e3));
-        assert!(f(Kind::Tens).iter().any(|v| v.abs() > 6.0) && f(Kind::Thousands).iter().any(|v| v.abs() > 600.0));
-        assert!(f(Kind::Bytes).iter().all(|v| (0.0..256.0).contains(v) && v.fract() == 0.0));
-        assert!(f(Kind::Zero).iter().all(|v| *v == 0.0));
-        assert_eq!(f(Kind::OneHot).iter().filter(|v| **v == 1.0).count(), 1);
-        assert_eq!(f(Kind::OneHot).iter().sum::<f64>(), 1.0);
+        assert!(f(InputKind::Normal).iter().any(|v| *v < -1.0) && f(InputKind::Normal).iter().any(|v| *v > 1.0));
+        assert!(f(InputKind::Uniform).iter().all(|v| (0.0..=1.0).contains(v)));
+        assert!(f(InputKind::Negative).iter().all(|v| *v <= 0.0) && f(InputKind::Negative).iter().any(|v| *v < -0.5));
+        assert!(f(InputKind::Large).iter().any(|v| *v > 1e3));
+        assert!(f(InputKind::Tens).iter().any(|v| v.abs() > 6.0) && f(InputKind::Thousands).iter().any(|v| v.abs() > 600.0));
+        assert!(f(InputKind::Bytes).iter().all(|v| (0.0..256.0).contains(v) && v.fract() == 0.0));
+        assert!(f(InputKind::Zero).iter().all(|v| *v == 0.0));
+        assert_eq!(f(InputKind::OneHot).iter().filter(|v| **v == 1.0).count(), 1);
+        assert_eq!(f(InputKind::OneHot).iter().sum::<f64>(), 1.0);
     }
 
     #[test]
     fn values_are_numbers_of_the_type() {
-        for kind in Kind::ALL {
+        for kind in InputKind::ALL {
             assert!(values(kind, DataType::Float).iter().all(|v| f64::from(*v as f32) == *v));
             assert!(values(kind, DataType::Float16).iter().all(|v| half::f16::from_f64(*v).to_f64() == *v));
             assert!(values(kind, DataType::Uint8).iter().all(|v| (0.0..=255.0).contains(v)));
@@ -255,11 +255,11 @@ mod tests {
             assert!(values(kind, DataType::Uint32).iter().all(|v| (0.0..=65_535.0).contains(v)));
             assert!(values(kind, DataType::Bool).iter().all(|v| (0.0..=1.0).contains(v)));
         }
-        assert!(values(Kind::Normal, DataType::Uint8).iter().any(|v| *v > 200.0));
-        assert!(values(Kind::Normal, DataType::Int64).iter().all(|v| (0.0..=1.0).contains(v)), "a mask or an index");
-        assert!(values(Kind::Bytes, DataType::Int64).iter().any(|v| *v > 200.0), "an image");
-        assert!(values(Kind::Large, DataType::Int16).iter().any(|v| v.abs() > 20_000.0), "sound");
-        let slot = Slot { name: "x".to_owned(), dtype: DataType::String, shape: vec![1] };
-        assert!(Kind::Normal.values(&slot, &GraphProto::default(), 0).is_err());
+        assert!(values(InputKind::Normal, DataType::Uint8).iter().any(|v| *v > 200.0));
+        assert!(values(InputKind::Normal, DataType::Int64).iter().all(|v| (0.0..=1.0).contains(v)), "a mask or an index");
+        assert!(values(InputKind::Bytes, DataType::Int64).iter().any(|v| *v > 200.0), "an image");
+        assert!(values(InputKind::Large, DataType::Int16).iter().any(|v| v.abs() > 20_000.0), "sound");
+        let slot = InputTensor { name: "x".to_owned(), dtype: DataType::String, shape: vec![1] };
+        assert!(InputKind::Normal.values(&slot, &GraphProto::default(), 0).is_err());
     }
 }

@@ -8,7 +8,7 @@ use crate::verify::reference::{self, Value};
 
 use crate::verify::structure::types;
 
-use super::inputs::{Feed, Kind, Slot};
+use super::inputs::{Feed, InputKind, InputTensor};
 use super::job::Job;
 use super::pair::dependents;
 use super::precision::Precision;
@@ -35,10 +35,10 @@ pub(super) fn narrow<'a>(
     let (kept, begins): (Vec<&str>, Vec<&str>) =
         regions.inputs.iter().map(String::as_str).partition(|n| given.contains(n));
     let kept: HashSet<&str> = kept.into_iter().collect();
-    let mut slots: Vec<Slot> = stage.inputs.iter().filter(|s| kept.contains(s.name.as_str())).cloned().collect();
+    let mut slots: Vec<InputTensor> = stage.inputs.iter().filter(|s| kept.contains(s.name.as_str())).cloned().collect();
     let mut reports: Vec<_> = stage.reports.iter().filter(|i| kept.contains(i.name.as_str())).cloned().collect();
 
-    let base = stage.feed(&Trial::of(Kind::Normal))?;
+    let base = stage.feed(&Trial::of(InputKind::Normal))?;
     let (computed, random) = computable(stage, job, &stage.original.feed(&base), &begins);
     let infos = infos(stage.original.graph());
     let types = types(&stage.original.model);
@@ -51,7 +51,7 @@ pub(super) fn narrow<'a>(
             Value::B(_) => DataType::Bool,
         };
         let dtype = declared(&infos, name).dtype.unwrap_or(usual);
-        slots.push(Slot { name: name.clone(), dtype, shape: value.shape().to_vec() });
+        slots.push(InputTensor { name: name.clone(), dtype, shape: value.shape().to_vec() });
     }
     let ports: Vec<_> = random.iter().map(|name| declared(&infos, name)).collect();
     let stated = job.options.shapes.iter().filter(|(n, _)| random.iter().any(|r| r == n));
@@ -59,9 +59,9 @@ pub(super) fn narrow<'a>(
     let chosen = shapes::choose(&ports, stage.original.graph(), &stated, sizing).map_err(|e| e.to_string())?;
     let made = |(port, input): (&Port, &crate::verify::report::InputReport)| {
         let dtype = port.dtype.unwrap_or(float(&port.name));
-        Slot { name: port.name.clone(), dtype, shape: input.shape.clone() }
+        InputTensor { name: port.name.clone(), dtype, shape: input.shape.clone() }
     };
-    let random: Vec<Slot> = ports.iter().zip(&chosen).map(made).collect();
+    let random: Vec<InputTensor> = ports.iter().zip(&chosen).map(made).collect();
     slots.extend(random.iter().cloned());
     let begins = Begins {
         kept: kept.into_iter().map(str::to_owned).collect(),

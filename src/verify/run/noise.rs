@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::onnx::{ModelProto, NodeProto};
+use crate::operators::is_exact;
 use crate::verify::reference::{Tap, Value};
 use crate::verify::structure::{Types, types};
 
@@ -16,62 +17,6 @@ use super::random::Random;
 /// Half-ulps by which a value is moved at most. What is moved so far bounds what rounding once or a few times can do, with room for
 /// the unlucky draw, and is still small enough that nothing but rounding looks like it.
 pub(super) const AMPLITUDE: f64 = 8.0;
-
-/// Operators whose results are values of their inputs, or stand for no rounding: they are not moved.
-const COPIES: &[&str] = &[
-    "Abs",
-    "ArgMax",
-    "ArgMin",
-    "Ceil",
-    "Clip",
-    "Compress",
-    "Concat",
-    "Constant",
-    "ConstantOfShape",
-    "DepthToSpace",
-    "Dropout",
-    "Expand",
-    "Flatten",
-    "Floor",
-    "Gather",
-    "GatherElements",
-    "GatherND",
-    "GlobalMaxPool",
-    "Identity",
-    "If",
-    "Loop",
-    "Max",
-    "MaxPool",
-    "Min",
-    "Neg",
-    "NonMaxSuppression",
-    "OneHot",
-    "Pad",
-    "ReduceMax",
-    "ReduceMin",
-    "Relu",
-    "Reshape",
-    "ReverseSequence",
-    "Round",
-    "Scan",
-    "ScatterElements",
-    "ScatterND",
-    "SequenceAt",
-    "Shape",
-    "Sign",
-    "Size",
-    "Slice",
-    "SpaceToDepth",
-    "Split",
-    "SplitToSequence",
-    "Squeeze",
-    "Tile",
-    "TopK",
-    "Transpose",
-    "Trilu",
-    "Unsqueeze",
-    "Where",
-];
 
 /// Operators that read weights as numbers to calculate with.
 const ARITHMETIC: &[&str] = &[
@@ -128,7 +73,7 @@ impl Rounded {
     }
 
     fn is_calculated(&self, node: &NodeProto, output: &str) -> bool {
-        self.weights.contains(output) || self.data.contains(output) && !COPIES.contains(&node.op_type())
+        self.weights.contains(output) || self.data.contains(output) && !is_exact(node.op_type())
     }
 }
 
@@ -169,7 +114,7 @@ impl Tap for Nearest<'_> {
     fn output(&self, node: &NodeProto, name: &str, value: &mut Arc<Value>) {
         let width = self.0.width(name);
         if width != Precision::Float64
-            && !COPIES.contains(&node.op_type())
+            && !is_exact(node.op_type())
             && let Value::F(values) = Arc::make_mut(value)
         {
             values.mapv_inplace(|v| width.round(v));

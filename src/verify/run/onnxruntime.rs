@@ -14,7 +14,7 @@ use ort::session::{Session as OrtSession, SessionInputValue};
 use ort::value::{DynValue, PrimitiveTensorElementType, Tensor, TensorElementType};
 use prost::Message;
 
-use super::inputs::{Feed, Slot};
+use super::inputs::{Feed, InputTensor};
 use super::library;
 use super::runner::Source;
 use super::stage;
@@ -94,7 +94,7 @@ impl Session {
     ///
     /// # Errors
     /// What ONNX Runtime says when it cannot.
-    pub(super) fn new(source: Source<'_>, slots: &[Slot]) -> Result<Self, String> {
+    pub(super) fn new(source: Source<'_>, slots: &[InputTensor]) -> Result<Self, String> {
         let builder = OrtSession::builder().map_err(words)?;
         let builder = builder.with_optimization_level(GraphOptimizationLevel::All).map_err(words)?;
         let builder = builder.with_intra_threads(THREADS).map_err(words)?;

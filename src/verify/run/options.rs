@@ -52,7 +52,7 @@ pub struct VerifyOptions {
 /// How far a verification is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Progress {
+pub struct VerifyProgress {
     /// What is being done.
     pub stage: &'static str,
     /// Runs made.
@@ -62,10 +62,10 @@ pub struct Progress {
 }
 
 /// Is told of progress, from several threads, and says whether to go on.
-pub type Observer<'a> = &'a (dyn Fn(&Progress) -> ControlFlow<()> + Sync);
+pub type Observer<'a> = &'a (dyn Fn(&VerifyProgress) -> ControlFlow<()> + Sync);
 
 /// Goes on whatever it is told.
-pub(super) fn go_on(_: &Progress) -> ControlFlow<()> {
+pub(super) fn go_on(_: &VerifyProgress) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::onnx::{GraphProto, NodeProto};
+use crate::operators::function;
 use crate::verify::reference::Value;
 
 /// Operators that hand values on.
@@ -18,10 +19,10 @@ pub(super) fn range(graph: &GraphProto, output: &str) -> f64 {
     for _ in 0..graph.node.len() {
         let Some(node) = makers.get(tensor) else { return 0.0 };
         match (node.op_type(), node.input.first()) {
-            ("Sigmoid" | "HardSigmoid" | "Softmax" | "Tanh" | "Erf" | "Softsign", _) => return 1.0,
+            ("Softmax", _) => return 1.0,
             ("Clip", _) => return clip(graph, node),
             (op, Some(input)) if COPIES.contains(&op) => tensor = input,
-            _ => return 0.0,
+            (op, _) => return function(op).and_then(|f| f.image.largest()).unwrap_or(0.0),
         }
     }
     0.0

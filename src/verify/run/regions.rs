@@ -14,7 +14,7 @@ use crate::onnx::{
     GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
 
-use super::inputs::Slot;
+use super::inputs::InputTensor;
 use super::pair::Side;
 
 /// A predicate on a node of the original or the rewritten model.
@@ -101,8 +101,8 @@ pub(super) fn around(
 
 impl Regions<'_> {
     /// Gives every input its type and shape, which tract asks for.
-    pub(super) fn declare(&mut self, slots: &[Slot]) {
-        let slots: HashMap<&str, &Slot> = slots.iter().map(|s| (s.name.as_str(), s)).collect();
+    pub(super) fn declare(&mut self, slots: &[InputTensor]) {
+        let slots: HashMap<&str, &InputTensor> = slots.iter().map(|s| (s.name.as_str(), s)).collect();
         for side in [&mut self.original, &mut self.rewritten] {
             for input in side.model.to_mut().graph.iter_mut().flat_map(|g| &mut g.input) {
                 input.r#type = slots.get(input.name()).map(|slot| tensor_type(slot));
@@ -114,7 +114,7 @@ impl Regions<'_> {
     }
 }
 
-fn tensor_type(slot: &Slot) -> TypeProto {
+fn tensor_type(slot: &InputTensor) -> TypeProto {
     let dim = |d: &usize| Dimension { value: Some(dimension::Value::DimValue(*d as i64)), ..Dimension::default() };
     let shape = TensorShapeProto { dim: slot.shape.iter().map(dim).collect() };
     let tensor = type_proto::Tensor { elem_type: Some(slot.dtype as i32), shape: Some(shape) };

@@ -11,7 +11,7 @@ use tract_onnx::prelude::*;
 use crate::onnx::ModelProto;
 use crate::onnx::tensor_proto::DataType;
 
-use super::inputs::{Feed, Slot};
+use super::inputs::{Feed, InputTensor};
 use crate::verify::reference::Value;
 
 /// What tract is given.
@@ -40,7 +40,7 @@ impl Runner {
     ///
     /// # Errors
     /// What tract says when it cannot.
-    pub(super) fn new(source: Source<'_>, slots: &[Slot]) -> TractResult<Self> {
+    pub(super) fn new(source: Source<'_>, slots: &[InputTensor]) -> TractResult<Self> {
         // The shapes and types that exporters note down clash with the concrete ones of the inputs, or are wrong.
         let framework = tract_onnx::onnx()
             .with_ignore_value_info(true)
@@ -50,7 +50,7 @@ impl Runner {
             Source::File(path) => framework.model_for_path(path)?,
             Source::Memory(proto) => framework.model_for_read(&mut proto.encode_to_vec().as_slice())?,
         };
-        let facts: HashMap<&str, &Slot> = slots.iter().map(|s| (s.name.as_str(), s)).collect();
+        let facts: HashMap<&str, &InputTensor> = slots.iter().map(|s| (s.name.as_str(), s)).collect();
         let mut inputs = Vec::new();
         for (index, outlet) in model.input_outlets()?.to_vec().into_iter().enumerate() {
             let name = model.node(outlet.node).name.clone();

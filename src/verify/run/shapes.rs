@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::onnx::{GraphProto, NodeProto, TensorProto};
 
 use super::error::VerifyError;
-use super::signature::{Dim, Port};
+use super::signature::{PortDim, Port};
 use crate::verify::report::InputReport;
 
 /// Sizes to try for a dimension that nothing fixes, best first: large enough for networks that halve it five times, and what
@@ -97,15 +97,15 @@ pub(super) fn choose(
 /// Checks the stated `shape` against the declared one and learns the sizes of symbols.
 fn agree<'a>(
     port: &Port,
-    dims: &'a [Dim],
+    dims: &'a [PortDim],
     shape: &[usize],
     symbols: &mut HashMap<&'a str, usize>,
 ) -> Result<(), VerifyError> {
     let fits = dims.len() == shape.len()
         && dims.iter().zip(shape).all(|(dim, size)| match dim {
-            Dim::Fixed(n) => n == size,
-            Dim::Symbol(s) => symbols.insert(s, *size).is_none_or(|old| old == *size),
-            Dim::Free => true,
+            PortDim::Fixed(n) => n == size,
+            PortDim::Symbol(s) => symbols.insert(s, *size).is_none_or(|old| old == *size),
+            PortDim::Free => true,
         });
     let reason = || format!("shape {shape:?} does not fit {port}");
     if fits { Ok(()) } else { Err(VerifyError::Input { name: port.name.clone(), reason: reason() }) }
@@ -119,7 +119,7 @@ fn shape<'a>(
     symbols: &mut HashMap<&'a str, usize>,
 ) -> Result<InputReport, VerifyError> {
     let fail = |reason: &str| VerifyError::Input { name: port.name.clone(), reason: reason.to_owned() };
-    let rank = weight.map(|w| vec![Dim::Free; w.rank]);
+    let rank = weight.map(|w| vec![PortDim::Free; w.rank]);
     let mut assumed = false;
     let shape: Vec<usize> = match (stated, port.dims.as_ref().or(rank.as_ref())) {
         (Some(shape), _) => shape.clone(),
@@ -129,13 +129,13 @@ fn shape<'a>(
             let mut sizes = Vec::with_capacity(dims.len());
             for (axis, dim) in dims.iter().enumerate() {
                 let symbol = match dim {
-                    Dim::Fixed(n) => {
+                    PortDim::Fixed(n) => {
                         sizes.push(*n);
                         continue;
                     }
                     // The next dimension of the same symbol gets the same size.
-                    Dim::Symbol(s) => Some(s.as_str()),
-                    Dim::Free => None,
+                    PortDim::Symbol(s) => Some(s.as_str()),
+                    PortDim::Free => None,
                 };
                 assumed = true;
                 let known = symbol.and_then(|s| symbols.get(s).copied());
@@ -149,7 +149,7 @@ fn shape<'a>(
                 if let Some(symbol) = symbol.filter(|_| port.dims.is_some()) {
                     // The port outlives the symbols.
                     let own = port.dims.iter().flatten().find_map(|d| match d {
-                        Dim::Symbol(s) if s == symbol => Some(s.as_str()),
+                        PortDim::Symbol(s) if s == symbol => Some(s.as_str()),
                         _ => None,
                     });
                     own.map(|s| symbols.entry(s).or_insert(size));
@@ -195,14 +195,14 @@ mod tests {
 
     const SIDE: Sizing = Sizing { batch: 1, sides: &[64] };
 
-    fn port(name: &str, dims: Vec<Dim>) -> Port {
+    fn port(name: &str, dims: Vec<PortDim>) -> Port {
         Port { name: name.to_owned(), dtype: None, dims: Some(dims) }
     }
 
     #[test]
     fn symbols_are_one_size_and_the_batch_is_one() {
-        let n = || Dim::Symbol("n".to_owned());
-        let ports = [port("a", vec![n(), Dim::Fixed(3), Dim::Free]), port("b", vec![n(), n()])];
+        let n = || PortDim::Symbol("n".to_owned());
+        let ports = [port("a", vec![n(), PortDim::Fixed(3), PortDim::Free]), port("b", vec![n(), n()])];
         let shapes = choose(&ports, &GraphProto::default(), &HashMap::new(), SIDE).unwrap();
         assert_eq!((shapes[0].shape.as_slice(), shapes[0].assumed), ([1, 3, 64].as_slice(), true));
         assert_eq!(shapes[1].shape, [1, 1]);
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_volume_has_half_the_side() {
-        let free = |n: usize| vec![Dim::Free; n];
+        let free = |n: usize| vec![PortDim::Free; n];
         let ports = [port("image", free(4)), port("volume", free(5))];
         let shapes = choose(&ports, &GraphProto::default(), &HashMap::new(), SIDE).unwrap();
         assert_eq!((shapes[0].shape[3], shapes[1].shape[3]), (64, 32));
@@ -224,8 +224,8 @@ mod tests {
 
     #[test]
     fn other_symbols_get_other_sizes() {
-        let dim = |s: &str| Dim::Symbol(s.to_owned());
-        let ports = [port("a", vec![dim("n"), Dim::Fixed(3), dim("h"), dim("w")]), port("b", vec![dim("n"), dim("w")])];
+        let dim = |s: &str| PortDim::Symbol(s.to_owned());
+        let ports = [port("a", vec![dim("n"), PortDim::Fixed(3), dim("h"), dim("w")]), port("b", vec![dim("n"), dim("w")])];
         let sizing = Sizing { batch: 3, sides: &[37, 41] };
         let shapes = choose(&ports, &GraphProto::default(), &HashMap::new(), sizing).unwrap();
         assert_eq!(
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_statement_that_contradicts_is_refused() {
-        let ports = [port("a", vec![Dim::Free, Dim::Fixed(3)])];
+        let ports = [port("a", vec![PortDim::Free, PortDim::Fixed(3)])];
         let says = |name: &str, shape: &[usize]| {
             let stated = HashMap::from([(name.to_owned(), shape.to_vec())]);
             choose(&ports, &GraphProto::default(), &stated, SIDE).map(|s| s[0].shape.clone()).map_err(|e| e.to_string())

@@ -10,7 +10,7 @@ use crate::verify::report::InputReport;
 use crate::verify::samples::Samples;
 
 use super::error::VerifyError;
-use super::inputs::{self, Feed, Kind, Slot};
+use super::inputs::{self, Feed, InputKind, InputTensor};
 use super::noise::{Moved, Nearest, Rounded};
 use super::pair::Side;
 use super::precision::Precision;
@@ -20,7 +20,7 @@ use super::random::Random;
 #[derive(Clone, Debug)]
 pub(super) enum Source {
     /// Seeded values of a kind.
-    Kind(Kind),
+    InputKind(InputKind),
     /// What the user gave: one set of many, read when it is fed.
     Sample(Arc<Samples>, usize),
     /// Found by a search; for the inputs of the stage, whatever these are.
@@ -38,15 +38,15 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    pub(super) fn of(kind: Kind) -> Self {
-        Self { name: kind.name().to_owned(), source: Source::Kind(kind) }
+    pub(super) fn of(kind: InputKind) -> Self {
+        Self { name: kind.name().to_owned(), source: Source::InputKind(kind) }
     }
 
     /// The kind of what has to be made up.
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> InputKind {
         match self.source {
-            Source::Kind(kind) => kind,
-            _ => Kind::Normal,
+            Source::InputKind(kind) => kind,
+            _ => InputKind::Normal,
         }
     }
 }
@@ -58,7 +58,7 @@ pub(super) struct Begins {
     /// Tensors that the whole original computes.
     pub(super) computed: Vec<String>,
     /// Tensors that nobody can compute: values of the trial's kind.
-    pub(super) random: Vec<Slot>,
+    pub(super) random: Vec<InputTensor>,
 }
 
 /// Both models, or regions of them, with sizes for every input.
@@ -68,9 +68,9 @@ pub(super) struct Stage<'a> {
     /// The original as it stands in its file.
     pub(super) whole: Side<'a>,
     /// Graph inputs of the whole original.
-    pub(super) inputs: Vec<Slot>,
+    pub(super) inputs: Vec<InputTensor>,
     /// Inputs of what is evaluated.
-    pub(super) slots: Vec<Slot>,
+    pub(super) slots: Vec<InputTensor>,
     /// Set when regions are evaluated.
     pub(super) begins: Option<Begins>,
     /// What is fed and not computed, for the report.
@@ -83,7 +83,7 @@ impl<'a> Stage<'a> {
     pub(super) fn whole(
         original: &Side<'a>,
         rewritten: &Side<'a>,
-        slots: Vec<Slot>,
+        slots: Vec<InputTensor>,
         reports: Vec<InputReport>,
         seed: u64,
     ) -> Self {
@@ -109,7 +109,7 @@ impl<'a> Stage<'a> {
         let base = match &trial.source {
             Source::Found(feed) => return Ok(feed.clone()),
             Source::Sample(samples, index) => samples.read(*index).map_err(|e| e.to_string())?.inputs,
-            Source::Kind(_) => inputs::feed(&self.inputs, trial.kind(), graph, self.seed).map_err(words)?,
+            Source::InputKind(_) => inputs::feed(&self.inputs, trial.kind(), graph, self.seed).map_err(words)?,
             Source::Overridden(others) => {
                 let mut feed = inputs::feed(&self.inputs, trial.kind(), graph, self.seed).map_err(words)?;
                 feed.extend(others.clone());
@@ -140,7 +140,7 @@ impl<'a> Stage<'a> {
         }
         let names: Vec<&str> = begins.computed.iter().map(String::as_str).collect();
         let trace = reference::run_to(&self.whole.model, &self.whole.feed(base), &names).map_err(|e| e.to_string())?;
-        let slots: HashMap<&str, &Slot> = self.slots.iter().map(|s| (s.name.as_str(), s)).collect();
+        let slots: HashMap<&str, &InputTensor> = self.slots.iter().map(|s| (s.name.as_str(), s)).collect();
         let rounded = |name: &&str| {
             let value = trace.get(name)?.clone();
             let precision = slots.get(name).and_then(|s| Precision::of(s.dtype));

@@ -12,8 +12,8 @@ use crate::verify::InputReport;
 use crate::verify::timing::{ModelTime, SCHEMA_VERSION, Spread, TimeReport};
 
 use super::error::VerifyError;
-use super::inputs::{self, Feed, Kind, Slot};
-use super::options::{Observer, Progress};
+use super::inputs::{self, Feed, InputKind, InputTensor};
+use super::options::{Observer, VerifyProgress};
 use super::pair::Side;
 use super::runner::{Runner, Source};
 use super::shapes::{self, Sizing};
@@ -48,7 +48,7 @@ pub fn time(
     let mut failed = None;
     for sizing in Sizing::usual() {
         let (slots, reports) = fed(&sides[0], &stated, sizing)?;
-        let feed = inputs::feed(&slots, Kind::Normal, sides[0].graph(), 0)?;
+        let feed = inputs::feed(&slots, InputKind::Normal, sides[0].graph(), 0)?;
         let measured = stage::guarded(|| measure(paths, &slots, &feed, runs.max(1), observer));
         match measured {
             Ok(Some((times, loading))) => return Ok(report(paths, times, loading, reports)),
@@ -66,10 +66,10 @@ fn fed(
     side: &Side<'_>,
     stated: &HashMap<String, Vec<usize>>,
     sizing: Sizing,
-) -> Result<(Vec<Slot>, Vec<InputReport>), VerifyError> {
+) -> Result<(Vec<InputTensor>, Vec<InputReport>), VerifyError> {
     let ports = signature::inputs(side.graph());
     let reports = shapes::choose(&ports, side.graph(), stated, sizing)?;
-    let slots = ports.iter().zip(&reports).map(|(p, r)| Slot::of(p, r)).collect::<Result<_, VerifyError>>()?;
+    let slots = ports.iter().zip(&reports).map(|(p, r)| InputTensor::of(p, r)).collect::<Result<_, VerifyError>>()?;
     Ok((slots, reports))
 }
 
@@ -79,7 +79,7 @@ type Times = ([Vec<f64>; 2], [f64; 2]);
 /// `None` when `observer` asked to stop.
 fn measure(
     paths: [&Path; 2],
-    slots: &[Slot],
+    slots: &[InputTensor],
     feed: &Feed,
     runs: usize,
     observer: Observer<'_>,
@@ -93,7 +93,7 @@ fn measure(
     }
     let mut times = [Vec::new(), Vec::new()];
     for turn in 0..WARM_UP + runs {
-        if observer(&Progress { stage: "running both in turns", done: turn, total: WARM_UP + runs }).is_break() {
+        if observer(&VerifyProgress { stage: "running both in turns", done: turn, total: WARM_UP + runs }).is_break() {
             return Ok(None);
         }
         // Who is first changes from turn to turn.

@@ -12,9 +12,9 @@ use super::course::{self, Course, Fruitless};
 use super::effort::Effort;
 use super::error::VerifyError;
 use super::given::Given;
-use super::inputs::Kind;
+use super::inputs::InputKind;
 use super::job::Job;
-use super::options::{Engine, Observer, Progress, VerifyOptions, go_on};
+use super::options::{Engine, Observer, VerifyProgress, VerifyOptions, go_on};
 use super::pair::Side;
 use super::precision::Precision;
 use super::runtime::Runtime;
@@ -227,7 +227,7 @@ fn all_sizes(
     let mut given = job.given.groups.first().map(|g| job.given.trials(g)).unwrap_or_default();
     let rest = given.split_off(given.len().min(TOGETHER.0));
     let mut everything = trials(job, &first, given);
-    if (job.observer)(&Progress { stage: "searching inputs that reach every bound", done: 0, total: 1 }).is_break() {
+    if (job.observer)(&VerifyProgress { stage: "searching inputs that reach every bound", done: 0, total: 1 }).is_break() {
         return Err(VerifyError::Stopped);
     }
     let found = evidence::search(&first, &everything, job.options.seed);
@@ -240,7 +240,7 @@ fn all_sizes(
     more(&mut first, &mut course, rest, job)?;
     let mut courses = vec![course];
     let mut readies = vec![first];
-    let few = || [Kind::Normal, Kind::Uniform].map(Trial::of).to_vec();
+    let few = || [InputKind::Normal, InputKind::Uniform].map(Trial::of).to_vec();
     let others = attempt::others(job, &readies[0].bench.stage.reports);
     let mut further: Vec<(Ready<'_>, Vec<Trial>)> = others.into_iter().map(|ready| (ready, few())).collect();
     for batch in &job.options.batches {
@@ -281,13 +281,13 @@ fn all_sizes(
     report.kinds = report.sizes.first().map(|s| s.kinds.clone()).unwrap_or_default();
     report.outputs = verdict::outputs(&readies, &courses);
     let mut inside = report.outputs.split_off(first.outputs.min(report.outputs.len()));
-    let parts: Vec<Part<'_>> = parts.into_iter().filter_map(|part| compare_part(part, job)).collect();
+    let parts: Vec<OwnPart<'_>> = parts.into_iter().filter_map(|part| compare_part(part, job)).collect();
     inside.extend(parts.iter().map(|part| part.output.clone()));
     let shown = verdict::conclude(&readies, &courses, &inside, report);
     report.beyond_tolerance = courses.iter().any(|c| c.is_broken);
     tolerance::judge(report, job.options.tolerance);
     if let (Some(folder), Some(first)) = (&job.options.dump, &report.first_difference) {
-        let shown = shown.or_else(|| parts.iter().find(|p| p.output.name == first.tensor).and_then(Part::shown));
+        let shown = shown.or_else(|| parts.iter().find(|p| p.output.name == first.tensor).and_then(OwnPart::shown));
         if let Some((stage, trial)) = shown {
             match dump::write(folder, stage, trial, &first.tensor) {
                 Ok(folder) => report.reproducer = Some(folder.display().to_string()),
@@ -316,20 +316,20 @@ fn more(ready: &mut Ready<'_>, course: &mut Course, trials: Vec<Trial>, job: &Jo
 }
 
 /// A part of both models that was fed inputs of its own.
-struct Part<'a> {
+struct OwnPart<'a> {
     output: OutputReport,
     /// What shows that it differs, when it does.
     differs: Option<(Stage<'a>, Trial)>,
 }
 
-impl<'a> Part<'a> {
+impl<'a> OwnPart<'a> {
     fn shown(&self) -> Option<(&Stage<'a>, &Trial)> {
         self.differs.as_ref().map(|(stage, trial)| (stage, trial))
     }
 }
 
 /// Compares a part of both models on inputs of its own.
-fn compare_part<'a>(mut part: Ready<'a>, job: &Job<'a>) -> Option<Part<'a>> {
+fn compare_part<'a>(mut part: Ready<'a>, job: &Job<'a>) -> Option<OwnPart<'a>> {
     let trials = std::mem::take(&mut part.own_trials);
     let course = course::run(&mut part, trials, job.observer).ok()?;
     let name = part.bench.stage.original.outputs.first().cloned().unwrap_or_default();
@@ -337,7 +337,7 @@ fn compare_part<'a>(mut part: Ready<'a>, job: &Job<'a>) -> Option<Part<'a>> {
     let output = OutputReport { name, no_evidence: None, measures, comparisons: Vec::new() };
     let failed = output.measures.iter().find(|m| m.failure.is_some());
     let trial = failed.and_then(|m| course.trials.iter().find(|t| t.name == m.input)).cloned();
-    Some(Part { output, differs: trial.map(|trial| (part.bench.stage, trial)) })
+    Some(OwnPart { output, differs: trial.map(|trial| (part.bench.stage, trial)) })
 }
 
 /// Says which differences between the models no input reached: then nothing is known of them.
@@ -356,7 +356,7 @@ fn unreached(job: &Job<'_>, stage: Option<&Stage<'_>>, trials: &[Trial], report:
 /// What is fed in the first sizes, `given` being what the user has.
 fn trials(job: &Job<'_>, ready: &Ready<'_>, given: Vec<Trial>) -> Vec<Trial> {
     let kinds = Effort::of(ready.work.macs).kinds;
-    let mut trials: Vec<Trial> = Kind::ALL.into_iter().take(kinds).map(Trial::of).collect();
+    let mut trials: Vec<Trial> = InputKind::ALL.into_iter().take(kinds).map(Trial::of).collect();
     trials.extend(given);
     let defaults = overrides(ready.bench.stage.original.graph(), job.options.seed);
     if !defaults.is_empty() {

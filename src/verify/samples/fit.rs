@@ -3,7 +3,7 @@
 use crate::onnx::tensor_proto::DataType;
 use crate::verify::precision::Precision;
 use crate::verify::reference::Value;
-use crate::verify::signature::{Dim, Port};
+use crate::verify::signature::{PortDim, Port};
 
 /// `value` in the type of `port`: floats are rounded, and integers taken for floats where the model wants these.
 ///
@@ -39,7 +39,7 @@ pub(super) fn fit(value: Value, port: &Port) -> Result<Value, String> {
 fn shape(shape: &[usize], port: &Port) -> Result<(), String> {
     let Some(dims) = &port.dims else { return Ok(()) };
     let fits = dims.len() == shape.len()
-        && dims.iter().zip(shape).all(|(dim, size)| !matches!(dim, Dim::Fixed(n) if n != size));
+        && dims.iter().zip(shape).all(|(dim, size)| !matches!(dim, PortDim::Fixed(n) if n != size));
     if fits { Ok(()) } else { Err(format!("shape {shape:?} does not fit {port}")) }
 }
 

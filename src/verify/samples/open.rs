@@ -80,7 +80,7 @@ impl Samples {
         use super::pictures;
         let files = pictures::find(folder, ports)?;
         let first = ports.first().and_then(|p| p.dims.as_ref()?.first());
-        let is_fixed = matches!(first, Some(crate::verify::signature::Dim::Fixed(_)));
+        let is_fixed = matches!(first, Some(crate::verify::signature::PortDim::Fixed(_)));
         let batch = batch.clamp(1, files.len());
         let named = |files: &[PathBuf]| {
             let name = files.first().and_then(|f| f.file_name()).map(|n| n.to_string_lossy().into_owned());

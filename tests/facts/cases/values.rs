@@ -8,14 +8,14 @@ use crate::facts::world::{FLOATS, INTEGERS, World, is_float, is_integer};
 
 pub(super) fn plain(w: &mut World, op: &str) -> Option<()> {
     let (x, t, _) = of_floats(w)?;
-    let t = if op == "IsNaN" { DataType::Bool } else { t };
+    let t = if matches!(op, "IsNaN" | "IsInf") { DataType::Bool } else { t };
     w.node(op, &[&x], &[t], vec![])
 }
 
 pub(super) fn with_alpha(w: &mut World, op: &str) -> Option<()> {
     let (x, t, _) = of_floats(w)?;
     let alpha = w.one(&[0.01, 1.0, -0.5, 0.0, 3.0, 1e-3, 1e-30, 1e30]);
-    w.node(op, &[&x], &[t], vec![float("alpha", alpha)])
+    w.node(op, &[&x], &[t], vec![float(if op == "Shrink" { "lambd" } else { "alpha" }, alpha)])
 }
 
 pub(super) fn number(w: &mut World, op: &str) -> Option<()> {
