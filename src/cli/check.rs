@@ -12,7 +12,7 @@ use crate::engine::{self, go_on};
 use crate::io::{self, LoadOptions, Model};
 use crate::onnx::ModelProto;
 use crate::options::Options;
-use crate::page::{self, Page, ModelPart, Tone};
+use crate::page::{self, ModelPart, Page, Tone};
 use crate::printable::Lines;
 use crate::report::Outcome;
 

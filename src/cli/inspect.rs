@@ -7,7 +7,7 @@ use clap::Args;
 use crate::engine::{self, EngineError, Watch};
 use crate::io::Model;
 use crate::onnx::ModelProto;
-use crate::page::{self, Page, ModelPart, Source, Tone};
+use crate::page::{self, ModelPart, Page, Source, Tone};
 use crate::printable::Lines;
 use crate::report::{Action, Report};
 

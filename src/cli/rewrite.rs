@@ -8,7 +8,7 @@ use crate::deliver::{Goal, Terms, deliver};
 use crate::engine;
 use crate::io::Model;
 use crate::mend::Unstable;
-use crate::page::{self, Page, ModelPart, Source, Tone};
+use crate::page::{self, ModelPart, Page, Source, Tone};
 use crate::printable::Printable;
 use crate::report::{Action, Report, Verification};
 

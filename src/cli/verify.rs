@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::engine;
 use crate::io::LoadOptions;
-use crate::page::{self, Page, ModelPart, Tone};
+use crate::page::{self, ModelPart, Page, Tone};
 use crate::verify::{Judgement, Status, VerifyReport};
 
 use super::asking::Asking;

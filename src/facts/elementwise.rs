@@ -16,3 +16,17 @@ pub fn elementwise(view: &GraphView<'_>, node: NodeId) -> Option<&'static Functi
 pub fn is_elementwise(view: &GraphView<'_>, node: NodeId) -> bool {
     elementwise(view, node).is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::graph::schemas::versions;
+    use crate::operators::{functions::FUNCTIONS, operators};
+
+    #[test]
+    fn every_row_is_an_operator_of_the_specification() {
+        let names = FUNCTIONS.iter().map(|f| f.name).chain(operators().map(|o| o.name));
+        for name in names.filter(|name| !name.contains("::")) {
+            assert!(!versions(name).is_empty(), "{name}");
+        }
+    }
+}

@@ -33,11 +33,11 @@ pub use error::GraphError;
 pub(crate) use fused::{Definition, definition};
 pub use ids::{NodeId, Use, ValueId};
 pub use imports::check_imports;
-pub use windows::check_operators;
 pub use subgraph::{captured_names, inner_nodes, operator, sums_inside};
 pub use validate::validate;
 pub use view::GraphView;
 pub(crate) use view::plain_domain;
+pub use windows::check_operators;
 
 #[cfg(test)]
 pub(crate) mod testing {

@@ -345,8 +345,11 @@ mod tests {
     fn a_step_that_is_cut_off_was_never_begun() {
         let (_root, journal) = run();
         let stamp = Stamp::of(&journal.staged("a".as_ref())).unwrap();
-        let steps =
-            [Entry::Folder("s p".into()), Entry::Place(stamp.clone(), "s p/b".into()), Entry::Remove(stamp, "c".into())];
+        let steps = [
+            Entry::Folder("s p".into()),
+            Entry::Place(stamp.clone(), "s p/b".into()),
+            Entry::Remove(stamp, "c".into()),
+        ];
         journal.write(&steps).unwrap();
         assert_eq!(journal.read(), steps);
         let text = fs::read(journal.folder.join(STEPS)).unwrap();

@@ -10,7 +10,7 @@ use crate::graph::{NodeId, ValueId};
 use crate::read::{Context, Reject};
 
 use super::op;
-use super::region::{TermKind, Region, Term};
+use super::region::{Region, Term, TermKind};
 
 /// Most operators of a region.
 const MAX_TERMS: usize = 512;

@@ -8,7 +8,7 @@ use crate::graph::{NodeId, ValueId};
 use crate::read::{Context, Reject, RejectCode};
 
 use super::op::{self, Found};
-use super::region::{TermKind, Region, Term};
+use super::region::{Region, Term, TermKind};
 
 /// Longest chain that is looked at.
 const MAX_TERMS: usize = 32;
@@ -111,7 +111,9 @@ fn region(cx: Context<'_>, chain: &[Link]) -> Option<Result<Region, Reject>> {
         // Read again: an operator is not copied, and reading is cheap beside folding.
         let found = op::read(cx, *output)?;
         match found.op {
-            Ok(op) => terms.push(Term { node: found.node, output: *output, kind: TermKind::Op(found.input, Box::new(op)) }),
+            Ok(op) => {
+                terms.push(Term { node: found.node, output: *output, kind: TermKind::Op(found.input, Box::new(op)) })
+            }
             Err(reject) => return Some(Err(reject)),
         }
     }

@@ -3,7 +3,7 @@
 //! Columns are explained at [`Function`]. A row that lacks one does not compile; `tests/facts/functions.rs` compares every
 //! column with what the float64 evaluator computes.
 
-use super::Rounding::{self, Approximates, Jumps, Moves, Rounds};
+use super::rounding::Rounding::{self, Approximates, Jumps, Moves, Rounds};
 
 const INF: f64 = f64::INFINITY;
 

@@ -1,6 +1,6 @@
 //! Operators that are no function of one tensor: arithmetic that broadcasts, pools, what moves entries about.
 
-use super::Rounding::{self, Approximates, Jumps, Moves, Rounds};
+use super::rounding::Rounding::{self, Approximates, Jumps, Moves, Rounds};
 
 /// An operator that is no [`super::Function`].
 #[derive(Debug)]

@@ -14,4 +14,4 @@ mod words;
 
 pub(crate) use graph::Net;
 pub(crate) use render::render;
-pub(crate) use what::{Page, ModelPart, Source, Tone, Verdict};
+pub(crate) use what::{ModelPart, Page, Source, Tone, Verdict};

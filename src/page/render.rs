@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::graph::{Budget, arrows};
 use super::part::{self, Spot};
 use super::policy::{SCRIPT, STYLE, policy};
-use super::what::{Page, ModelPart};
+use super::what::{ModelPart, Page};
 use super::words::name;
 
 /// Nodes that are drawn on one page: about three megabytes.

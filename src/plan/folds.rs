@@ -254,7 +254,15 @@ impl Folds {
         }
     }
 
-    fn choose(&mut self, cx: Context<'_>, family: Family, node: NodeId, fold: &Fold, price: FoldCost, names: &mut Names) {
+    fn choose(
+        &mut self,
+        cx: Context<'_>,
+        family: Family,
+        node: NodeId,
+        fold: &Fold,
+        price: FoldCost,
+        names: &mut Names,
+    ) {
         let Some(edits) = fold.build(cx, family.as_str(), names) else {
             let reason = "a weight could not be read, or a folded one is too large for the element type";
             self.keep(family, node, Reject::at(cx.view, node, RejectCode::WeightNotConstant, reason));

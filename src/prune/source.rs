@@ -9,7 +9,7 @@ use crate::onnx::ModelProto;
 use crate::onnx::tensor_proto::DataType;
 use crate::verify::reference::Value;
 use crate::verify::samples::{self, Preprocess, SampleError};
-use crate::verify::signature::{self, PortDim, Port};
+use crate::verify::signature::{self, Port, PortDim};
 
 use super::error::PruneError;
 use super::samples::Samples;

@@ -1,8 +1,6 @@
 //! Operators that do the same with the axes of their tensors in another order, and what they need for it.
 
-use crate::facts::{
-    BatchNorm, Dim, Padding, axes_of, axis_of, is_elementwise, is_inactive_dropout, slices,
-};
+use crate::facts::{BatchNorm, Dim, Padding, axes_of, axis_of, is_elementwise, is_inactive_dropout, slices};
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 use crate::operators::{Shape, broadcasts, operator};

@@ -51,7 +51,9 @@ impl Port {
         let dims = tensor.and_then(|t| t.shape.as_ref()).map(|s| {
             let dim = |d: &crate::onnx::tensor_shape_proto::Dimension| match &d.value {
                 // Some exporters write 0 or -1 for a size that is free.
-                Some(dimension::Value::DimValue(n)) if *n > 0 => usize::try_from(*n).map_or(PortDim::Free, PortDim::Fixed),
+                Some(dimension::Value::DimValue(n)) if *n > 0 => {
+                    usize::try_from(*n).map_or(PortDim::Free, PortDim::Fixed)
+                }
                 Some(dimension::Value::DimParam(s)) if !s.is_empty() => PortDim::Symbol(s.clone()),
                 _ => PortDim::Free,
             };

@@ -130,8 +130,7 @@ fn an_initializer_that_another_node_reads_keeps_its_bytes(name: &str, block: Blo
     let model = b.model();
     let (after, _) = rewrite(&model, &options());
     for (weight, _) in &weights {
-        let find =
-            |m: &ModelProto| m.graph.as_ref().unwrap().initializer.iter().find(|t| t.name() == weight).cloned();
+        let find = |m: &ModelProto| m.graph.as_ref().unwrap().initializer.iter().find(|t| t.name() == weight).cloned();
         assert_eq!(find(&model), find(&after), "{name}: {weight}");
     }
     let d = distance(&model, &after);

@@ -40,6 +40,7 @@ pub(super) fn effect(facts: &Facts<'_>, node: NodeId) -> Effect {
     let wide = matches!(to, Some(DataType::Float | DataType::Double));
     // A sum of three depends on the order.
     let many = op == "Sum" && view.inputs(node).len() > 2;
-    let rounds = to_float && (rounding == Some(Rounding::Approximates) || many || !wide && rounding != Some(Rounding::Moves));
+    let rounds =
+        to_float && (rounding == Some(Rounding::Approximates) || many || !wide && rounding != Some(Rounding::Moves));
     Effect::Keeps(exact && !rounds)
 }

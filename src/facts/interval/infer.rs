@@ -12,6 +12,15 @@ impl Interval {
     }
 }
 
+impl Facts<'_> {
+    /// Bounds of what the elementwise function at `node` makes of entries within `x`; `None` for another operator.
+    #[must_use]
+    pub fn image(&self, node: NodeId, x: Interval) -> Option<Interval> {
+        let function = elementwise(self.view(), node)?;
+        Some(transfer::image(self, node, function, x).within(self.view().output(node).and_then(|v| self.dtype(v))))
+    }
+}
+
 /// Computes the bounds of the outputs of `node`.
 pub(in crate::facts) fn infer(facts: &mut Facts<'_>, node: NodeId) {
     let view = facts.view();

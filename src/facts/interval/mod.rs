@@ -11,11 +11,9 @@
 mod infer;
 mod transfer;
 
-use crate::graph::NodeId;
 use crate::onnx::tensor_proto::DataType;
 
 use super::element::{self, EXACT, Float};
-use super::{Facts, elementwise};
 
 pub(super) use infer::infer;
 
@@ -33,15 +31,6 @@ const ZERO: Interval = Interval { lo: 0.0, hi: 0.0 };
 const UNIT: Interval = Interval { lo: 0.0, hi: 1.0 };
 const POSITIVE: Interval = Interval { lo: 0.0, hi: f64::INFINITY };
 const NEGATIVE: Interval = Interval { lo: f64::NEG_INFINITY, hi: 0.0 };
-
-impl Facts<'_> {
-    /// Bounds of what the elementwise function at `node` makes of entries within `x`; `None` for another operator.
-    #[must_use]
-    pub fn image(&self, node: NodeId, x: Interval) -> Option<Interval> {
-        let function = elementwise(self.view(), node)?;
-        Some(transfer::image(self, node, function, x).within(self.view().output(node).and_then(|v| self.dtype(v))))
-    }
-}
 
 impl Interval {
     /// Nothing is known.

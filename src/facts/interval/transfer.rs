@@ -2,8 +2,8 @@
 
 use crate::graph::{NodeId, ValueId};
 
-use crate::operators::functions::{FUNCTIONS, Image, Parameter};
 use crate::operators::Function;
+use crate::operators::functions::{FUNCTIONS, Image, Parameter};
 
 use super::{Interval, POSITIVE, UNIT, ZERO};
 use crate::facts::shape::{axes_of, axis_of};

@@ -10,7 +10,7 @@ use crate::plan::change::Channels;
 
 use super::layout::{Cell, Edge, Layout, What, layout};
 use super::net::{Net, Node};
-use super::rows::{RowKind, Row};
+use super::rows::{Row, RowKind};
 use crate::page::words::{self, compact, count, name, shortened};
 
 const BOX: (usize, usize) = (236, 34);

@@ -7,4 +7,4 @@ mod rows;
 
 pub(super) use draw::{Budget, Sides, arrows, draw, operators};
 pub(crate) use net::Net;
-pub(super) use rows::{RowKind, Row, rows};
+pub(super) use rows::{Row, RowKind, rows};

@@ -142,7 +142,9 @@ fn absorb(rows: Vec<Row>) -> Vec<Row> {
     while let Some(row) = rows.next() {
         let between = rows.peek().is_some_and(|next| next.kind != RowKind::Same);
         match found.last_mut() {
-            Some(last) if last.kind != RowKind::Same && row.kind == RowKind::Same && row.before.len() <= 1 && between => {
+            Some(last)
+                if last.kind != RowKind::Same && row.kind == RowKind::Same && row.before.len() <= 1 && between =>
+            {
                 *last = last.joined(&row, last.kind);
             }
             _ => found.push(row),

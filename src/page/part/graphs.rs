@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::sites::{Places, called, kept_joins};
 use super::spot::Spot;
 use crate::page::chart::pair;
-use crate::page::graph::{Budget, RowKind, Net, Row, Sides, draw, operators, rows};
+use crate::page::graph::{Budget, Net, Row, RowKind, Sides, draw, operators, rows};
 use crate::page::what::ModelPart;
 use crate::page::words::{compact, count, name, ratio, text};
 use crate::report::{Outcome, SiteStatus};

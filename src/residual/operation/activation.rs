@@ -49,7 +49,9 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
         }
         "Max" | "Min" => scalar_bound(cx, node, op)?,
         "Pow" if single(cx, cx.view.input(node, 1)?, cx.view.input(node, 0)?).is_some() => (ActivationKind::Other, 0),
-        "Div" | "Pow" if single(cx, cx.view.input(node, 0)?, cx.view.input(node, 1)?).is_some() => (ActivationKind::Other, 1),
+        "Div" | "Pow" if single(cx, cx.view.input(node, 0)?, cx.view.input(node, 1)?).is_some() => {
+            (ActivationKind::Other, 1)
+        }
         _ => match elementwise(cx.view, node)?.carry {
             Carry::Bounds(lo, hi) => (bounded(lo, hi)?, 0),
             Carry::Slope(slope) => {
@@ -208,7 +210,9 @@ impl Operation for Activation {
             (Form::Select, _) => {
                 let computed = emit.fresh(&format!("{name}_computed"));
                 match &self.kind {
-                    ActivationKind::Slope(slopes) if !self.uniform => sloped(emit, &name, slopes, input, lin, &computed)?,
+                    ActivationKind::Slope(slopes) if !self.uniform => {
+                        sloped(emit, &name, slopes, input, lin, &computed)?
+                    }
                     _ => emit.reread(node, self.slot, input, &computed)?,
                 }
                 let mask = emit.mask(&format!("{name}_mask"), spared(lin));

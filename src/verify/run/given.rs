@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::error::VerifyError;
 use super::options::VerifyOptions;
-use super::signature::{PortDim, Port};
+use super::signature::{Port, PortDim};
 use super::stage::{Source, Trial};
 use crate::verify::reference::Value;
 use crate::verify::samples::Samples;

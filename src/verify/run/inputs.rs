@@ -236,7 +236,9 @@ mod tests {
         assert!(f(InputKind::Uniform).iter().all(|v| (0.0..=1.0).contains(v)));
         assert!(f(InputKind::Negative).iter().all(|v| *v <= 0.0) && f(InputKind::Negative).iter().any(|v| *v < -0.5));
         assert!(f(InputKind::Large).iter().any(|v| *v > 1e3));
-        assert!(f(InputKind::Tens).iter().any(|v| v.abs() > 6.0) && f(InputKind::Thousands).iter().any(|v| v.abs() > 600.0));
+        assert!(
+            f(InputKind::Tens).iter().any(|v| v.abs() > 6.0) && f(InputKind::Thousands).iter().any(|v| v.abs() > 600.0)
+        );
         assert!(f(InputKind::Bytes).iter().all(|v| (0.0..256.0).contains(v) && v.fract() == 0.0));
         assert!(f(InputKind::Zero).iter().all(|v| *v == 0.0));
         assert_eq!(f(InputKind::OneHot).iter().filter(|v| **v == 1.0).count(), 1);
@@ -256,7 +258,10 @@ mod tests {
             assert!(values(kind, DataType::Bool).iter().all(|v| (0.0..=1.0).contains(v)));
         }
         assert!(values(InputKind::Normal, DataType::Uint8).iter().any(|v| *v > 200.0));
-        assert!(values(InputKind::Normal, DataType::Int64).iter().all(|v| (0.0..=1.0).contains(v)), "a mask or an index");
+        assert!(
+            values(InputKind::Normal, DataType::Int64).iter().all(|v| (0.0..=1.0).contains(v)),
+            "a mask or an index"
+        );
         assert!(values(InputKind::Bytes, DataType::Int64).iter().any(|v| *v > 200.0), "an image");
         assert!(values(InputKind::Large, DataType::Int16).iter().any(|v| v.abs() > 20_000.0), "sound");
         let slot = InputTensor { name: "x".to_owned(), dtype: DataType::String, shape: vec![1] };

@@ -43,7 +43,7 @@ mod watch;
 use super::{precision, random, signature};
 
 pub use error::VerifyError;
-pub use options::{Engine, Observer, VerifyProgress, VerifyOptions};
+pub use options::{Engine, Observer, VerifyOptions, VerifyProgress};
 pub use stage::silence_caught_panics;
 pub use time::time;
 pub use verification::{verify, verify_loaded, verify_models, verify_watched};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::onnx::{GraphProto, NodeProto, TensorProto};
 
 use super::error::VerifyError;
-use super::signature::{PortDim, Port};
+use super::signature::{Port, PortDim};
 use crate::verify::report::InputReport;
 
 /// Sizes to try for a dimension that nothing fixes, best first: large enough for networks that halve it five times, and what
@@ -225,7 +225,8 @@ mod tests {
     #[test]
     fn other_symbols_get_other_sizes() {
         let dim = |s: &str| PortDim::Symbol(s.to_owned());
-        let ports = [port("a", vec![dim("n"), PortDim::Fixed(3), dim("h"), dim("w")]), port("b", vec![dim("n"), dim("w")])];
+        let ports =
+            [port("a", vec![dim("n"), PortDim::Fixed(3), dim("h"), dim("w")]), port("b", vec![dim("n"), dim("w")])];
         let sizing = Sizing { batch: 3, sides: &[37, 41] };
         let shapes = choose(&ports, &GraphProto::default(), &HashMap::new(), sizing).unwrap();
         assert_eq!(

@@ -14,7 +14,7 @@ use super::error::VerifyError;
 use super::given::Given;
 use super::inputs::InputKind;
 use super::job::Job;
-use super::options::{Engine, Observer, VerifyProgress, VerifyOptions, go_on};
+use super::options::{Engine, Observer, VerifyOptions, VerifyProgress, go_on};
 use super::pair::Side;
 use super::precision::Precision;
 use super::runtime::Runtime;
@@ -227,7 +227,9 @@ fn all_sizes(
     let mut given = job.given.groups.first().map(|g| job.given.trials(g)).unwrap_or_default();
     let rest = given.split_off(given.len().min(TOGETHER.0));
     let mut everything = trials(job, &first, given);
-    if (job.observer)(&VerifyProgress { stage: "searching inputs that reach every bound", done: 0, total: 1 }).is_break() {
+    if (job.observer)(&VerifyProgress { stage: "searching inputs that reach every bound", done: 0, total: 1 })
+        .is_break()
+    {
         return Err(VerifyError::Stopped);
     }
     let found = evidence::search(&first, &everything, job.options.seed);

@@ -3,7 +3,7 @@
 use crate::onnx::tensor_proto::DataType;
 use crate::verify::precision::Precision;
 use crate::verify::reference::Value;
-use crate::verify::signature::{PortDim, Port};
+use crate::verify::signature::{Port, PortDim};
 
 /// `value` in the type of `port`: floats are rounded, and integers taken for floats where the model wants these.
 ///
