@@ -242,3 +242,25 @@ fn erf(x: f64) -> f64 {
     }
     std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
 }
+
+#[cfg(test)]
+mod tests {
+    use super::erf;
+
+    #[test]
+    fn the_error_function_is_that_of_the_tables() {
+        for (x, want) in [
+            (0.0, 0.0),
+            (1e-300, 1.128_379_167_095_512_6e-300),
+            (0.5, 0.520_499_877_813_046_5),
+            (-1.0, -0.842_700_792_949_714_9),
+            (2.0, 0.995_322_265_018_952_7),
+            (3.5, 0.999_999_256_901_627_7),
+            (6.5, 1.0),
+        ] {
+            let is = erf(x);
+            assert!((is - want).abs() <= 2e-15 * f64::abs(want), "{x}: {is:e}");
+        }
+        assert!(erf(f64::NAN).is_nan());
+    }
+}
