@@ -15,6 +15,8 @@ mod survivors;
 mod transposes;
 mod watch;
 
+use std::collections::BTreeSet;
+
 use crate::facts::Facts;
 use crate::graph::{self, GraphView, Names};
 use crate::io::Model;
@@ -162,10 +164,13 @@ fn rounds(
     let mut kept = Vec::new();
     let mut through_joins = false;
     let mut last: Option<Applied> = None;
+    // Orders of axes that freed nothing, and what was gone when they were last looked at from the start.
+    let (mut tried, mut gone) = (BTreeSet::new(), 0);
     // The last one only looks at what the one before did.
     for number in 1..=MAX_ROUNDS + 1 {
         let known = last.as_ref().map(|applied| &applied.known);
-        let round = plan_round(model, options, (through_joins, number), (net, known, &refused), watch)?;
+        let under = (net, known, &refused, &mut tried);
+        let round = plan_round(model, options, (through_joins, number), under, watch)?;
         if let Some(applied) = last.take() {
             if let Some(fault) = round.fault {
                 *model = applied.model;
@@ -182,6 +187,11 @@ fn rounds(
             // What is left inside a branch is there to stay: now the join around it may be removed.
             let blocked = kept.iter().any(|site| is_blocked_by_join(&site.status));
             if blocked && !std::mem::replace(&mut through_joins, true) {
+                continue;
+            }
+            // What went meanwhile may let another order free something.
+            if !tried.is_empty() && sites.len() > gone {
+                (tried, gone) = (BTreeSet::new(), sites.len());
                 continue;
             }
             stop = if sites.is_empty() { StopReason::NothingToDo } else { StopReason::FixedPoint };
@@ -226,7 +236,7 @@ fn plan_round(
     model: &ModelProto,
     options: &Options,
     (through_joins, number): (bool, usize),
-    (net, known, refused): (Net<'_>, Option<&Known>, &Refused),
+    (net, known, refused, tried): (Net<'_>, Option<&Known>, &Refused, &mut BTreeSet<String>),
     watch: Watch<'_>,
 ) -> Result<Round, EngineError> {
     let view = GraphView::new(model)?;
@@ -252,7 +262,7 @@ fn plan_round(
         sums::remove_pair(model, cx, refused, &mut round)?;
     }
     if round.edits.is_empty() && round.parted.is_none() && options.families.has(Family::Transpose) {
-        transposes::free(model, cx, (number, refused), watch, &mut round)?;
+        transposes::free(model, cx, (number, refused, tried), watch, &mut round)?;
     }
     // Dead weight last: what is left may be narrowed.
     if round.edits.is_empty() && round.parted.is_none() && options.families.has(Family::Dead) {

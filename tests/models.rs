@@ -31,8 +31,8 @@ fn files(under: &Path, found: &mut BTreeSet<String>) {
 /// Every model rewritten into a folder of its own for the test `name`.
 fn rewrite_all(name: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::create_dir_all(target.join("blocks")).unwrap();
     for file in all().keys() {
+        fs::create_dir_all(target.join(file).parent().unwrap()).unwrap();
         let mut model = read(&folder().join(file));
         rewrite(&mut model);
         save(&model, &target.join(file)).unwrap();

@@ -1,6 +1,8 @@
 //! `Transpose` nodes that other orders of axes make needless: they go at once where fewer nodes are left. Where as many are,
 //! axes are put in another order only when something else goes then that could not go before.
 
+use std::collections::BTreeSet;
+
 use crate::facts::Facts;
 use crate::graph::{self, GraphView, Names};
 use crate::onnx::ModelProto;
@@ -26,15 +28,43 @@ pub(super) fn fewer(cx: Context<'_>, names: &mut Names, refused: &Refused) -> Ro
     round
 }
 
-/// Looks for an order that frees something else, part by part.
+/// Most orders that are tried in vain.
+const MAX_TRIED: usize = 256;
+
+/// Looks for an order that frees something else, part by part. What does not is `tried`.
 pub(super) fn free(
     model: &ModelProto,
     cx: Context<'_>,
-    (number, refused): (usize, &Refused),
+    (number, refused, tried): (usize, &Refused, &mut BTreeSet<String>),
     watch: Watch<'_>,
     round: &mut Round,
 ) -> Result<(), EngineError> {
-    for moved in transpose::as_few(cx, &mut Names::new(model)) {
+    while tried.len() < MAX_TRIED {
+        let others = transpose::as_few(cx, &mut Names::new(model), tried);
+        if others.is_empty() {
+            return Ok(());
+        }
+        for other in others {
+            free_by(model, cx, (number, refused), other.parts, watch, round)?;
+            if round.parted.is_some() {
+                return Ok(());
+            }
+            tried.insert(other.key);
+        }
+    }
+    Ok(())
+}
+
+/// Makes the first of `parts` that frees something else.
+fn free_by(
+    model: &ModelProto,
+    cx: Context<'_>,
+    (number, refused): (usize, &Refused),
+    parts: Vec<Moved>,
+    watch: Watch<'_>,
+    round: &mut Round,
+) -> Result<(), EngineError> {
+    for moved in parts {
         let site = site(cx, &moved);
         if refused.contains_key(&(site.kind, site.tensor.clone())) {
             continue;

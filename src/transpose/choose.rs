@@ -177,6 +177,13 @@ impl Net<'_> {
         }
     }
 
+    /// The zone by a tensor of it, and its order.
+    pub(super) fn key(&self, zone: usize, orders: &Orders) -> String {
+        let first = self.zones[zone].roots.iter().find_map(|root| self.roots[*root].forms.first());
+        let name = first.map_or("", |value| self.cx.view.name(*value));
+        format!("{name} {:?}", orders[zone])
+    }
+
     /// Other orders of one zone each that need as many nodes as `orders`, with the zone.
     pub(super) fn as_few(&self, orders: &Orders) -> Vec<(usize, Orders)> {
         let mut orders = orders.clone();

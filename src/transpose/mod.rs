@@ -13,6 +13,8 @@ mod operator;
 mod perm;
 mod write;
 
+use std::collections::BTreeSet;
+
 use crate::graph::Names;
 use crate::read::Context;
 
@@ -28,17 +30,34 @@ pub fn fewer(cx: Context<'_>, names: &mut Names) -> Vec<Moved> {
     parts.into_iter().filter(|part| part.fewer > 0).collect()
 }
 
-/// Most parts that are tried for what they free.
-const MAX_TRIED: usize = 16;
+/// Most other orders that are given at once: each is written out before it is tried.
+const MAX_GIVEN: usize = 16;
 
-/// Parts of the graph that have as many nodes with their axes in other orders; each by itself.
+/// Another order of a zone in which as many nodes are needed.
+pub struct Other {
+    /// What tells it from all others of the graph, and of the graphs that come of it by other edits.
+    pub key: String,
+    /// The parts that it changes.
+    pub parts: Vec<Moved>,
+}
+
+/// Parts of the graph that have as many nodes with their axes in other orders, each by itself: some of those that were not
+/// `tried`. Empty when all were.
 #[must_use]
-pub fn as_few(cx: Context<'_>, names: &mut Names) -> Vec<Moved> {
+pub fn as_few(cx: Context<'_>, names: &mut Names, tried: &BTreeSet<String>) -> Vec<Other> {
     let Some(net) = Net::new(cx) else { return Vec::new() };
     let mut found = Vec::new();
-    for (zone, orders) in net.as_few(&net.fewest()).into_iter().take(MAX_TRIED) {
+    for (zone, orders) in net.as_few(&net.fewest()) {
+        let key = net.key(zone, &orders);
+        if tried.contains(&key) {
+            continue;
+        }
         let parts = build::build(&net, &orders, names);
-        found.extend(parts.into_iter().filter(|part| part.fewer >= 0 && part.holds(zone)));
+        let parts = parts.into_iter().filter(|part| part.fewer >= 0 && part.holds(zone)).collect();
+        found.push(Other { key, parts });
+        if found.len() == MAX_GIVEN {
+            break;
+        }
     }
     found
 }

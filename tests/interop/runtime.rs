@@ -149,7 +149,7 @@ fn the_models_of_the_repository_compute_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
     let mut pairs = Vec::new();
-    for from in onnx_files(&models).into_iter().chain(onnx_files(&models.join("blocks"))) {
+    for from in ["", "blocks", "frameworks"].into_iter().flat_map(|folder| onnx_files(&models.join(folder))) {
         let to = folder.path().join(from.file_name().unwrap());
         if super::rewrite(&from, &to) > 0 {
             pairs.push((from, to));

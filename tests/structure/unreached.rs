@@ -175,7 +175,8 @@ fn a_default_counts_only_where_it_is_used() {
 #[test]
 fn a_right_rewrite_leaves_nothing_unreached() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-    let blocks = std::fs::read_dir(folder.join("blocks")).unwrap().chain(std::fs::read_dir(&folder).unwrap());
+    let folders = ["", "blocks", "frameworks"].map(|name| std::fs::read_dir(folder.join(name)).unwrap());
+    let blocks = folders.into_iter().flatten();
     let (mut models, mut all) = (0, Vec::new());
     for path in blocks.map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "onnx")) {
         let a = ModelProto::decode(std::fs::read(&path).unwrap().as_slice()).unwrap();
