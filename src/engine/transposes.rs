@@ -1,5 +1,6 @@
 //! `Transpose` nodes that other orders of axes make needless: they go at once where fewer nodes are left. Where as many are,
-//! axes are put in another order only when something else goes then that could not go before.
+//! axes are put in another order only when something else goes then that could not go before; and where a few more are, only
+//! when joins go, in the same round: the next one may find that fewer nodes are needed once more.
 
 use std::collections::BTreeSet;
 
@@ -40,7 +41,7 @@ pub(super) fn free(
     round: &mut Round,
 ) -> Result<(), EngineError> {
     while tried.len() < MAX_TRIED {
-        let others = transpose::as_few(cx, &mut Names::new(model), tried);
+        let others = transpose::others(cx, &mut Names::new(model), tried);
         if others.is_empty() {
             return Ok(());
         }
@@ -69,7 +70,7 @@ fn free_by(
         if refused.contains_key(&(site.kind, site.tensor.clone())) {
             continue;
         }
-        let has_layers = moved.has_layers;
+        let (has_layers, needs_more) = (moved.has_layers, moved.fewer < 0);
         let mut other = model.clone();
         let touched = graph::apply(&mut other, &[moved.edits])?;
         graph::clean(&mut other, &touched);
@@ -79,7 +80,7 @@ fn free_by(
             let facts = Facts::new(&view);
             let cx = Context { view: &view, facts: &facts, ..cx };
             // That a convolution takes a bias, where a layer had it behind, is no reason to make one of it.
-            if has_layers {
+            if has_layers || needs_more {
                 let mut joins = Round::default();
                 if cx.options.families.has(Family::Residual) {
                     remove_joins(cx, (number, refused), watch, &mut Names::new(&other), &mut joins)?;
@@ -92,6 +93,10 @@ fn free_by(
         if !freed.removed.is_empty() {
             round.parted = Some(other);
             round.removed.push(site);
+            if needs_more {
+                round.edits = freed.edits;
+                round.removed.extend(freed.removed);
+            }
             return Ok(());
         }
     }

@@ -28,7 +28,7 @@ pub struct Function {
     pub carry: Carry,
     /// Where it goes from one regime into another.
     pub bend: Bend,
-    /// How it is evaluated on constants; functions with attributes are not.
+    /// How it is evaluated on constants; functions with attributes are not, nor those that make much of a last bit.
     pub value: Option<Value>,
 }
 
@@ -202,15 +202,15 @@ pub const FUNCTIONS: &[Function] = functions! {
     "Round"             Image::Any,                Jumps,        true,  false, Always,   None,             Carry::Select,             Bend::Step,           real(f64::round_ties_even);
     "Sin"               Image::Near(-1.0, 1.0),    Approximates, true,  false, Unknown,  None,             Carry::Select,             Bend::None,           real(f64::sin);
     "Cos"               Image::Near(-1.0, 1.0),    Approximates, false, false, Unknown,  None,             Carry::Select,             Bend::None,           real(f64::cos);
-    "Tan"               Image::Any,                Approximates, true,  false, Unknown,  None,             Carry::Select,             Bend::None,           real(f64::tan);
-    "Asin"              Image::Any,                Approximates, true,  false, Unknown,  None,             Carry::Select,             Bend::None,           real(f64::asin);
-    "Acos"              Image::Any,                Approximates, false, false, Unknown,  None,             Carry::Select,             Bend::None,           real(f64::acos);
+    "Tan"               Image::Any,                Approximates, true,  false, Unknown,  None,             Carry::Select,             Bend::None,           None;
+    "Asin"              Image::Any,                Approximates, true,  false, Unknown,  None,             Carry::Select,             Bend::None,           None;
+    "Acos"              Image::Any,                Approximates, false, false, Unknown,  None,             Carry::Select,             Bend::None,           None;
     "Atan"              Image::Any,                Approximates, true,  false, Always,   None,             Carry::Select,             Bend::None,           real(f64::atan);
-    "Sinh"              Image::Any,                Approximates, true,  false, Unknown,  None,             Carry::Select,             Bend::None,           real(f64::sinh);
-    "Cosh"              Image::Any,                Approximates, false, false, Unknown,  None,             Carry::Select,             Bend::None,           real(f64::cosh);
+    "Sinh"              Image::Any,                Approximates, true,  false, Unknown,  None,             Carry::Select,             Bend::None,           None;
+    "Cosh"              Image::Any,                Approximates, false, false, Unknown,  None,             Carry::Select,             Bend::None,           None;
     "Asinh"             Image::Any,                Approximates, true,  false, Unknown,  None,             Carry::Select,             Bend::None,           real(f64::asinh);
-    "Acosh"             Image::Any,                Approximates, false, false, Unknown,  None,             Carry::Select,             Bend::None,           real(f64::acosh);
-    "Atanh"             Image::Any,                Approximates, true,  false, Unknown,  None,             Carry::Select,             Bend::None,           real(f64::atanh);
+    "Acosh"             Image::Any,                Approximates, false, false, Unknown,  None,             Carry::Select,             Bend::None,           None;
+    "Atanh"             Image::Any,                Approximates, true,  false, Unknown,  None,             Carry::Select,             Bend::None,           None;
 };
 
 /// The row of `op`.

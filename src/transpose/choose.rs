@@ -184,19 +184,22 @@ impl Net<'_> {
         format!("{name} {:?}", orders[zone])
     }
 
-    /// Other orders of one zone each that need as many nodes as `orders`, with the zone.
-    pub(super) fn as_few(&self, orders: &Orders) -> Vec<(usize, Orders)> {
+    /// Other orders of one zone each that need at most `more` nodes more than `orders`, with the zone; those that need the fewest
+    /// first.
+    pub(super) fn others(&self, orders: &Orders, more: isize) -> Vec<(usize, Orders)> {
         let mut orders = orders.clone();
         let mut found = Vec::new();
         for zone in 0..self.zones.len() {
             for order in self.tried(&orders, zone) {
-                if self.change(&mut orders, zone, &order) == 0 {
+                let change = self.change(&mut orders, zone, &order);
+                if (0..=more).contains(&change) {
                     let mut other = orders.clone();
                     other[zone] = order;
-                    found.push((zone, other));
+                    found.push((change, (zone, other)));
                 }
             }
         }
-        found
+        found.sort_by_key(|(change, _)| *change);
+        found.into_iter().map(|(_, other)| other).collect()
     }
 }

@@ -33,7 +33,10 @@ pub fn fewer(cx: Context<'_>, names: &mut Names) -> Vec<Moved> {
 /// Most other orders that are given at once: each is written out before it is tried.
 const MAX_GIVEN: usize = 16;
 
-/// Another order of a zone in which as many nodes are needed.
+/// Most nodes that an order may need more: those at both ends of what stands in it.
+const MAX_MORE: isize = 4;
+
+/// Another order of a zone in which as many nodes are needed, or a few more.
 pub struct Other {
     /// What tells it from all others of the graph, and of the graphs that come of it by other edits.
     pub key: String,
@@ -41,19 +44,19 @@ pub struct Other {
     pub parts: Vec<Moved>,
 }
 
-/// Parts of the graph that have as many nodes with their axes in other orders, each by itself: some of those that were not
-/// `tried`. Empty when all were.
+/// Parts of the graph that have as many nodes with their axes in other orders, or a few more, each by itself: some of those that
+/// were not `tried`, the fewest nodes first. Empty when all were.
 #[must_use]
-pub fn as_few(cx: Context<'_>, names: &mut Names, tried: &BTreeSet<String>) -> Vec<Other> {
+pub fn others(cx: Context<'_>, names: &mut Names, tried: &BTreeSet<String>) -> Vec<Other> {
     let Some(net) = Net::new(cx) else { return Vec::new() };
     let mut found = Vec::new();
-    for (zone, orders) in net.as_few(&net.fewest()) {
+    for (zone, orders) in net.others(&net.fewest(), MAX_MORE) {
         let key = net.key(zone, &orders);
         if tried.contains(&key) {
             continue;
         }
         let parts = build::build(&net, &orders, names);
-        let parts = parts.into_iter().filter(|part| part.fewer >= 0 && part.holds(zone)).collect();
+        let parts = parts.into_iter().filter(|part| part.fewer >= -MAX_MORE && part.holds(zone)).collect();
         found.push(Other { key, parts });
         if found.len() == MAX_GIVEN {
             break;

@@ -6,16 +6,15 @@ pub(crate) mod blocks;
 mod bounds;
 mod broadcast;
 mod carry;
-use crate::common;
 mod identity;
 mod judge;
 mod kinds;
 mod order;
 mod refusals;
+mod refused;
 mod stated;
 mod wrong;
 
-use common::*;
 use judge::{assert_none, assert_removed, complaint, options};
 use onnx_rm::report::{RejectReport, SiteStatus};
 

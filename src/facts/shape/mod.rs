@@ -27,3 +27,23 @@ fn broadcast(a: &Dim, b: &Dim) -> Dim {
         _ => Dim::Unknown,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_broadcast() {
+        let named = |name: &str| Dim::Symbol(name.to_owned());
+        assert_eq!(broadcast(&Dim::Known(1), &named("n")), named("n"));
+        assert_eq!(broadcast(&named("n"), &Dim::Known(4)), Dim::Known(4), "the other is 4 or 1");
+        assert_eq!(broadcast(&named("n"), &named("n")), named("n"));
+        assert_eq!(broadcast(&named("n"), &named("m")), Dim::Unknown, "one of them may be 1");
+    }
+
+    #[test]
+    fn an_axis_counts_from_either_end() {
+        assert_eq!((axis_of(-1, 4), axis_of(3, 4), axis_of(-4, 4)), (Some(3), Some(3), Some(0)));
+        assert_eq!((axis_of(4, 4), axis_of(-5, 4), axis_of(i64::MIN, 4), axis_of(0, 0)), (None, None, None, None));
+    }
+}

@@ -142,3 +142,28 @@ pub(super) fn resize(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
             .collect(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_counts_its_places() {
+        let size = |n, pads, reach, stride, ceil| windowed(&Dim::Known(n), pads, reach, stride, ceil);
+        assert_eq!(size(7, 2, 2, 2, false), Dim::Known(4));
+        assert_eq!(size(8, 0, 2, 2, false), Dim::Known(3));
+        assert_eq!(size(8, 0, 2, 2, true), Dim::Known(4), "the last window hangs over");
+        assert_eq!(size(3, 0, 2, 5, false), Dim::Known(1), "one window fits");
+        assert_eq!(size(2, 0, 2, 1, false), Dim::Unknown, "none fits");
+        assert_eq!(size(0, 4, 2, 2, false), Dim::Unknown, "no entries");
+    }
+
+    #[test]
+    fn a_free_size_stays_itself_only_where_every_window_keeps_it() {
+        let free = Dim::Symbol("height".to_owned());
+        assert_eq!(windowed(&free, 2, 2, 1, false), free);
+        assert_eq!(windowed(&free, 1, 2, 1, false), Dim::Unknown);
+        assert_eq!(windowed(&free, 2, 2, 2, false), Dim::Unknown);
+        assert_eq!(windowed(&free, i64::MAX, i64::MIN, 1, true), Dim::Unknown);
+    }
+}

@@ -169,3 +169,28 @@ impl Operation for Chosen {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_of_the_body_keeps_everything_that_is_carried() {
+        let chosen = Chosen::new(NodeId(0), &[2, 0, 2], 3);
+        let lin = [Slot::body(0), Slot::body(1), Slot::body(2), Slot::carried(0)];
+        let columns = chosen.columns(&lin);
+        let taken = [(0, Slot::body(1)), (2, Slot::body(0)), (2, Slot::body(2)), (3, Slot::carried(0))];
+        assert_eq!(columns, taken);
+        assert!(!chosen.permutes(), "one channel goes, one comes twice");
+        assert!(Chosen::new(NodeId(0), &[1, 0], 2).permutes());
+        assert!(!Chosen::new(NodeId(0), &[0, 1], 2).permutes(), "each stays where it is");
+    }
+
+    #[test]
+    fn a_channel_that_is_both_is_carried_on_though_its_body_is_not_taken() {
+        let chosen = Chosen::new(NodeId(0), &[0], 2);
+        let both = |c: u32| Slot { body: Some(c), carried: Some(c), ..Slot::default() };
+        let taken = [(0, both(0)), (1, Slot { body: None, ..both(1) })];
+        assert_eq!(chosen.columns(&[both(0), both(1)]), taken);
+    }
+}
