@@ -55,7 +55,7 @@ def one(row: dict, program: str, command: str, root: str, out: str | None, optio
             before, after = report["before"]["joins"], report["after"]["joins"]
             return answer | {"state": "done", "message": f"{before} joins, {after} left", "removed": before - after}
         if command == "check" and report:
-            findings = [finding["message"] for file in report["models"] for finding in file["findings"]]
+            findings = [finding["message"] for file in report["files"] for finding in file["findings"]]
             return answer | {"state": "failed" if done.returncode else "passed", "message": "; ".join(findings)}
         return answer
 

@@ -11,7 +11,7 @@ from common import ROOT, Report, attempt, compare, fixed, nets, rewrite, run, sk
 Run = Callable[[np.ndarray], np.ndarray]
 TRAINED = ("resnet20", "resnet8", "resnet18w16", "mobilenet_v2", "digits_resnet", "digits_mobilenet_v2")
 BLOCKS = ("repvgg_block", "mobileone_block", "diverse_branches")
-IMAGES = 100
+IMAGES = 40
 
 
 def everywhere(report: Report, load: Callable[[Path, list[int]], Run], *options: str, rounds: int = 15) -> None:

@@ -13,7 +13,7 @@ from quantizeml.models import quantize
 
 from common import Net, Report, accuracy, attempt, nets, report, run
 
-IMAGES = 500
+IMAGES = 200
 DEVICES = {2: akida.TwoNodesIPv2, 4: akida.FourNodesIPv2, 6: akida.SixNodesIPv2, 12: akida.TwelveNodesIPv2}
 
 

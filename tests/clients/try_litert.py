@@ -14,7 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from common import WORK, Report, accuracy, attempt, compare, fixed, nets, report, run
 
-IMAGES = 300
+IMAGES = 100
 WRONG = {
     "resnet20": 50,
     "resnet18w16": 3,
