@@ -122,7 +122,7 @@ def markdown(results: dict[str, dict]) -> str:
             lines.append(f"| {name} | | SKIPPED: {result['reason']} | | |")
         versions = ", ".join(f"{package} {version}" for package, version in result.get("versions", {}).items())
         for row in result.get("rows", []):
-            cells = [versions, row["net"], row["original"], f"`{row['command']}`", row["rewritten"]]
+            cells = [versions, row["net"], row["original"], f"`{row['command']}`" if row["command"] else "(defaults)", row["rewritten"]]
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         for failure in result.get("failed", []):
             lines.append(f"| {name} | | FAILED: {failure} | | |".replace("\n", " "))

@@ -47,7 +47,7 @@ def by_captum(net: nn.Module, x: np.ndarray) -> None:
 
 def main(found: Report) -> None:
     torch.set_num_threads(1)
-    for net in nets("resnet18w16", "resnet8", "digits_resnet"):
+    for net in nets("resnet18w16", "digits_resnet"):
         found_in(found, net)
 
 
