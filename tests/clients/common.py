@@ -185,7 +185,7 @@ class Report:
     rows: list[dict] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
-    def row(self, net: str, command: str, original: str, rewritten: str, **figures) -> None:
+    def row(self, net: str, command: str, original: str, rewritten: str, /, **figures) -> None:
         self.rows.append({"net": net, "command": command, "original": original, "rewritten": rewritten, "figures": figures})
         print(f"{self.client} | {net} | {original} | {command} | {rewritten} | {figures or ''}", flush=True)
 
