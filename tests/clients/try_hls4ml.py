@@ -1,7 +1,7 @@
 """hls4ml, `io_stream`, Vitis backend: the dataflow design of an FPGA, emulated in C++ with fixed-point numbers.
 
-In a stream every shortcut is a copy of its tensor and a FIFO that holds it while the branch computes. hls4ml does not take what qonnx makes of
-average pools over a whole map, hence `--fold-head` for both files.
+In a stream every shortcut is a copy of its tensor and a FIFO that holds it while the branch computes. hls4ml does not take what qonnx
+makes of average pools over a whole map, hence `--fold-head` for both files.
 """
 
 import re
@@ -62,7 +62,7 @@ def fifos(folder: Path) -> tuple[int, int, int]:
 
 
 def main(found: Report) -> None:
-    for net in nets("digits_resnet", "resnet8"):
+    for net in nets("digits_resnet"):
         x, _ = net.images(IMAGES)
         seen = []
         for options in (["--skip", "residual", "--fold-head"], ["--carry", "conv", "--fold-head"]):

@@ -12,13 +12,11 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from common import WORK, Report, accuracy, attempt, compare, fixed, nets, report, run
+from common import WORK, Report, accuracy, compare, fixed, nets, report, run
 
 IMAGES = 100
-WRONG = {
-    "resnet20": 50,
-    "resnet18w16": 3,
-}  # least number of the images that the original's conversion gets another class for
+# Least number of the images that the conversion of the original gets another class for.
+WRONG = {"resnet20": 30, "resnet18w16": 1}
 ARENA = """
 import sys, numpy
 from tflite_micro.python.tflite_micro import runtime
@@ -29,7 +27,7 @@ model.invoke()
 """
 
 
-def convert(model: Path, calibration: np.ndarray, options: tuple[str, ...] = ()) -> dict[str, Path]:
+def convert(model: Path, calibration: np.ndarray) -> dict[str, Path]:
     """The float32 and the int8 file that onnx2tf makes."""
     folder = WORK / "litert" / model.stem
     shutil.rmtree(folder, ignore_errors=True)
@@ -40,7 +38,7 @@ def convert(model: Path, calibration: np.ndarray, options: tuple[str, ...] = ())
     np.save(folder / "calibration_image_sample_data_20x128x128x3_float32.npy", np.zeros((20, 128, 128, 3), np.float32))
     mean, std = (f"[[[{[value] * channels}]]]".replace(" ", "") for value in (0, 1))
     inputs = ["-cind", "input", "calibration.npy", mean, std]
-    command = ["onnx2tf", "-i", str(fixed(model)), "-o", "out", "-oiqt", "-qt", "per-channel", *inputs, *options]
+    command = ["onnx2tf", "-i", str(fixed(model)), "-o", "out", "-oiqt", "-qt", "per-channel", *inputs]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
     files = {kind: next(folder.glob(f"out/*_{kind}.tflite"), None) for kind in ("float32", "full_integer_quant")}
     if not all(files.values()):
@@ -106,25 +104,16 @@ def words(found: dict) -> str:
 
 
 def main(found: Report) -> None:
-    for net in nets("resnet20", "resnet18w16", "resnet8", "digits_resnet", "mobilenet_v2"):
+    for net in nets("resnet20", "resnet18w16") or nets("digits_resnet"):
         (x, classes), calibration = net.images(IMAGES), net.calibration(100)
         expected = run(net.path, x)
-        ways = [
-            ("", net.path),
-            ("--skip residual", net.rewrite("--skip", "residual")),
-            ("", net.rewrite()),
-            ("--carry conv", net.rewrite("--carry", "conv")),
-        ]
-        seen: list[dict | str] = []
-        for _, path in ways:
-            files, why = attempt(convert, path, calibration)
-            seen.append(figures(files, x, classes, expected) if files else why)
-        before = seen[0] if isinstance(seen[0], str) else words(seen[0])
-        for (options, _), after in zip(ways[1:], seen[1:], strict=True):
-            if isinstance(after, str):
-                found.row(net.name, options, before, after)
-                continue
-            found.row(net.name, options, before, words(after), arena=after["arena"], cycles=after["cycles"])
+        before, after = (figures(convert(path, calibration), x, classes, expected) for path in (net.path, net.rewrite("--carry", "conv")))
+        least = WRONG.get(net.name, 0)
+        found.claim(before["float32"].other >= least, f"{net.name}: the original's conversion is wrong: {before['float32']}")
+        found.claim(after["float32"].other == 0, f"{net.name}: the chain's is right: {after['float32']}")
+        found.claim(after["int8"].other <= 0.06 * IMAGES, f"{net.name}: so is its int8: {after['int8']}")
+        figure = {"arena": (before["arena"], after["arena"]), "cycles": (before["cycles"], after["cycles"])}
+        found.row(net.name, "--carry conv", words(before), words(after), **figure)
 
 
 if __name__ == "__main__":
