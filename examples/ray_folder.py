@@ -25,7 +25,7 @@ def main() -> None:
     source, root = fs.FileSystem.from_uri(uri(args.models))
     # Read as bytes, so that a bucket does as well as a folder; weights in files of their own are therefore not found.
     models = ray.data.read_binary_files(root, filesystem=source, include_paths=True, file_extensions=["onnx"])
-    settings = {"program": args.program, "command": args.command, "root": root, "out": args.out, "options": options}
+    settings = {"program": args.program, "command": args.command, "root": root, "out": args.out and uri(args.out), "options": options}
     found = models.map(one, fn_kwargs=settings).take_all()
     for row in sorted(found, key=lambda row: row["model"]):
         print(f"{row['state']:7} {row['model']}  {row['message']}")
