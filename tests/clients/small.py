@@ -1,5 +1,6 @@
 """The small residual network of docs/TUTORIAL.md, trained anew: for clients with few layers, or that are slow."""
 
+import inspect
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ def net(opset: int = 17) -> Net:
 def export(module: torch.nn.Module, path: Path, opset: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     free = {name: {0: "batch"} for name in ("input", "output")}
-    torch.onnx.export(
-        module, torch.zeros(1, 1, 8, 8), path, dynamo=False, opset_version=opset,
-        input_names=["input"], output_names=["output"], dynamic_axes=free,
-    )  # fmt: skip
+    # Older versions of torch know no other exporter.
+    older = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
+    settings = {"opset_version": opset, "input_names": ["input"], "output_names": ["output"], "dynamic_axes": free}
+    torch.onnx.export(module, torch.zeros(1, 1, 8, 8), str(path), **settings, **older)
