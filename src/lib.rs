@@ -125,8 +125,8 @@ pub use verify::reach::Missed;
 pub use verify::samples::{Layout, Order, Preprocess, Resize};
 pub use verify::{
     Arithmetic, BendReport, ChannelErrors, Comparison, Coverage, Details, EngineReport, FirstDifference, InputReport,
-    JudgedComparison, Judgement, LabelReport, Measure, OutputReport, Runner, SizeReport, Status, Tolerance, UlpCount, Verdict,
-    VerifyReport, WorstChannel, WorstElement,
+    JudgedComparison, Judgement, LabelReport, Measure, OutputReport, Runner, SizeReport, Status, Tolerance, UlpCount,
+    Verdict, VerifyReport, WorstChannel, WorstElement,
 };
 #[cfg(feature = "verify")]
 pub use verify::{Engine, Observer, Progress as VerifyProgress, VerifyError, VerifyOptions};

@@ -43,3 +43,28 @@ pub(super) fn behind(view: &GraphView<'_>, facts: &Facts<'_>, node: NodeId, in_s
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_bound_the_error_behind_the_bend_and_touch_it() {
+        let flat = Flat { low: 0.0, high: 6.0 };
+        let bent = |v: f64| v.clamp(0.0, 6.0);
+        let values: Vec<f64> = (-8..=32).map(|i| f64::from(i) / 2.0).collect();
+        for want in &values {
+            for given in &values {
+                let target = flat.target(*want, *given);
+                // Where both are beyond the same bend nothing is wrong, and nothing counts.
+                if bent(*want) == bent(*given) && *want != bent(*want) {
+                    assert_eq!(target, *given);
+                }
+                for other in &values {
+                    assert!((other - target).powi(2) >= (bent(*other) - bent(*want)).powi(2), "{want} {given} {other}");
+                }
+            }
+        }
+        assert_eq!((flat.target(-3.0, -1.0), flat.target(-3.0, 2.0), flat.target(2.0, -1.0)), (-1.0, 0.0, 2.0));
+    }
+}

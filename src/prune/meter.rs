@@ -93,12 +93,7 @@ pub(super) struct Size {
 
 impl<'a> Meter<'a> {
     /// `view` and `facts` know the sizes of one sample; `positions` are those of the layers' outputs.
-    pub(super) fn new(
-        view: &GraphView<'_>,
-        facts: &Facts<'_>,
-        coupling: &'a Coupling,
-        positions: &[f64],
-    ) -> Self {
+    pub(super) fn new(view: &GraphView<'_>, facts: &Facts<'_>, coupling: &'a Coupling, positions: &[f64]) -> Self {
         let nodes = view.nodes().count();
         let layers: BTreeMap<NodeId, usize> = coupling.layers.iter().enumerate().map(|(i, l)| (l.node, i)).collect();
         let mut meter = Self {
@@ -139,11 +134,13 @@ impl<'a> Meter<'a> {
             self.fixed.0 += macs;
             self.fixed.1 += weights;
             let positions = macs / weights.max(1.0);
-            let work = Work { inputs: 1, outputs: weights as usize, group: 1, taps: 1, positions: (positions, positions) };
+            let work =
+                Work { inputs: 1, outputs: weights as usize, group: 1, taps: 1, positions: (positions, positions) };
             self.rest = self.rest.map(|t| t + latency::conv(&work));
             return;
         }
-        let plain = is_elementwise(view, node) || matches!(view.op(node), "Add" | "Sum" | "Clip" | "BatchNormalization");
+        let plain =
+            is_elementwise(view, node) || matches!(view.op(node), "Add" | "Sum" | "Clip" | "BatchNormalization");
         for value in outputs {
             let channels = self.coupling.tensors.get(&value).filter(|c| !c.is_empty());
             match (channels, plane(facts, value), elements(facts, value)) {
@@ -172,7 +169,9 @@ impl<'a> Meter<'a> {
             }
         }
         for (i, pass) in self.passes.iter().enumerate() {
-            counted(&pass.plane.channels).into_iter().for_each(|(r, n)| shares.entry(r).or_default().passes.push((i, n)));
+            counted(&pass.plane.channels)
+                .into_iter()
+                .for_each(|(r, n)| shares.entry(r).or_default().passes.push((i, n)));
         }
         for (i, held) in self.held.iter().flatten().enumerate() {
             counted(&held.channels).into_iter().for_each(|(r, n)| shares.entry(r).or_default().held.push((i, n)));

@@ -106,7 +106,7 @@ pub struct PruneOptions {
 }
 
 impl PruneOptions {
-    /// What may stay of each [`Measure`](super::meter::Measure), in their order.
+    /// What may stay of each measure, in their order.
     pub(super) fn amounts(&self) -> [Option<Amount>; 4] {
         [self.macs, self.parameters, self.peak_memory, self.latency]
     }

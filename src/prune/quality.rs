@@ -33,7 +33,8 @@ pub fn against_labels(original: &Model, other: &Model, samples: &Samples) -> Res
     let view = GraphView::new(original.proto())?;
     let batches = samples.all(&view, &Facts::new(&view))?;
     let tally = tally(original.proto(), other.proto(), (samples, &batches))?;
-    let wrong = || PruneError::Samples("there is no first output with a row of scores for each labelled sample".to_owned());
+    let wrong =
+        || PruneError::Samples("there is no first output with a row of scores for each labelled sample".to_owned());
     LabelReport::new(tally.labelled, tally.right, tally.alike).ok_or_else(wrong)
 }
 

@@ -28,6 +28,9 @@ const RIDGES: [f64; 6] = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1];
 /// One batch in so many is not fitted to, but judges the ridge.
 const JUDGES: usize = 4;
 
+/// How often a layer in front of a bend is fitted again, to targets that know what it gives by now. The error falls by less each time.
+const PASSES: usize = 8;
+
 /// Places of channels in the model that the first round began with, by tensor.
 pub(super) type Origin = HashMap<String, Vec<usize>>;
 
@@ -122,7 +125,8 @@ impl Fit<'_> {
     /// True for a layer on a shortcut of which only a selection of channels is left.
     fn selects(&self, layer: &Layer) -> bool {
         let named = self.view.output(layer.node).is_some_and(|v| self.shortcuts.contains(self.view.name(v)));
-        let left = |list: &[super::coupling::Channel]| (0..list.len()).filter(|i| self.lives(list[*i])).collect::<Vec<_>>();
+        let left =
+            |list: &[super::coupling::Channel]| (0..list.len()).filter(|i| self.lives(list[*i])).collect::<Vec<_>>();
         let weight = named.then(|| self.facts.constant(self.slot(layer.node, 1))).flatten();
         weight.is_some_and(|w| {
             let rest = w.data.select(Axis(0), &left(&layer.outputs)).select(Axis(1), &left(&layer.inputs));
@@ -264,7 +268,7 @@ impl Seen<'_> {
         let mut sums = fit.with(&judge);
         let mut found = sums.solve(ridge, prior, biased)?;
         let Some(flat) = self.flat else { return Some(found) };
-        for _ in 0..passes() {
+        for _ in 0..PASSES {
             sums.forget_targets();
             for batch in 0..batches {
                 let Rows { x, mut sum, beside } = self.rows(batch, group)?;
@@ -276,10 +280,6 @@ impl Seen<'_> {
         }
         Some(found)
     }
-}
-
-fn passes() -> usize {
-    std::env::var("PASSES").ok().and_then(|p| p.parse().ok()).unwrap_or(8)
 }
 
 /// The ridge that is best where nothing was fitted.

@@ -10,19 +10,19 @@ use crate::graph::{self, GraphView};
 use crate::io::Model;
 use crate::onnx::ModelProto;
 use crate::options::Options;
+use crate::read::Context;
 #[cfg(feature = "verify")]
 use crate::verify::VerifyOptions;
-use crate::read::Context;
 
 use super::coupling::Coupling;
 use super::error::PruneError;
+use super::meter::{Measure, Meter, Taken};
 use super::options::{PruneOptions, PruneWatch, Way};
 use super::report::{PruneReport, WayReport};
 use super::samples::Samples;
 use super::select::Bound;
-use super::meter::{Measure, Meter, Taken};
 use super::statistics;
-use super::trial::Trial;
+use super::trial::{Trial, is_named};
 use super::write::{Weights, edited, masked};
 
 /// A pruned model.
@@ -70,7 +70,7 @@ pub fn prune_watched(
     }
     let constant = graph::without_defaults(model.proto(), options.rewrite.constant_initializers);
     let original = graph::in_topological_order(constant.unwrap_or_else(|| model.proto().clone()))?;
-    let base = measure(&original, samples)?;
+    let base = measure(&original, samples, options)?;
     let mut report = PruneReport {
         macs: base.taken[0].unwrap_or_default(),
         parameters: base.taken[1].unwrap_or_default(),
@@ -85,7 +85,8 @@ pub fn prune_watched(
     };
     for ((measure, amount), whole) in Measure::ALL.iter().zip(options.amounts()).zip(report.whole()) {
         if amount.is_some() && whole.is_none() {
-            let reason = format!("the model takes an unknown number of {}: the size of a tensor is not known", measure.unit());
+            let reason =
+                format!("the model takes an unknown number of {}: the size of a tensor is not known", measure.unit());
             return Err(PruneError::Limit(reason));
         }
     }
@@ -221,11 +222,11 @@ struct Base {
 }
 
 /// What the original takes, at the size of the samples.
-fn measure(original: &ModelProto, samples: Option<&Samples>) -> Result<Base, PruneError> {
+fn measure(original: &ModelProto, samples: Option<&Samples>, options: &PruneOptions) -> Result<Base, PruneError> {
     let view = GraphView::new(original)?;
     let facts = Facts::new(&view);
-    let options = Options::default();
-    let cx = Context::new(&view, &facts, &options);
+    let plain = Options::default();
+    let cx = Context::new(&view, &facts, &plain);
     let coupling = Coupling::new(cx);
     if coupling.layers.is_empty() {
         return Err(PruneError::Nothing(
@@ -235,10 +236,15 @@ fn measure(original: &ModelProto, samples: Option<&Samples>) -> Result<Base, Pru
     if let Some(samples) = samples {
         samples.batches(&view, &facts)?;
     }
+    if let Some(glob) = options.keep.iter().find(|glob| !coupling.layers.iter().any(|l| is_named(cx, l, glob))) {
+        return Err(PruneError::Limit(format!(
+            "'{glob}' is to keep its channels, and no layer or output of one is called that"
+        )));
+    }
     let sized = samples.map_or_else(|| original.clone(), |s| s.sized(original));
     let sized_view = GraphView::new(&sized)?;
     let sized_facts = Facts::new(&sized_view);
-    let sized = Context::new(&sized_view, &sized_facts, &options);
+    let sized = Context::new(&sized_view, &sized_facts, &plain);
     let positions = statistics::positions((original, sized), &coupling, samples)?;
     let meter = Meter::new(&sized_view, &sized_facts, &coupling, &positions);
     let taken = meter.taken(&meter.size(&vec![true; coupling.len()]));

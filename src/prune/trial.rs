@@ -202,7 +202,8 @@ impl Trial<'_, '_> {
         let taken = meter.taken(&meter.size(&vec![true; after.len()]));
         for ((measure, taken), most) in Measure::ALL.iter().zip(taken).zip(self.targets().pop().unwrap_or_default()) {
             if let Some((taken, most)) = taken.zip(most).filter(|(taken, most)| *taken > most * (1.0 + 1e-9)) {
-                let reason = format!("the limit is not met: {taken:.0} {} are left of at most {most:.0}", measure.unit());
+                let reason =
+                    format!("the limit is not met: {taken:.0} {} are left of at most {most:.0}", measure.unit());
                 return Err(PruneError::Limit(reason));
             }
         }
@@ -272,14 +273,18 @@ impl Trial<'_, '_> {
     fn free(&self, cx: Context<'_>, coupling: &Coupling) -> Vec<bool> {
         let mut free: Vec<bool> = (0..coupling.len()).map(|r| !coupling.is_pinned(r as u32)).collect();
         for layer in &coupling.layers {
-            let output = cx.view.output(layer.node).map_or("", |v| cx.view.name(v));
-            let names = [cx.view.node(layer.node).name(), output];
-            if self.options.keep.iter().any(|glob| names.iter().any(|n| WildMatch::new(glob).matches(n))) {
+            if self.options.keep.iter().any(|glob| is_named(cx, layer, glob)) {
                 coupling.roots(&layer.outputs).into_iter().for_each(|r| free[r as usize] = false);
             }
         }
         free
     }
+}
+
+/// True when `glob` matches the node of `layer` or what it gives.
+pub(super) fn is_named(cx: Context<'_>, layer: &Layer, glob: &str) -> bool {
+    let output = cx.view.output(layer.node).map_or("", |v| cx.view.name(v));
+    [cx.view.node(layer.node).name(), output].iter().any(|name| WildMatch::new(glob).matches(name))
 }
 
 /// Layers that have lost channels, with how many they had.
