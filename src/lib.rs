@@ -22,7 +22,7 @@
 //! # Public API
 //! What is listed below, at the root of the crate: [`load`], [`inspect`], [`rewrite`], `verify` (feature `verify`, on by default) and
 //! [`save`] on a [`Model`], which may as well come from bytes; [`Options`] says what is asked for, [`Outcome`] what was found and done,
-//! [`Report`] is one run of the program as text and JSON. [`check()`] holds files to a [`Policy`]. The functions called `..._watched` tell of their progress and can be
+//! [`prune()`] takes channels out of a model and fits what is left to [`Samples`], [`Report`] is one run of the program as text and JSON. [`check()`] holds files to a [`Policy`]. The functions called `..._watched` tell of their progress and can be
 //! stopped. Everything can be sent to another thread. All this keeps to semantic versioning; the crate's modules are hidden, open
 //! to its own tests and tools, and may change in any version.
 //!
@@ -115,6 +115,10 @@ pub use options::{
     Target,
 };
 pub use plan::change::{Change, Channels, Exactness, Price};
+pub use prune::{
+    Amount, LayerReport, PruneError, PruneOptions, PruneReport, PruneWatch, Pruned, Quality, Samples, Way, WayReport,
+    prune, prune_watched,
+};
 pub use read::RejectCode;
 pub use report::{
     Action, NotInspected, Outcome, RejectReport, Report, SiteReport, SiteStatus, StopReason, Verification,
@@ -123,8 +127,8 @@ pub use verify::reach::Missed;
 pub use verify::samples::{Layout, Order, Preprocess, Resize};
 pub use verify::{
     Arithmetic, BendReport, ChannelErrors, Comparison, Coverage, Details, EngineReport, FirstDifference, InputReport,
-    JudgedComparison, Judgement, Measure, OutputReport, Runner, SizeReport, Status, Tolerance, UlpCount, Verdict,
-    VerifyReport, WorstChannel, WorstElement,
+    JudgedComparison, Judgement, LabelReport, Measure, OutputReport, Runner, SizeReport, Status, Tolerance, UlpCount,
+    Verdict, VerifyReport, WorstChannel, WorstElement,
 };
 #[cfg(feature = "verify")]
 pub use verify::{Engine, Observer, VerifyError, VerifyOptions, VerifyProgress};

@@ -85,6 +85,33 @@ fn what_changes_nothing_is_verified() {
 }
 
 #[test]
+fn right_answers_are_counted() {
+    let folder = folder();
+    assert_eq!(run(&folder, &[&USUAL[..], &["--way", "residual", "--quiet"]].concat()).code, Some(0));
+    let verify = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_onnx-rm"))
+            .args(["verify", "in.onnx", "out.onnx", "--json", "--against-labels"])
+            .args(arguments)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, json, words) = verify(&["y.npy", "--inputs", "x.npz"]);
+    // However well it answers, it computes something else.
+    assert_eq!(code, Some(1), "{words}");
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let share = |name: &str| report["labels"][name].as_f64().unwrap();
+    assert!(share("original") > 0.95 && share("rewritten") > 0.9 && share("agreement") > 0.9, "{report}");
+    assert!((share("original") - share("rewritten")).abs() > 0.0 || share("agreement") < 1.0);
+    for (arguments, reason) in [(&["y.npy"][..], "--inputs"), (&["x.npz", "--inputs", "x.npz"], "x.npz")] {
+        let (code, _, words) = verify(arguments);
+        assert_eq!(code, Some(2), "{words}");
+        assert!(words.contains(reason), "{words}");
+    }
+}
+
+#[test]
 fn what_is_missing_or_wrong_is_said() {
     let folder = folder();
     let refused = |arguments: &[&str], words: &str| {

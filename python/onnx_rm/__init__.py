@@ -1,7 +1,7 @@
 """Removes residual connections from trained ONNX networks without changing what they compute.
 
 `rewrite` makes a plain chain of a model and proves it, `inspect` says what it would do, `verify` compares two models,
-`bench` times them. Models are paths, ``bytes``, ``onnx.ModelProto`` or what ``torch.onnx.export(..., dynamo=True)``
+`bench` times them, `prune` makes a smaller model that computes something else. Models are paths, ``bytes``, ``onnx.ModelProto`` or what ``torch.onnx.export(..., dynamo=True)``
 returns; nothing but the standard library is needed.
 
 Examples
@@ -12,7 +12,7 @@ Examples
 <Report 5 of 5 joins removable, MACs 1,418,560 -> 2,700,608 (1.90x)>
 """
 
-from onnx_rm._api import Progress, Rewritten, bench, inspect, rewrite, verify
+from onnx_rm._api import Progress, Pruned, Rewritten, bench, inspect, prune, rewrite, verify
 from onnx_rm._errors import (
     FileError,
     Finding,
@@ -27,8 +27,8 @@ from onnx_rm._errors import (
     VerifyError,
 )
 from onnx_rm._native import __version__
-from onnx_rm._options import BenchOptions, InspectOptions, RewriteOptions, VerifyOptions
-from onnx_rm._report import Price, Report, Site, TimeReport, Verification, VerifyReport
+from onnx_rm._options import BenchOptions, InspectOptions, PruneOptions, RewriteOptions, VerifyOptions
+from onnx_rm._report import Price, PruneReport, Report, Site, TimeReport, Verification, VerifyReport
 
 __all__ = [
     "BenchOptions",
@@ -43,6 +43,9 @@ __all__ = [
     "OptionError",
     "Price",
     "Progress",
+    "PruneOptions",
+    "PruneReport",
+    "Pruned",
     "Report",
     "RequirementError",
     "RewriteOptions",
@@ -57,6 +60,7 @@ __all__ = [
     "__version__",
     "bench",
     "inspect",
+    "prune",
     "rewrite",
     "verify",
 ]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, overloa
 
 from onnx_rm import _native
 from onnx_rm._errors import OnnxRmError, RequirementError, VerificationError
-from onnx_rm._options import BenchOptions, InspectOptions, Known, RewriteOptions, VerifyOptions, words
-from onnx_rm._report import Report, TimeReport, VerifyReport
+from onnx_rm._options import BenchOptions, InspectOptions, Known, PruneOptions, RewriteOptions, VerifyOptions, words
+from onnx_rm._report import PruneReport, Report, TimeReport, VerifyReport
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -84,6 +84,26 @@ class Rewritten(Generic[_M]):
         return f"<Rewritten {type(self.model).__name__}: {self.report!r}>"
 
 
+@dataclass(frozen=True)
+class Pruned(Generic[_M]):
+    """A pruned model in memory.
+
+    Attributes
+    ----------
+    model
+        The model: ``bytes``, or an ``onnx.ModelProto`` where one was given.
+    report : PruneReport
+        What went, and what became of the outputs.
+    """
+
+    model: _M
+    report: PruneReport
+
+    def __repr__(self) -> str:
+        """Name the kind of the model, and say what was done."""
+        return f"<Pruned {type(self.model).__name__}: {self.report!r}>"
+
+
 class _Given(Generic[_M]):
     """A model as it was given."""
 
@@ -124,13 +144,20 @@ def _folder(held: ExitStack) -> str:
 
 def _words(caller: str, known: Known, options: Mapping[str, Any], held: ExitStack) -> list[str]:
     """Say `options` as words. Arrays to be fed go into a file, which is there until `held` ends."""
-    inputs = options.get("inputs")
-    if isinstance(inputs, Mapping):
-        import numpy as np
+    for name in ("inputs", "calibration", "labels", "against_labels"):
+        given = options.get(name)
+        if isinstance(given, Mapping):
+            import numpy as np
 
-        file = f"{_folder(held)}/inputs.npz"
-        np.savez(file, **inputs)
-        options = {**options, "inputs": file}
+            file = f"{_folder(held)}/{name}.npz"
+            np.savez(file, **given)
+            options = {**options, name: file}
+        elif hasattr(given, "__array__"):
+            import numpy as np
+
+            file = f"{_folder(held)}/{name}.npy"
+            np.save(file, given)
+            options = {**options, name: file}
     return words(caller, known, options)
 
 
@@ -278,6 +305,101 @@ def inspect(
     return Report._told(_native.inspect(given.source, said, _listener(progress)))
 
 
+@overload
+def prune(
+    model: Program[_P],
+    output: None = None,
+    *,
+    progress: Callable[[Progress], object] | None = None,
+    **options: Unpack[PruneOptions],
+) -> Pruned[_P]: ...
+@overload
+def prune(
+    model: str | PathLike[str] | bytes | bytearray | memoryview,
+    output: None = None,
+    *,
+    progress: Callable[[Progress], object] | None = None,
+    **options: Unpack[PruneOptions],
+) -> Pruned[bytes]: ...
+@overload
+def prune(
+    model: _P,
+    output: None = None,
+    *,
+    progress: Callable[[Progress], object] | None = None,
+    **options: Unpack[PruneOptions],
+) -> Pruned[_P]: ...
+@overload
+def prune(
+    model: str | PathLike[str] | bytes | bytearray | memoryview | Message | Program[Message],
+    output: str | PathLike[str],
+    *,
+    progress: Callable[[Progress], object] | None = None,
+    **options: Unpack[PruneOptions],
+) -> PruneReport: ...
+def prune(
+    model: object,
+    output: str | PathLike[str] | None = None,
+    *,
+    progress: Callable[[Progress], object] | None = None,
+    **options: Unpack[PruneOptions],
+) -> Pruned[Any] | PruneReport:
+    """Take channels out of a model and fit what is left to samples. What comes out computes something else.
+
+    Parameters
+    ----------
+    model : path, bytes, onnx.ModelProto or torch.onnx.ONNXProgram
+        The model. External data is read beside a path.
+    output : path, optional
+        Where to write it; may be the path of `model`. Without it the model is returned.
+    progress : callable, optional
+        Is called with a `Progress`, in the thread of the caller. What it raises ends the run.
+    **options
+        Those of ``onnx-rm prune``, with underscores: `calibration` (an .npz, an .npy, a folder of ONNX test data or of
+        images, or a dict of arrays), `preprocess`, `labels` (an .npy or an array), `macs`, `parameters`, `peak_memory`,
+        `latency`, `keep_channels`, `ratio`, `rounds`, `way`, `exact_only`, `max_error`, `min_agreement`, `seed`, and
+        for the way without residual connections `long_skips`, `downsample`, `activation`, `target`, `objective`,
+        `carry`, `only`, `skip`, `fuse_pointwise`, `fold_head`, `max_macs`, `max_parameters`, `max_bytes`, `keep`,
+        `sites`, `open_norms`, `keep_functions`, `constant_initializers` and `drop_unknown_fields`.
+
+    Returns
+    -------
+    Pruned or PruneReport
+        The model, as the kind that was given, with the report; the report alone when it was written to `output`.
+
+    Raises
+    ------
+    RequirementError
+        When `max_error` or `min_agreement` is not kept; nothing was given out.
+    VerificationError
+        When exact pruning changed the results; nothing was given out.
+    OnnxRmError
+        When the model cannot be read, run on the samples, pruned so far, or written.
+
+    Examples
+    --------
+    >>> import onnx_rm
+    >>> onnx_rm.prune("models/digits_resnet.onnx", exact_only=True).report.taken.copies
+    0
+    """
+    given: _Given[Any] = _Given(model)
+    with ExitStack() as held:
+        said = _words("prune", PruneOptions, options, held)
+        path = None if output is None else fspath(output)
+        told, content = _native.prune(given.source, path, said, _listener(progress))
+    report = PruneReport._told(told)
+    if report.finding is not None:
+        file = given.source if isinstance(given.source, str) else None
+        failed = report.verification not in (None, "equal")
+        raise (VerificationError if failed else RequirementError)(report.finding, report, file=file)
+    if output is not None:
+        return report
+    if content is None:
+        msg = "no model was returned"
+        raise OnnxRmError(msg)
+    return Pruned(given.back(content), report)
+
+
 def verify(
     original: str | PathLike[str] | bytes | bytearray | memoryview | Message | Program[Message],
     rewritten: str | PathLike[str] | bytes | bytearray | memoryview | Message | Program[Message],
@@ -295,8 +417,9 @@ def verify(
         Is called with a `Progress`, in the thread of the caller.
     **options
         Those of ``onnx-rm verify``, with underscores: `inputs` (an .npz, an .npy, a folder of ONNX test data, or a dict
-        of arrays), `images`, `preprocess`, `batch`, `input_shape` (a dict of sizes), `seed`, `rtol`, `atol`, `engine`,
-        `onnxruntime` (the path of its library), `save_inputs`, `save_outputs`, `dump` and `constant_initializers`.
+        of arrays), `images`, `preprocess`, `against_labels` (the classes of the given samples, an .npy or an array),
+        `batch`, `input_shape` (a dict of sizes), `seed`, `rtol`, `atol`, `engine`, `onnxruntime` (the path of its
+        library), `save_inputs`, `save_outputs`, `dump` and `constant_initializers`.
 
     Returns
     -------

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from onnx_rm._report import Report
+    from onnx_rm._report import PruneReport, Report
 
 
 def _in_python(text: str) -> str:
@@ -109,11 +109,11 @@ class Finding(OnnxRmError):  # noqa: N818 -- what the program calls it
 
     Attributes
     ----------
-    report : Report
+    report : Report or PruneReport
         What was found, and what was done by then.
     """
 
-    def __init__(self, message: str, report: Report, *, file: str | None = None) -> None:
+    def __init__(self, message: str, report: Report | PruneReport, *, file: str | None = None) -> None:
         super().__init__(message, file=file)
         self.report = report
 

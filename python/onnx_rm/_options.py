@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 if TYPE_CHECKING:
     from typing import TypeAlias
 
+class Array(Protocol):
+    """What numpy makes an array of."""
+
+    def __array__(self, dtype: Any = ..., /) -> Any:  # noqa: ANN401 -- numpy's arrays, which need not be there
+        """Return the array."""
+        ...
+
+
 Family: TypeAlias = Literal["residual", "linear", "parallel", "sequence", "dead", "transpose", "all"]
 Demand: TypeAlias = Literal["removal", "chain"]
 Limit: TypeAlias = "str | int"
@@ -41,6 +49,11 @@ class _Planning(TypedDict, total=False):
     open_norms: bool
     keep_functions: bool
     drop_unknown_fields: bool
+
+
+class _Demanding(TypedDict, total=False):
+    """What must hold of the result."""
+
     require: bool | Demand | Sequence[Demand]
     require_ops: str | Sequence[str]
 
@@ -54,7 +67,7 @@ class _Feeding(TypedDict, total=False):
     dump: str | PathLike[str]
 
 
-class InspectOptions(_Planning, _Reading, total=False):
+class InspectOptions(_Planning, _Demanding, _Reading, total=False):
     """Options of `inspect`."""
 
 
@@ -62,6 +75,7 @@ class VerifyOptions(_Feeding, _Reading, total=False):
     """Options of `verify`."""
 
     images: str | PathLike[str]
+    against_labels: str | PathLike[str] | Array
     preprocess: str
     batch: int | Sequence[int]
     rtol: float
@@ -72,11 +86,31 @@ class VerifyOptions(_Feeding, _Reading, total=False):
     save_outputs: str | PathLike[str]
 
 
-class RewriteOptions(_Planning, _Feeding, _Reading, total=False):
+class RewriteOptions(_Planning, _Demanding, _Feeding, _Reading, total=False):
     """Options of `rewrite`."""
 
     no_verify: bool
     accept_unstable: bool
+
+
+class PruneOptions(_Planning, _Reading, total=False):
+    """Options of `prune`."""
+
+    calibration: str | PathLike[str] | Mapping[str, Any]
+    preprocess: str
+    labels: str | PathLike[str] | Array
+    macs: Limit
+    parameters: Limit
+    peak_memory: Limit
+    latency: Limit
+    keep_channels: str | Sequence[str]
+    ratio: float
+    rounds: int
+    way: Literal["best", "residual", "decoupled", "chain"]
+    exact_only: bool
+    max_error: float
+    min_agreement: float
+    seed: int
 
 
 class BenchOptions(TypedDict, total=False):

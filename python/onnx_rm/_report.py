@@ -300,6 +300,16 @@ class Bends(Record):
     missed: tuple[Missed, ...]
 
 
+@dataclass(frozen=True)
+class LabelReport(Record):
+    """How many samples of known classes two models get right: shares."""
+
+    samples: int
+    original: float
+    rewritten: float
+    agreement: float
+
+
 class _Told(Record):
     """A report that has words for people too."""
 
@@ -345,6 +355,7 @@ class VerifyReport(_Told):
     seed: int
     first_difference: FirstDifference | None
     reproducer: str | None
+    labels: LabelReport | None
     saved: tuple[str, ...]
 
     @property
@@ -462,3 +473,69 @@ class TimeReport(_Told):
         """Say the ratio."""
         r = self.ratio
         return f"<TimeReport second / first {r.median:.2f}x ({r.lower:.2f}x to {r.upper:.2f}x), {self.runs} runs>"
+
+
+@dataclass(frozen=True)
+class Quality(Record):
+    """What became of the outputs on samples that nothing was fitted to."""
+
+    samples: int
+    relative_error: float
+    agreement: float | None
+    accuracy_before: float | None
+    accuracy_after: float | None
+
+
+@dataclass(frozen=True)
+class PrunedLayer(Record):
+    """A layer with fewer channels, in and out."""
+
+    node: str
+    tensor: str
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PruneWay(Record):
+    """One way of pruning, tried."""
+
+    way: Literal["residual", "decoupled", "chain"]
+    macs: float
+    parameters: float
+    peak_memory: float | None
+    latency: float | None
+    groups: tuple[int, ...]
+    copies: int
+    quality: Quality | None
+    layers: tuple[PrunedLayer, ...]
+    failed: str | None
+
+
+@dataclass(frozen=True)
+class PruneReport(_Told):
+    """What `prune` did; ``str`` of it is what the program prints."""
+
+    macs: float
+    parameters: float
+    peak_memory: float | None
+    latency: float | None
+    fitted: int
+    ways: tuple[PruneWay, ...]
+    chosen: Literal["residual", "decoupled", "chain"] | None
+    verification: Literal["equal", "mismatch", "no-evidence", "unstable"] | None
+    finding: str | None
+    notes: tuple[str, ...]
+
+    @property
+    def taken(self) -> PruneWay | None:
+        """The way that was taken."""
+        return next((way for way in self.ways if way.way == self.chosen), None)
+
+    def __repr__(self) -> str:
+        """Say in one line what is left, and how far off it is."""
+        if self.taken is None:
+            return "<PruneReport nothing>"
+        quality = self.taken.quality
+        error = "" if quality is None else f", output error {100 * quality.relative_error:.1f} %"
+        return f"<PruneReport {self.chosen}, MACs {_change(round(self.macs), round(self.taken.macs))}{error}>"

@@ -5,10 +5,10 @@ use std::fmt::Display;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use onnx_rm::cli::{self, Inspecting, Rewriting, Timing};
+use onnx_rm::cli::{self, Inspecting, Pruning, Rewriting, Timing};
 use onnx_rm::deliver::{Delivery, Goal, deliver};
 use onnx_rm::report::Action;
-use onnx_rm::{Model, Report, VerifyOptions, VerifyReport, load, rewrite_watched};
+use onnx_rm::{Model, Report, VerifyOptions, VerifyReport, load, prune_watched, rewrite_watched};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde::Serialize;
@@ -84,6 +84,36 @@ pub(crate) fn inspect(py: Python<'_>, model: Source, words: Vec<String>, progres
     })
 }
 
+/// Returns the report, and the bytes of the model where no `output` is given; nothing is given out where the report has a finding.
+#[pyfunction]
+pub(crate) fn prune<'py>(
+    py: Python<'py>,
+    model: Source,
+    output: Option<PathBuf>,
+    words: Vec<String>,
+    progress: Progress<'py>,
+) -> PyResult<(Told, Option<Bound<'py, PyBytes>>)> {
+    let (report, bytes) = watched(py, progress.as_ref(), |teller| {
+        let asked: Pruning = cli::read(words).map_err(Fault::option)?;
+        let path = model.path().map(Path::to_owned);
+        let original = model.load(asked.reading.options())?;
+        let fault = |error| Fault::prune(error, path.as_deref());
+        let samples = asked.samples(&original).map_err(fault)?;
+        let mut tell = |stage: &str, done: usize, total: usize| teller.tell("prune", stage, done, total);
+        let pruned = prune_watched(&original, samples.as_ref(), &asked.options(), &mut tell).map_err(fault)?;
+        let bytes = match (&output, &pruned.report.finding) {
+            (_, Some(_)) => None,
+            (Some(path), None) => {
+                onnx_rm::save(&pruned.model, path)?;
+                None
+            }
+            (None, None) => Some(pruned.model.to_bytes()?),
+        };
+        Ok((told(&pruned.report)?, bytes))
+    })?;
+    Ok((report, bytes.map(|bytes| PyBytes::new(py, &bytes))))
+}
+
 /// Returns the report.
 #[pyfunction]
 pub(crate) fn verify(
@@ -94,15 +124,26 @@ pub(crate) fn verify(
     progress: Progress<'_>,
 ) -> PyResult<Told> {
     watched(py, progress.as_ref(), |teller| {
-        let feed = cli::read::<cli::Comparing>(words).map_err(Fault::option)?.options();
-        let report = match (original.path(), rewritten.path()) {
-            (Some(original), Some(rewritten)) => compared_files(original, rewritten, &feed, teller)?,
-            _ => {
-                // Fields that the schema does not know change nothing of what is computed.
-                let reading = onnx_rm::LoadOptions::default().drop_unknown_fields(true);
-                compared(&original.load(reading)?, &rewritten.load(reading)?, &feed, teller)?
-            }
+        let asked = cli::read::<cli::Comparing>(words).map_err(Fault::option)?;
+        let feed = asked.options();
+        // Fields that the schema does not know change nothing of what is computed.
+        let reading = onnx_rm::LoadOptions::default().drop_unknown_fields(true);
+        let files = original.path().map(Path::to_owned).zip(rewritten.path().map(Path::to_owned));
+        let models = match files {
+            Some(_) if !asked.is_labelled() => None,
+            _ => Some((original.load(reading)?, rewritten.load(reading)?)),
         };
+        // First, for it says what is wrong with the labels.
+        let labels = match &models {
+            Some((a, b)) => asked.answers(a, b).map_err(|e| Fault::prune(e, None))?,
+            None => None,
+        };
+        let mut report = match (&files, &models) {
+            (Some((a, b)), _) => compared_files(a, b, &feed, teller)?,
+            (None, Some((a, b))) => compared(a, b, &feed, teller)?,
+            (None, None) => return Err(Fault::internal("no models")),
+        };
+        report.labels = labels;
         let (json, text) = told(&report)?;
         Ok((json, format!("{text}\n{}", report.details()).trim_end().to_owned()))
     })

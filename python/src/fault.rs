@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use onnx_rm::{EngineError, ExternalError, GraphError, LoadError, SaveError, VerifyError};
+use onnx_rm::{EngineError, ExternalError, GraphError, LoadError, PruneError, SaveError, VerifyError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -46,6 +46,19 @@ impl Fault {
             fault.file = Some(path.display().to_string());
         }
         fault
+    }
+
+    /// An error of pruning the model at `path`, or in memory.
+    pub(crate) fn prune(error: PruneError, path: Option<&Path>) -> Self {
+        let class = match &error {
+            PruneError::Samples(_) => "OptionError",
+            PruneError::Internal(_) => "InternalError",
+            _ => "OnnxRmError",
+        };
+        match error {
+            PruneError::Engine(error) => Self::engine(error, path),
+            error => Self::new(class, error),
+        }
     }
 
     /// The exception. What is wrong, without the name of the file, is its condition.

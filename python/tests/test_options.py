@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[type, set[str]]] = {
     # A report is a value here, and `inspect` is the dry run.
     "rewrite": (onnx_rm.RewriteOptions, {"json", "quiet", "help", "dry_run", "report"}),
     "inspect": (onnx_rm.InspectOptions, {"json", "quiet", "help", "report"}),
+    "prune": (onnx_rm.PruneOptions, {"json", "quiet", "help"}),
     # A saved report is judged by the program: no model is given then.
     "verify": (onnx_rm.VerifyOptions, {"json", "quiet", "help", "report", "judge"}),
     "bench": (onnx_rm.BenchOptions, {"json", "quiet", "help"}),

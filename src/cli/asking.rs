@@ -29,6 +29,10 @@ pub(super) struct Asking {
     /// Try these sizes of the first axis too, as 1,8, and take so many images together
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = batch)]
     batch: Vec<usize>,
+    /// Say how many of the given samples each model gets right: their classes, as an .npy of integers, in the order of --inputs, or of
+    /// the names of --images
+    #[arg(long, value_name = "FILE.npy")]
+    against_labels: Option<PathBuf>,
     /// Judge by |difference| <= atol + rtol * |original| in place of the criterion; atol is 0 unless it is said
     #[arg(long, value_name = "TOLERANCE", value_parser = tolerance)]
     rtol: Option<f64>,
@@ -56,6 +60,16 @@ impl Asking {
             (None, None) => None,
             (rtol, atol) => Some(Tolerance::new(rtol.unwrap_or_default(), atol.unwrap_or_default())),
         }
+    }
+
+    /// The file with the classes of the given samples.
+    pub(super) fn labels(&self) -> Option<&std::path::Path> {
+        self.against_labels.as_deref()
+    }
+
+    /// The folder of images, and what is done to each.
+    pub(super) fn pictures(&self) -> Option<(&std::path::Path, Preprocess)> {
+        Some((self.images.as_deref()?, self.preprocess.clone().unwrap_or_default()))
     }
 
     /// `options`, and these.

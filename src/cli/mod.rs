@@ -34,6 +34,7 @@ use crate::printable::{Lines, Printable};
 
 pub use bench::Timing;
 pub use inspect::Inspecting;
+pub use prune::Pruning;
 pub use rewrite::Rewriting;
 pub use tree::{run, run_words};
 pub use verify::Comparing;
@@ -179,6 +180,13 @@ pub struct Feeding {
     /// When the models differ, write the part in which they do, and what to feed it, into a new folder in DIR
     #[arg(long, value_name = "DIR")]
     dump: Option<PathBuf>,
+}
+
+impl Feeding {
+    /// Where the given inputs are.
+    fn given(&self) -> Option<&Path> {
+        self.inputs.as_deref()
+    }
 }
 
 #[cfg(feature = "verify")]

@@ -6,13 +6,10 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::io::Model;
-use crate::mend::Unstable;
-use crate::onnx::ModelProto;
-use crate::prune::{Amount, PruneOptions, PruneReport, Samples, Way, prune_watched};
-use crate::report::Verification;
+use crate::prune::{Amount, PruneError, PruneOptions, PruneReport, Pruned, Samples, Way, prune_watched};
 use crate::verify::samples::Preprocess;
 
-use super::{Bar, Comparing, Failure, Feeding, Planning, Reading, Talking, Verdict, print, say};
+use super::{Bar, Failure, Planning, Reading, Talking, Verdict, print, say};
 
 pub(super) const EXAMPLES: &str = "Examples:
   onnx-rm prune resnet32.onnx small.onnx --calibration images.npz --macs 0.5x
@@ -25,7 +22,7 @@ Only --exact-only changes nothing but the order of additions.";
 
 /// How a model is pruned.
 #[derive(Args, Clone, Debug)]
-pub(super) struct Pruning {
+pub struct Pruning {
     /// Samples to fit to, some hundred: an .npz with one array a graph input and samples along axis 0, an .npy, a folder of ONNX test data,
     /// or, with --preprocess, a folder of images
     #[arg(long, value_name = "PATH", required_unless_present = "exact_only")]
@@ -37,11 +34,17 @@ pub(super) struct Pruning {
     #[arg(long, value_name = "FILE.npy", requires = "calibration")]
     labels: Option<PathBuf>,
     /// Most multiply-accumulates that stay: 0.5x of the original's, or a number
-    #[arg(long, value_name = "LIMIT", required_unless_present_any = ["exact_only", "parameters"])]
+    #[arg(long, value_name = "LIMIT", required_unless_present_any = ["exact_only", "parameters", "peak_memory", "latency"])]
     macs: Option<Amount>,
     /// Most weights that stay
     #[arg(long, value_name = "LIMIT")]
     parameters: Option<Amount>,
+    /// Most memory for activations that stays: the largest sum of all that are alive at once, as 0.5x or in bytes
+    #[arg(long, value_name = "LIMIT")]
+    peak_memory: Option<Amount>,
+    /// Most time that stays, by the model of `--objective latency`: 0.5x, or nanoseconds
+    #[arg(long, value_name = "LIMIT")]
+    latency: Option<Amount>,
     /// Layers whose node or output has such a name keep their channels; may be repeated
     #[arg(long, value_name = "GLOB")]
     keep_channels: Vec<String>,
@@ -55,7 +58,7 @@ pub(super) struct Pruning {
     #[arg(long, value_enum, default_value_t, value_name = "WAY")]
     way: Way,
     /// Only take away copies of other channels, channels that are zero and channels that nothing reads
-    #[arg(long, conflicts_with_all = ["macs", "parameters", "max_error", "min_agreement"])]
+    #[arg(long, conflicts_with_all = ["macs", "parameters", "peak_memory", "latency", "max_error", "min_agreement"])]
     exact_only: bool,
     /// Exit with 1, and write nothing, when the outputs are further off: root mean square relative to their standard deviation
     #[arg(long, value_name = "ERROR")]
@@ -66,6 +69,10 @@ pub(super) struct Pruning {
     /// Where positions are drawn
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    planning: Planning,
+    #[command(flatten)]
+    pub reading: Reading,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -76,11 +83,14 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 impl Pruning {
-    /// The same for the library; residual connections are removed as `planning` says.
-    fn options(&self, planning: &Planning) -> PruneOptions {
+    /// The same for the library.
+    #[must_use]
+    pub fn options(&self) -> PruneOptions {
         PruneOptions {
             macs: self.macs,
             parameters: self.parameters,
+            peak_memory: self.peak_memory,
+            latency: self.latency,
             keep: self.keep_channels.clone(),
             ratio: self.ratio,
             rounds: usize::from(self.rounds),
@@ -89,19 +99,22 @@ impl Pruning {
             max_error: self.max_error,
             min_agreement: self.min_agreement,
             seed: self.seed,
-            rewrite: planning.options(),
+            rewrite: self.planning.options(),
         }
     }
 
-    /// The samples.
-    fn samples(&self, model: &ModelProto) -> Result<Option<Samples>, Failure> {
+    /// The samples, where there are any.
+    ///
+    /// # Errors
+    /// When they cannot be read, or do not fit the model.
+    pub fn samples(&self, model: &Model) -> Result<Option<Samples>, PruneError> {
         let Some(path) = &self.calibration else { return Ok(None) };
         let samples =
-            Samples::from_path(model, path, self.preprocess.as_ref()).and_then(|samples| match &self.labels {
+            Samples::from_path(model.proto(), path, self.preprocess.as_ref()).and_then(|samples| match &self.labels {
                 Some(labels) => samples.labelled(labels),
                 None => Ok(samples),
             });
-        samples.map(Some).map_err(|e| Failure { message: e.to_string(), hint: None })
+        samples.map(Some)
     }
 }
 
@@ -113,10 +126,6 @@ pub(super) struct Arguments {
     output: PathBuf,
     #[command(flatten)]
     pruning: Pruning,
-    #[command(flatten)]
-    planning: Planning,
-    #[command(flatten)]
-    reading: Reading,
     #[command(flatten)]
     talking: Talking,
 }
@@ -133,16 +142,16 @@ struct Said<'a> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
-    let Arguments { input, output, pruning, planning, reading, talking } = arguments;
+    let Arguments { input, output, pruning, talking } = arguments;
     let bar = Bar::new(talking.quiet || talking.json);
-    let model = reading.load(input)?;
-    let samples = pruning.samples(model.proto())?;
-    let options = pruning.options(planning);
+    let model = pruning.reading.load(input)?;
+    let samples = pruning.samples(&model).map_err(|e| Failure { message: e.to_string(), hint: None })?;
+    let options = pruning.options();
     let mut watch = |stage: &str, done: usize, total: usize| bar.count("prune", stage, done, total);
     let pruned = prune_watched(&model, samples.as_ref(), &options, &mut watch);
-    let (pruned, mut report) = pruned.map_err(|e| Failure::new(input, e))?;
+    let Pruned { model: pruned, report, .. } = pruned.map_err(|e| Failure::new(input, e))?;
     if report.finding.is_none() {
-        report.finding = write(arguments, &pruned, &bar)?;
+        crate::io::save(&pruned, output)?;
     }
     let written = report.finding.is_none();
     drop(bar);
@@ -176,23 +185,5 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
             }
             Ok(Verdict::Finding)
         }
-    }
-}
-
-/// Writes the model; one that should compute the same only when it does. Says why not.
-fn write(arguments: &Arguments, pruned: &Model, bar: &Bar) -> Result<Option<String>, Failure> {
-    let Arguments { input, output, pruning, planning, .. } = arguments;
-    if !pruning.exact_only || !cfg!(feature = "verify") {
-        crate::io::save(pruned, output)?;
-        return Ok(None);
-    }
-    let feeding = Feeding { inputs: None, input_shape: Vec::new(), seed: pruning.seed, dump: None };
-    let comparing = Comparing::new(feeding, planning.options().constant_initializers);
-    let compare = |staged: &Path| super::verify::compare(input, staged, &comparing, bar);
-    match crate::api::save_when_equal(pruned, output, Some(compare), Unstable::Keep)?.0 {
-        Verification::Failed(found) | Verification::Unstable(found) => {
-            Ok(Some(format!("the results are not the same: {found}")))
-        }
-        _ => Ok(None),
     }
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::engine;
-use crate::io::LoadOptions;
+use crate::io::{LoadOptions, Model};
 use crate::page::{self, ModelPart, Page, Tone};
-use crate::verify::{Judgement, Status, VerifyReport};
+use crate::prune::{PruneError, Samples, against_labels};
+use crate::verify::{Judgement, LabelReport, Status, VerifyReport};
 
 use super::asking::Asking;
 use super::report::{Reporting, again, inputs, net};
@@ -41,6 +42,41 @@ pub struct Comparing {
 impl Comparing {
     pub(super) fn new(feeding: Feeding, constant_initializers: bool) -> Self {
         Self { feeding, constant_initializers, asking: Asking::default() }
+    }
+}
+
+impl Comparing {
+    /// How many of the given samples each of two models gets right, when their classes are given.
+    ///
+    /// # Errors
+    /// When samples or labels do not fit, or when a model cannot be run.
+    pub fn answers(&self, original: &Model, other: &Model) -> Result<Option<LabelReport>, PruneError> {
+        let Some(labels) = self.asking.labels() else { return Ok(None) };
+        let samples = match (self.feeding.given(), self.asking.pictures()) {
+            (Some(path), None) => Samples::from_path(original.proto(), path, None),
+            (None, Some((folder, preprocess))) => Samples::from_path(original.proto(), folder, Some(&preprocess)),
+            _ => Err(PruneError::Samples(format!(
+                "{} says what the given samples are: give these by --inputs, or by --images alone",
+                labels.display()
+            ))),
+        };
+        against_labels(original, other, &samples?.labelled(labels)?).map(Some)
+    }
+
+    /// True when classes are given.
+    #[must_use]
+    pub fn is_labelled(&self) -> bool {
+        self.asking.labels().is_some()
+    }
+
+    /// The same for saved models.
+    fn labels(&self, models: [&Path; 2]) -> Result<Option<LabelReport>, Failure> {
+        if !self.is_labelled() {
+            return Ok(None);
+        }
+        let reading = LoadOptions::default().drop_unknown_fields(true);
+        let [original, other] = [crate::io::load(models[0], &reading)?, crate::io::load(models[1], &reading)?];
+        self.answers(&original, &other).map_err(|e| Failure { message: e.to_string(), hint: None })
     }
 }
 
@@ -79,7 +115,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     };
     reporting.spare(&[original, rewritten])?;
     let bar = Bar::new(talking.quiet || talking.json);
-    let report = compare(original, rewritten, comparing, &bar)?;
+    // First, for it says what is wrong with the labels.
+    let labels = comparing.labels([original, rewritten])?;
+    let mut report = compare(original, rewritten, comparing, &bar)?;
+    report.labels = labels;
     drop(bar);
     let json = || serde_json::to_string_pretty(&report).unwrap_or_default();
     let reported = reporting.write(json, || page([original, rewritten], comparing, &report));
@@ -109,6 +148,10 @@ fn page([original, rewritten]: [&Path; 2], comparing: &Comparing, report: &Verif
         Status::NoEvidence => (Tone::Bad, "Nothing could be concluded"),
         Status::Unstable => (Tone::Bad, "Rounding decides what the original computes"),
     };
+    let body = match &report.labels {
+        Some(labels) => format!("{}; {labels}", report.message).trim_start_matches("; ").to_owned(),
+        None => report.message.clone(),
+    };
     let part = ModelPart {
         before: Some(a.and_then(|model| net(model.proto()))),
         after: Some(b.and_then(|model| net(model.proto()))),
@@ -119,7 +162,7 @@ fn page([original, rewritten]: [&Path; 2], comparing: &Comparing, report: &Verif
     page::render(&Page {
         command: "verify",
         subject: format!("{} and {}", original.display(), rewritten.display()),
-        verdict: page::Verdict { tone, head: head.to_owned(), body: report.message.clone() },
+        verdict: page::Verdict { tone, head: head.to_owned(), body },
         files: [first, second].into_iter().chain(inputs(&comparing.feeding)).collect(),
         options: None,
         parts: vec![part],

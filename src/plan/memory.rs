@@ -17,11 +17,17 @@ pub struct Peak {
     pub node: Option<NodeId>,
 }
 
-/// Where one or more tensors are kept.
-struct Buffer {
-    bytes: u64,
-    /// Position of the last node that reads it.
-    last: usize,
+/// Where one or more tensors are kept, one after the other.
+#[derive(Clone, Debug)]
+pub struct Buffer {
+    /// The first of them.
+    pub value: ValueId,
+    /// What it takes.
+    pub bytes: u64,
+    /// Position of the node from which on it is alive: 0 for the graph's inputs.
+    pub first: usize,
+    /// Position of the last node that reads any of them; `usize::MAX` for an output.
+    pub last: usize,
     /// Kept by the caller, or for it: nothing may be written over it.
     is_given: bool,
 }
@@ -29,20 +35,37 @@ struct Buffer {
 /// The peak of `view`; `None` when the size of any tensor of data is not known. A free first axis of an input counts as 1.
 #[must_use]
 pub fn peak(view: &GraphView<'_>, facts: &Facts<'_>) -> Option<Peak> {
+    let buffers = buffers(view, facts)?;
+    let nodes: Vec<NodeId> = view.nodes().collect();
+    let mut begins = vec![0_u64; nodes.len().max(1)];
+    let mut ends = vec![0_u64; nodes.len().max(1)];
+    for b in &buffers {
+        let begin = begins.get_mut(b.first)?;
+        *begin = begin.checked_add(b.bytes)?;
+        if let Some(end) = ends.get_mut(b.last) {
+            *end = end.checked_add(b.bytes)?;
+        }
+    }
+    let (mut alive, mut most) = (0_u64, Peak { bytes: begins[0], node: None });
+    for (node, (begin, end)) in nodes.into_iter().zip(begins.into_iter().zip(ends)) {
+        alive = alive.checked_add(begin)?;
+        if alive > most.bytes || most.node.is_none() {
+            most = Peak { bytes: alive, node: Some(node) };
+        }
+        alive -= end;
+    }
+    Some(most)
+}
+
+/// All that takes memory when the nodes of `view` run in their order; `None` when the size of any tensor of data is not known.
+#[must_use]
+pub fn buffers(view: &GraphView<'_>, facts: &Facts<'_>) -> Option<Vec<Buffer>> {
     let mut buffers: Vec<Buffer> = Vec::new();
     let mut home: Vec<Option<usize>> = vec![None; view.values().count()];
-    let mut alive = 0_u64;
     for value in view.values().filter(|v| view.is_input(*v) && !view.is_overridable(*v)) {
-        let buffer = Buffer { bytes: bytes(facts, value)?, last: last_read(view, value), is_given: true };
-        alive = alive.checked_add(buffer.bytes)?;
         home[value.0 as usize] = Some(buffers.len());
-        buffers.push(buffer);
-    }
-    let mut most = Peak { bytes: alive, node: None };
-    // Buffers by the position behind which they are free; one whose end moves back is asked again.
-    let mut ends: Vec<Vec<usize>> = vec![Vec::new(); view.nodes().count() + 1];
-    for (at, buffer) in buffers.iter().enumerate().filter(|(_, b)| b.last < usize::MAX) {
-        ends[buffer.last].push(at);
+        let (bytes, last) = (bytes(facts, value)?, last_read(view, value));
+        buffers.push(Buffer { value, bytes, first: 0, last, is_given: true });
     }
     for node in view.nodes() {
         let position = view.position(node);
@@ -59,26 +82,14 @@ pub fn peak(view: &GraphView<'_>, facts: &Facts<'_>) -> Option<Peak> {
                     at
                 }
                 None => {
-                    alive = alive.checked_add(size)?;
-                    buffers.push(Buffer { bytes: size, last, is_given });
+                    buffers.push(Buffer { value, bytes: size, first: position, last, is_given });
                     buffers.len() - 1
                 }
             };
             home[value.0 as usize] = Some(at);
-            if buffers[at].last < usize::MAX {
-                ends[buffers[at].last].push(at);
-            }
-        }
-        if alive > most.bytes || most.node.is_none() {
-            most = Peak { bytes: alive.max(most.bytes), node: Some(node) };
-        }
-        for at in std::mem::take(&mut ends[position]) {
-            if buffers[at].last == position {
-                alive -= std::mem::take(&mut buffers[at].bytes);
-            }
         }
     }
-    Some(most)
+    Some(buffers)
 }
 
 /// Position of the last node that reads `value`; the end of time for an output.

@@ -2,6 +2,8 @@
 
 use crate::engine::EngineError;
 use crate::graph::{ApplyError, GraphError};
+#[cfg(feature = "verify")]
+use crate::verify::VerifyError;
 use crate::verify::reference::EvalError;
 
 /// Why a model was not pruned. It is as it was.
@@ -14,6 +16,10 @@ pub enum PruneError {
     /// It cannot be evaluated on the calibration samples.
     #[error("the model cannot be run on the calibration samples: {0}")]
     Eval(#[from] EvalError),
+    /// What should compute the same could not be compared.
+    #[cfg(feature = "verify")]
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
     /// The samples do not fit.
     #[error("calibration samples: {0}")]
     Samples(String),

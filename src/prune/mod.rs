@@ -9,8 +9,11 @@
 //! nothing was fitted to. `trial` puts these in order, `run` chooses between ways.
 
 mod coupling;
+mod decouple;
 mod error;
 mod exact;
+mod flat;
+mod meter;
 mod options;
 mod patches;
 mod quality;
@@ -20,7 +23,6 @@ mod run;
 mod samples;
 mod select;
 mod sensitivity;
-mod solve;
 mod source;
 mod statistics;
 mod trial;
@@ -29,8 +31,9 @@ mod write;
 
 pub use error::PruneError;
 pub use options::{Amount, PruneOptions, PruneWatch, Way};
+pub use quality::against_labels;
 pub use report::{LayerReport, PruneReport, Quality, WayReport};
 #[doc(hidden)]
 pub use run::cut_at_random;
-pub use run::{prune, prune_watched};
+pub use run::{Pruned, prune, prune_watched};
 pub use samples::Samples;

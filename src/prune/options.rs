@@ -68,6 +68,9 @@ pub enum Way {
     Residual,
     /// Residual connections are removed first, so that every layer of the chain has channels of its own; what is carried counts.
     Chain,
+    /// Blocks have channels of their own as in the chain, but shortcuts stay: a shortcut selects channels of the fork, or is a 1x1
+    /// convolution where some are missing there.
+    Decoupled,
 }
 
 /// What is asked of pruning.
@@ -78,6 +81,10 @@ pub struct PruneOptions {
     pub macs: Option<Amount>,
     /// Most weights that may stay.
     pub parameters: Option<Amount>,
+    /// Most bytes of activations that may be alive at once.
+    pub peak_memory: Option<Amount>,
+    /// Most time that may be taken, in nanoseconds of the model of time that `--objective latency` goes by.
+    pub latency: Option<Amount>,
     /// Layers whose node or output has such a name keep their channels.
     pub keep: Vec<String>,
     /// Most of a layer's channels that may go, as a share.
@@ -98,11 +105,20 @@ pub struct PruneOptions {
     pub rewrite: Options,
 }
 
+impl PruneOptions {
+    /// What may stay of each measure, in their order.
+    pub(super) fn amounts(&self) -> [Option<Amount>; 4] {
+        [self.macs, self.parameters, self.peak_memory, self.latency]
+    }
+}
+
 impl Default for PruneOptions {
     fn default() -> Self {
         Self {
             macs: None,
             parameters: None,
+            peak_memory: None,
+            latency: None,
             keep: Vec::new(),
             ratio: 1.0,
             rounds: 1,
@@ -117,7 +133,7 @@ impl Default for PruneOptions {
 }
 
 /// Is told what is done, and how far it is; says whether to go on.
-pub type PruneWatch<'w> = &'w mut dyn FnMut(&str, usize, usize) -> ControlFlow<()>;
+pub type PruneWatch<'w> = &'w mut (dyn FnMut(&str, usize, usize) -> ControlFlow<()> + Send);
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,11 @@
 
 use ndarray::{ArrayD, Axis};
 
+use crate::facts::Facts;
+use crate::graph::GraphView;
+use crate::io::Model;
 use crate::onnx::ModelProto;
+use crate::verify::LabelReport;
 use crate::verify::reference::{self, Value};
 
 use super::error::PruneError;
@@ -18,9 +22,30 @@ pub(super) fn measure(
     pruned: &ModelProto,
     (samples, held): (&Samples, &[Batch]),
 ) -> Result<Quality, PruneError> {
+    Ok(tally(original, pruned, (samples, held))?.quality())
+}
+
+/// How many of the labelled `samples` each of two models gets right; evaluated in float64.
+///
+/// # Errors
+/// When a model cannot be run, when the samples do not fit or have no labels, or when the first output is no row of scores a sample.
+pub fn against_labels(original: &Model, other: &Model, samples: &Samples) -> Result<LabelReport, PruneError> {
+    let view = GraphView::new(original.proto())?;
+    let batches = samples.all(&view, &Facts::new(&view))?;
+    let tally = tally(original.proto(), other.proto(), (samples, &batches))?;
+    let wrong =
+        || PruneError::Samples("there is no first output with a row of scores for each labelled sample".to_owned());
+    LabelReport::new(tally.labelled, tally.right, tally.alike).ok_or_else(wrong)
+}
+
+fn tally(
+    original: &ModelProto,
+    pruned: &ModelProto,
+    (samples, batches): (&Samples, &[Batch]),
+) -> Result<Tally, PruneError> {
     let outputs: Vec<&str> = original.graph.iter().flat_map(|g| &g.output).map(|o| o.name()).collect();
     let mut tally = Tally::default();
-    for batch in held {
+    for batch in batches {
         let was = reference::run_to(original, &batch.inputs, &outputs)?;
         let is = reference::run_to(pruned, &batch.inputs, &outputs)?;
         for (i, name) in outputs.iter().enumerate() {
@@ -30,11 +55,11 @@ pub(super) fn measure(
             }
             tally.add(i, was, is);
             if let (0, Some(was), Some(is)) = (i, was.floats(), is.floats()) {
-                tally.classes(was, is, |row| batch.places.get(row).and_then(|p| samples.label(*p)));
+                tally.classes(was, is, |row| batch.places.get(row).and_then(|p| samples.label(*p)))?;
             }
         }
     }
-    Ok(tally.quality())
+    Ok(tally)
 }
 
 /// Largest difference of two models that should compute the same, relative to the largest value. Constants that a model computes are written
@@ -119,10 +144,16 @@ impl Tally {
     }
 
     /// Where an output is one row of scores a sample: which one is largest.
-    fn classes(&mut self, was: &ArrayD<f64>, is: &ArrayD<f64>, label: impl Fn(usize) -> Option<usize>) {
+    fn classes(
+        &mut self,
+        was: &ArrayD<f64>,
+        is: &ArrayD<f64>,
+        label: impl Fn(usize) -> Option<usize>,
+    ) -> Result<(), PruneError> {
         if was.ndim() != 2 || was.shape()[1] < 2 {
-            return;
+            return Ok(());
         }
+        let classes = was.shape()[1];
         for (row, (was, is)) in was.axis_iter(Axis(0)).zip(is.axis_iter(Axis(0))).enumerate() {
             let largest = |a: ndarray::ArrayViewD<'_, f64>| {
                 a.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).map(|(i, _)| i)
@@ -131,11 +162,15 @@ impl Tally {
             self.ranked += 1;
             self.alike += usize::from(was == is);
             if let Some(label) = label(row) {
+                if label >= classes {
+                    return Err(PruneError::Samples(format!("label {label} is none of {classes} classes")));
+                }
                 self.labelled += 1;
                 self.right.0 += usize::from(was == Some(label));
                 self.right.1 += usize::from(is == Some(label));
             }
         }
+        Ok(())
     }
 
     fn quality(&self) -> Quality {

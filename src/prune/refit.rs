@@ -5,18 +5,19 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayD, Axis};
 
+use crate::algebra::normal::Normal;
 use crate::facts::{Facts, tensor};
 use crate::graph::{GraphView, NodeId};
 use crate::onnx::ModelProto;
 
 use super::coupling::{Coupling, Form, Layer};
+use super::decouple;
 use super::error::PruneError;
+use super::flat::{self, Flat};
 use super::patches::{self, Positions};
 use super::samples::Batch;
-use super::solve;
 use super::statistics::{MAX_COLUMNS, POSITIONS, matrices, spatial};
 use super::walk::Walk;
 use super::write::Weights;
@@ -24,11 +25,11 @@ use super::write::Weights;
 /// Ridges that are tried, as shares of the mean diagonal of the normal equations.
 const RIDGES: [f64; 6] = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1];
 
-/// Variances below this share of the mean square are rounding.
-const NOTHING: f64 = 1e-12;
-
 /// One batch in so many is not fitted to, but judges the ridge.
 const JUDGES: usize = 4;
+
+/// How often a layer in front of a bend is fitted again, to targets that know what it gives by now. The error falls by less each time.
+const PASSES: usize = 8;
 
 /// Places of channels in the model that the first round began with, by tensor.
 pub(super) type Origin = HashMap<String, Vec<usize>>;
@@ -43,75 +44,10 @@ pub(super) struct Fit<'a> {
     pub models: (&'a ModelProto, &'a ModelProto),
     /// Which channels of the first one's layers are left in this round, by what they give; all where nothing stands.
     pub origin: &'a Origin,
+    /// What layers on shortcuts give; those that only select channels stay as they are.
+    pub shortcuts: &'a BTreeSet<String>,
     pub batches: &'a [Batch],
     pub seed: u64,
-}
-
-/// Sums over rows: of the columns, of the targets, and of products.
-struct Sums {
-    rows: f64,
-    x: Array1<f64>,
-    y: Array1<f64>,
-    xx: Array2<f64>,
-    xy: Array2<f64>,
-    yy: f64,
-}
-
-impl Sums {
-    fn new(columns: usize, outputs: usize) -> Self {
-        let (x, y) = (Array1::zeros(columns), Array1::zeros(outputs));
-        Self { rows: 0.0, x, y, xx: Array2::zeros((columns, columns)), xy: Array2::zeros((columns, outputs)), yy: 0.0 }
-    }
-
-    fn add(&mut self, x: &Array2<f64>, y: &Array2<f64>) {
-        self.rows += x.nrows() as f64;
-        self.x += &x.sum_axis(Axis(0));
-        self.y += &y.sum_axis(Axis(0));
-        general_mat_mul(1.0, &x.t(), x, 1.0, &mut self.xx);
-        general_mat_mul(1.0, &x.t(), y, 1.0, &mut self.xy);
-        self.yy += y.iter().map(|v| v * v).sum::<f64>();
-    }
-
-    /// Both together.
-    fn with(&self, other: &Self) -> Self {
-        Self {
-            rows: self.rows + other.rows,
-            x: &self.x + &other.x,
-            y: &self.y + &other.y,
-            xx: &self.xx + &other.xx,
-            xy: &self.xy + &other.xy,
-            yy: self.yy + other.yy,
-        }
-    }
-
-    /// Weights and bias that are best by these sums; `prior` is where the ridge pulls to.
-    fn solve(&self, ridge: f64, prior: &Array2<f64>, biased: bool) -> Option<(Array2<f64>, Array1<f64>)> {
-        let (mut a, mut b) = (&self.xx / self.rows, &self.xy / self.rows);
-        let (mx, my) = (&self.x / self.rows, &self.y / self.rows);
-        if biased {
-            for ((mut row, mut side), m) in a.outer_iter_mut().zip(b.outer_iter_mut()).zip(&mx) {
-                row.scaled_add(-m, &mx);
-                side.scaled_add(-m, &my);
-            }
-        }
-        // Entries that do not vary leave rounding errors of their means: nothing is fitted to these.
-        let n = a.nrows().max(1) as f64;
-        let nothing = NOTHING * self.xx.diag().sum() / (self.rows * n) + f64::MIN_POSITIVE.sqrt();
-        let ridge = ridge * a.diag().sum() / n + nothing;
-        a.diag_mut().iter_mut().for_each(|d| *d += ridge);
-        b.scaled_add(ridge, prior);
-        let weights = solve::solve(a.view(), b.view())?;
-        let bias = if biased { my - mx.dot(&weights) } else { Array1::zeros(my.len()) };
-        weights.iter().all(|w| w.is_finite()).then_some((weights, bias))
-    }
-
-    /// Sum of squared errors of `weights` and `bias`.
-    fn error(&self, weights: &Array2<f64>, bias: &Array1<f64>) -> f64 {
-        let squares = (&self.xx.dot(weights) * weights).sum() - 2.0 * (&self.xy * weights).sum() + self.yy;
-        let means = weights.t().dot(&self.x);
-        squares
-            + bias.iter().zip(&means).zip(&self.y).map(|((b, m), y)| b * (self.rows * b + 2.0 * (m - y))).sum::<f64>()
-    }
 }
 
 /// Weights and biases of all layers that read something else than they did, by node and input.
@@ -139,7 +75,7 @@ pub(super) fn refit(
         progress(i, count)?;
         let columns = layer.inputs.iter().filter(|c| fit.lives(**c)).count() * layer.taps;
         let same = !dirty.reach(fit, layer.node) && fit.origin.is_empty();
-        if same || columns > MAX_COLUMNS {
+        if same || columns > MAX_COLUMNS || fit.selects(layer) {
             continue;
         }
         original.advance(place + 1)?;
@@ -186,6 +122,18 @@ impl Fit<'_> {
         self.alive[self.coupling.root(channel) as usize]
     }
 
+    /// True for a layer on a shortcut of which only a selection of channels is left.
+    fn selects(&self, layer: &Layer) -> bool {
+        let named = self.view.output(layer.node).is_some_and(|v| self.shortcuts.contains(self.view.name(v)));
+        let left =
+            |list: &[super::coupling::Channel]| (0..list.len()).filter(|i| self.lives(list[*i])).collect::<Vec<_>>();
+        let weight = named.then(|| self.facts.constant(self.slot(layer.node, 1))).flatten();
+        weight.is_some_and(|w| {
+            let rest = w.data.select(Axis(0), &left(&layer.outputs)).select(Axis(1), &left(&layer.inputs));
+            decouple::selection(&rest).is_some()
+        })
+    }
+
     fn slot(&self, node: NodeId, slot: usize) -> crate::graph::ValueId {
         self.view.input(node, slot).unwrap_or(crate::graph::ValueId(0))
     }
@@ -209,51 +157,26 @@ impl Fit<'_> {
     /// The new weight and bias of one layer; `None` when there is nothing to fit to.
     fn layer(&self, layer: &Layer, original: &Walk<'_>, pruned: &Walk<'_>) -> Result<Option<New>, PruneError> {
         let view = self.view;
-        let name = |v| view.name(v);
-        let (input, output) = (name(self.slot(layer.node, 0)), view.output(layer.node).map_or("", name));
+        let output = view.output(layer.node).map_or("", |v| view.name(v));
         let kept: Vec<usize> = (0..layer.outputs.len()).filter(|o| self.lives(layer.outputs[*o])).collect();
         let was = |o: &usize| self.origin.get(output).map_or(Some(*o), |all| all.get(*o).copied());
         let Some(origin) = kept.iter().map(was).collect::<Option<Vec<usize>>>() else { return Ok(None) };
         let columns: Vec<usize> = (0..layer.inputs.len()).filter(|c| self.lives(layer.inputs[*c])).collect();
-        let side = self.other_side(layer.node);
         let mut small = layer.clone();
         small.inputs = columns.iter().map(|c| layer.inputs[*c]).collect();
-        let each = kept.len() / layer.group;
-        let width = columns.len() * layer.taps;
-        let mut sums: Vec<[Sums; 2]> =
-            (0..layer.group).map(|_| [Sums::new(width, each), Sums::new(width, each)]).collect();
-        for (i, batch) in self.batches.iter().enumerate() {
-            let values = pruned.floats(i, input).zip(original.floats(i, output));
-            let Some((x, y)) = values else { return Ok(None) };
-            let Some(sizes) = spatial(&small, x.shape()) else { return Ok(None) };
-            let total = sizes.iter().product();
-            let positions = Positions::draw(&batch.places, total, POSITIONS, self.seed, output);
-            let Some(mut target) = patches::outputs(y, &positions, &origin) else { return Ok(None) };
-            if let Some((was, is)) = side.and_then(|s| original.floats(i, s).zip(pruned.floats(i, s))) {
-                let all: Vec<usize> = (0..kept.len()).collect();
-                let both = patches::outputs(was, &positions, &origin).zip(patches::outputs(is, &positions, &all));
-                if let Some((was, is)) = both {
-                    target = target + was - is;
-                }
-            }
-            let part = usize::from(self.batches.len() >= JUDGES && i % JUDGES == JUDGES - 1);
-            for (group, sums) in sums.iter_mut().enumerate() {
-                let Some(rows) = patches::inputs(&small, x, &sizes, &positions, group) else { return Ok(None) };
-                let own: Vec<usize> = (group * each..(group + 1) * each).collect();
-                sums[part].add(&rows, &target.select(Axis(1), &own));
-            }
-        }
+        let side = self.other_side(layer.node);
+        let known = side.is_none_or(|s| original.floats(0, s).is_some());
+        let flat = flat::behind(self.view, self.facts, layer.node, side.is_some()).filter(|_| known);
+        let seen = Seen { fit: self, layer: &small, output, side, origin: &origin, walks: (original, pruned), flat };
         let Some(priors) = matrices(self.facts, layer) else { return Ok(None) };
         let rows: Vec<usize> = columns.iter().flat_map(|c| c * layer.taps..(c + 1) * layer.taps).collect();
-        let mut parts = Vec::new();
         let per = layer.outputs.len() / layer.group;
-        for (group, ([fit, judge], prior)) in sums.iter().zip(priors).enumerate() {
+        let priors = priors.into_iter().enumerate().map(|(group, prior)| {
             let own: Vec<usize> = kept.iter().filter(|o| **o / per == group).map(|o| o % per).collect();
-            let prior = prior.select(Axis(0), &rows).select(Axis(1), &own);
-            let Some(found) = best(fit, judge, &prior, layer.has_bias) else { return Ok(None) };
-            parts.push(found);
-        }
-        Ok(Some(self.arrays(layer, parts, columns.len())))
+            prior.select(Axis(0), &rows).select(Axis(1), &own)
+        });
+        let parts: Option<Vec<_>> = priors.enumerate().map(|(group, prior)| seen.fit(group, &prior)).collect();
+        Ok(parts.map(|parts| self.arrays(layer, parts, columns.len())))
     }
 
     /// Weights and biases as the node has them.
@@ -280,17 +203,95 @@ impl Fit<'_> {
     }
 }
 
-/// The weights with the ridge that is best where nothing was fitted, fitted to everything then.
-fn best(fit: &Sums, judge: &Sums, prior: &Array2<f64>, biased: bool) -> Option<(Array2<f64>, Array1<f64>)> {
-    if judge.rows == 0.0 {
-        return fit.solve(RIDGES[3], prior, biased);
+/// What a layer is fitted to.
+struct Seen<'a> {
+    fit: &'a Fit<'a>,
+    /// Without the inputs that are gone.
+    layer: &'a Layer,
+    output: &'a str,
+    /// The other side of the sum behind it.
+    side: Option<&'a str>,
+    /// Where its outputs stand in the original.
+    origin: &'a [usize],
+    /// The original and the pruned model.
+    walks: (&'a Walk<'a>, &'a Walk<'a>),
+    flat: Option<Flat>,
+}
+
+/// Of a batch: what the layer reads, the sum that it should give, and what the other side of that sum has.
+struct Rows {
+    x: Array2<f64>,
+    sum: Array2<f64>,
+    beside: Array2<f64>,
+}
+
+impl Seen<'_> {
+    fn rows(&self, batch: usize, group: usize) -> Option<Rows> {
+        let view = self.fit.view;
+        let (original, pruned) = self.walks;
+        let input = view.name(self.fit.slot(self.layer.node, 0));
+        let (x, y) = (pruned.floats(batch, input)?, original.floats(batch, self.output)?);
+        let sizes = spatial(self.layer, x.shape())?;
+        let places = &self.fit.batches.get(batch)?.places;
+        let positions = Positions::draw(places, sizes.iter().product(), POSITIONS, self.fit.seed, self.output);
+        let each = self.origin.len() / self.layer.group;
+        let own = group * each..(group + 1) * each;
+        let origin = &self.origin[own.clone()];
+        let mut sum = patches::outputs(y, &positions, origin)?;
+        let mut beside = Array2::zeros(sum.dim());
+        if let Some(was) = self.side.and_then(|s| original.floats(batch, s)) {
+            let was = patches::outputs(was, &positions, origin)?;
+            sum += &was;
+            // A side that comes later is taken to have lost nothing.
+            beside = match self.side.and_then(|s| pruned.floats(batch, s)) {
+                Some(is) => patches::outputs(is, &positions, &own.collect::<Vec<_>>())?,
+                None => was,
+            };
+        }
+        let x = patches::inputs(self.layer, x, &sizes, &positions, group)?;
+        Some(Rows { x, sum, beside })
+    }
+
+    /// Weights and bias of one group.
+    fn fit(&self, group: usize, prior: &Array2<f64>) -> Option<(Array2<f64>, Array1<f64>)> {
+        let batches = self.fit.batches.len();
+        let (columns, outputs) = prior.dim();
+        let mut parts = [Normal::new(columns, outputs), Normal::new(columns, outputs)];
+        for batch in 0..batches {
+            let rows = self.rows(batch, group)?;
+            let part = usize::from(batches >= JUDGES && batch % JUDGES == JUDGES - 1);
+            parts[part].add(&rows.x, &(rows.sum - rows.beside));
+        }
+        let biased = self.layer.has_bias;
+        let [fit, judge] = parts;
+        let ridge = best(&fit, &judge, prior, biased)?;
+        let mut sums = fit.with(&judge);
+        let mut found = sums.solve(ridge, prior, biased)?;
+        let Some(flat) = self.flat else { return Some(found) };
+        for _ in 0..PASSES {
+            sums.forget_targets();
+            for batch in 0..batches {
+                let Rows { x, mut sum, beside } = self.rows(batch, group)?;
+                let given = x.dot(&found.0) + &found.1 + &beside;
+                sum.zip_mut_with(&given, |want, given| *want = flat.target(*want, *given));
+                sums.add_targets(&x, &(sum - beside));
+            }
+            found = sums.solve(ridge, prior, biased)?;
+        }
+        Some(found)
+    }
+}
+
+/// The ridge that is best where nothing was fitted.
+fn best(fit: &Normal, judge: &Normal, prior: &Array2<f64>, biased: bool) -> Option<f64> {
+    if judge.is_empty() {
+        return Some(RIDGES[3]);
     }
     let tried = RIDGES.iter().filter_map(|ridge| {
         let (weights, bias) = fit.solve(*ridge, prior, biased)?;
         Some((judge.error(&weights, &bias), *ridge))
     });
-    let (_, ridge) = tried.min_by(|a, b| a.0.total_cmp(&b.0))?;
-    fit.with(judge).solve(ridge, prior, biased)
+    Some(tried.min_by(|a, b| a.0.total_cmp(&b.0))?.1)
 }
 
 impl Walk<'_> {
@@ -303,25 +304,5 @@ impl Walk<'_> {
         if let Some(name) = self.input(place, slot).map(str::to_owned) {
             self.replace(&name, tensor::write(&name, data, dtype));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use ndarray::array;
-
-    #[test]
-    fn the_fit_finds_a_line_and_the_error_is_that_of_the_rows() {
-        let x = array![[0.0], [1.0], [2.0], [3.0]];
-        let y = x.mapv(|v| 2.0 * v - 1.0);
-        let mut sums = Sums::new(1, 1);
-        sums.add(&x, &y);
-        let (w, b) = sums.solve(1e-12, &Array2::zeros((1, 1)), true).unwrap();
-        assert!((w[[0, 0]] - 2.0).abs() < 1e-9 && (b[0] + 1.0).abs() < 1e-9);
-        let (w, b) = (array![[1.5]], array![0.25]);
-        let by_hand: f64 = x.iter().zip(&y).map(|(x, y)| (1.5 * x + 0.25 - y).powi(2)).sum();
-        assert!((sums.error(&w, &b) - by_hand).abs() < 1e-9);
     }
 }

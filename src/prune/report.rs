@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::verify::Status;
+
+use super::meter::Taken;
 use super::options::Way;
 
 /// What became of the outputs on held-out samples.
@@ -47,6 +50,10 @@ pub struct WayReport {
     pub macs: f64,
     /// Weights of layers.
     pub parameters: f64,
+    /// Bytes of activations that are alive at once; `None` when a size is not known.
+    pub peak_memory: Option<f64>,
+    /// Nanoseconds by the model of time; `None` when a size is not known.
+    pub latency: Option<f64>,
     /// Groups of channels that could go, and that went.
     pub groups: (usize, usize),
     /// Channels that went because they were copies of others; these change nothing.
@@ -65,6 +72,8 @@ impl WayReport {
             way,
             macs: 0.0,
             parameters: 0.0,
+            peak_memory: None,
+            latency: None,
             groups: (0, 0),
             copies: 0,
             quality: None,
@@ -82,12 +91,18 @@ pub struct PruneReport {
     pub macs: f64,
     /// Weights of its layers.
     pub parameters: f64,
+    /// Bytes of activations that are alive at once in it; `None` when a size is not known.
+    pub peak_memory: Option<f64>,
+    /// Nanoseconds that it takes by the model of time; `None` when a size is not known.
+    pub latency: Option<f64>,
     /// Samples that were fitted to.
     pub fitted: usize,
     /// The ways that were tried.
     pub ways: Vec<WayReport>,
     /// The one that was taken; `None` when none was good enough.
     pub chosen: Option<Way>,
+    /// The verdict where only exact things were done and something went: both models were compared.
+    pub verification: Option<Status>,
     /// Why nothing is to be written.
     pub finding: Option<String>,
     /// What the reader should know.
@@ -95,6 +110,11 @@ pub struct PruneReport {
 }
 
 impl PruneReport {
+    /// What the original takes, by every measure.
+    pub(super) fn whole(&self) -> Taken {
+        [Some(self.macs), Some(self.parameters), self.peak_memory, self.latency]
+    }
+
     /// The way that was taken.
     #[must_use]
     pub fn taken(&self) -> Option<&WayReport> {
@@ -108,6 +128,7 @@ impl fmt::Display for Way {
             Self::Best => "best",
             Self::Residual => "residual",
             Self::Chain => "chain",
+            Self::Decoupled => "decoupled",
         })
     }
 }
@@ -123,13 +144,18 @@ impl fmt::Display for PruneReport {
             }
             write!(
                 f,
-                "{mark} {:<9} multiply-accumulates {:.3}x, weights {:.3}x; {} of {} groups of channels went",
+                "{mark} {:<9} multiply-accumulates {:.3}x, weights {:.3}x",
                 way.way.to_string(),
                 way.macs / self.macs,
                 way.parameters / self.parameters,
-                way.groups.1,
-                way.groups.0
             )?;
+            let others = [("peak memory", way.peak_memory, self.peak_memory), ("time", way.latency, self.latency)];
+            for (name, is, was) in others {
+                if let Some((is, was)) = is.zip(was).filter(|(_, was)| *was > 0.0) {
+                    write!(f, ", {name} {:.3}x", is / was)?;
+                }
+            }
+            write!(f, "; {} of {} groups of channels went", way.groups.1, way.groups.0)?;
             if way.copies > 0 {
                 write!(f, ", {} of them copies", way.copies)?;
             }

@@ -11,55 +11,88 @@ use crate::io::Model;
 use crate::onnx::ModelProto;
 use crate::options::Options;
 use crate::read::Context;
+#[cfg(feature = "verify")]
+use crate::verify::VerifyOptions;
 
 use super::coupling::Coupling;
 use super::error::PruneError;
+use super::meter::{Measure, Meter, Taken};
 use super::options::{PruneOptions, PruneWatch, Way};
 use super::report::{PruneReport, WayReport};
 use super::samples::Samples;
-use super::select::{Bound, Size};
-use super::statistics::{self, known_positions};
-use super::trial::Trial;
+use super::select::Bound;
+use super::statistics;
+use super::trial::{Trial, is_named};
 use super::write::{Weights, edited, masked};
 
-/// Prunes `model`; see [`prune_watched`].
-///
-/// # Errors
-/// As there.
-pub fn prune(
-    model: &Model,
-    samples: Option<&Samples>,
-    options: &PruneOptions,
-) -> Result<(Model, PruneReport), PruneError> {
-    prune_watched(model, samples, options, &mut |_, _, _| ControlFlow::Continue(()))
+/// A pruned model.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Pruned {
+    /// The model: the original where nothing went. Whether it is fit to be used [`PruneReport::finding`] says.
+    pub model: Model,
+    /// What went, and what became of the outputs.
+    pub report: PruneReport,
 }
 
 /// Takes channels out of `model` until `options` are met, and fits what is left to `samples`. What comes out computes something else;
-/// the report says how much, on samples that were held out. `samples` may be missing for [`PruneOptions::exact_only`].
+/// the report says how much, on samples that were held out.
+///
+/// Without `samples` only what changes nothing can go ([`PruneOptions::exact_only`]); that is verified.
+///
+/// ```
+/// use onnx_rm::{PruneOptions, load, prune};
+/// let mut options = PruneOptions::default();
+/// options.exact_only = true;
+/// let pruned = prune(&load("models/digits_resnet.onnx")?, None, &options)?;
+/// assert_eq!(pruned.report.finding, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`PruneError`] when the model cannot be run on the samples, or when a limit cannot be met.
+pub fn prune(model: &Model, samples: Option<&Samples>, options: &PruneOptions) -> Result<Pruned, PruneError> {
+    prune_watched(model, samples, options, &mut |_, _, _| ControlFlow::Continue(()))
+}
+
+/// [`prune`], and tells `watch` of progress; where that says [`ControlFlow::Break`], it stops.
+///
+/// # Errors
+/// As [`prune`]; [`EngineError::Stopped`] in [`PruneError::Engine`].
 pub fn prune_watched(
     model: &Model,
     samples: Option<&Samples>,
     options: &PruneOptions,
     watch: PruneWatch<'_>,
-) -> Result<(Model, PruneReport), PruneError> {
+) -> Result<Pruned, PruneError> {
+    if samples.is_none() && !options.exact_only {
+        return Err(PruneError::Samples("there are none, and without any only exact_only can be done".to_owned()));
+    }
     let constant = graph::without_defaults(model.proto(), options.rewrite.constant_initializers);
     let original = graph::in_topological_order(constant.unwrap_or_else(|| model.proto().clone()))?;
-    let base = measure(&original, samples)?;
+    let base = measure(&original, samples, options)?;
     let mut report = PruneReport {
-        macs: base.macs,
-        parameters: base.parameters,
+        macs: base.taken[0].unwrap_or_default(),
+        parameters: base.taken[1].unwrap_or_default(),
+        peak_memory: base.taken[2],
+        latency: base.taken[3],
         fitted: 0,
         ways: Vec::new(),
         chosen: None,
+        verification: None,
         finding: None,
         notes: base.notes,
     };
+    for ((measure, amount), whole) in Measure::ALL.iter().zip(options.amounts()).zip(report.whole()) {
+        if amount.is_some() && whole.is_none() {
+            let reason =
+                format!("the model takes an unknown number of {}: the size of a tensor is not known", measure.unit());
+            return Err(PruneError::Limit(reason));
+        }
+    }
     let ways = match options.way {
         Way::Best if options.exact_only => vec![Way::Residual],
-        Way::Best => vec![Way::Residual, Way::Chain],
+        Way::Best => vec![Way::Residual, Way::Decoupled, Way::Chain],
         one => vec![one],
     };
     let mut found: Vec<Option<ModelProto>> = Vec::new();
@@ -94,7 +127,51 @@ pub fn prune_watched(
         engine::mark_pruned(&mut proto, &Mark::new(&report));
         pruned.replace(proto);
     }
-    Ok((pruned, report))
+    if options.exact_only {
+        verify(model, &pruned, options, &mut report, watch)?;
+    }
+    Ok(Pruned { model: pruned, report })
+}
+
+/// Says in `report` whether both models compute the same, as they should when only exact things were done.
+#[cfg(feature = "verify")]
+fn verify(
+    original: &Model,
+    pruned: &Model,
+    options: &PruneOptions,
+    report: &mut PruneReport,
+    watch: PruneWatch<'_>,
+) -> Result<(), PruneError> {
+    if !pruned.is_edited() {
+        return Ok(());
+    }
+    let asked = VerifyOptions { seed: options.seed, ..VerifyOptions::default() };
+    let asked = asked.constant_initializers(options.rewrite.constant_initializers);
+    let watch = std::sync::Mutex::new(watch);
+    let tell = |p: &crate::verify::Progress| match watch.lock() {
+        Ok(mut watch) => watch(p.stage, p.done, p.total),
+        Err(_) => ControlFlow::Break(()),
+    };
+    let found = crate::verify::verify_loaded(original, pruned, &asked, &tell)?;
+    report.verification = Some(found.status);
+    if !found.is_equal() {
+        report.finding = Some(format!("the results are not the same: {found}"));
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "verify"))]
+fn verify(
+    _: &Model,
+    pruned: &Model,
+    _: &PruneOptions,
+    report: &mut PruneReport,
+    _: PruneWatch<'_>,
+) -> Result<(), PruneError> {
+    if pruned.is_edited() {
+        report.notes.push("this build cannot verify, so nothing was compared".to_owned());
+    }
+    Ok(())
 }
 
 /// What a pruned file says of itself.
@@ -140,39 +217,43 @@ fn unmet(report: &PruneReport, options: &PruneOptions) -> Option<String> {
 }
 
 struct Base {
-    macs: f64,
-    parameters: f64,
+    taken: Taken,
     notes: Vec<String>,
 }
 
 /// What the original takes, at the size of the samples.
-fn measure(original: &ModelProto, samples: Option<&Samples>) -> Result<Base, PruneError> {
+fn measure(original: &ModelProto, samples: Option<&Samples>, options: &PruneOptions) -> Result<Base, PruneError> {
     let view = GraphView::new(original)?;
     let facts = Facts::new(&view);
-    let options = Options::default();
-    let cx = Context::new(&view, &facts, &options);
+    let plain = Options::default();
+    let cx = Context::new(&view, &facts, &plain);
     let coupling = Coupling::new(cx);
-    let positions = match samples {
-        Some(samples) => {
-            let (fit, _) = samples.batches(&view, &facts)?;
-            let first = fit.get(..1).unwrap_or_default();
-            statistics::collect((original, &view, &facts), &coupling, first, 0, &mut |_, _| Ok(()))?.positions
-        }
-        None => known_positions(cx, &coupling),
-    };
-    let size = Size::new(&coupling, &vec![true; coupling.len()]);
-    let (macs, parameters) = (size.macs(&coupling, &positions), size.parameters(&coupling));
-    if macs == 0.0 {
+    if coupling.layers.is_empty() {
         return Err(PruneError::Nothing(
             "the model has no convolution or linear layer on [images, features]".to_owned(),
         ));
     }
+    if let Some(samples) = samples {
+        samples.batches(&view, &facts)?;
+    }
+    if let Some(glob) = options.keep.iter().find(|glob| !coupling.layers.iter().any(|l| is_named(cx, l, glob))) {
+        return Err(PruneError::Limit(format!(
+            "'{glob}' is to keep its channels, and no layer or output of one is called that"
+        )));
+    }
+    let sized = samples.map_or_else(|| original.clone(), |s| s.sized(original));
+    let sized_view = GraphView::new(&sized)?;
+    let sized_facts = Facts::new(&sized_view);
+    let sized = Context::new(&sized_view, &sized_facts, &plain);
+    let positions = statistics::positions((original, sized), &coupling, samples)?;
+    let meter = Meter::new(&sized_view, &sized_facts, &coupling, &positions);
+    let taken = meter.taken(&meter.size(&vec![true; coupling.len()]));
     let pinned: Vec<String> = coupling.pinned_by.iter().map(|(op, n)| format!("{op} ({n})")).collect();
     let mut notes = Vec::new();
     if !pinned.is_empty() {
         notes.push(format!("channels that these operators read or write stay: {}", pinned.join(", ")));
     }
-    Ok(Base { macs, parameters, notes })
+    Ok(Base { taken, notes })
 }
 
 /// `proto` without a `share` of the groups that may go, drawn by `seed`, and `proto` with zeros for whatever reads these: both compute the

@@ -6,6 +6,9 @@ use ndarray::{ArrayD, Axis};
 
 use crate::facts::{Dim, Facts};
 use crate::graph::GraphView;
+use crate::onnx::tensor_shape_proto::{Dimension, dimension::Value::DimValue};
+use crate::onnx::type_proto::Value as Type;
+use crate::onnx::{ModelProto, TensorShapeProto};
 use crate::verify::reference::Value;
 
 use super::error::PruneError;
@@ -121,6 +124,16 @@ impl Samples {
         Ok((fit, held))
     }
 
+    /// All samples, in batches that the model takes.
+    ///
+    /// # Errors
+    /// [`PruneError::Samples`] when a shape does not fit an input of the model.
+    pub(super) fn all(&self, view: &GraphView<'_>, facts: &Facts<'_>) -> Result<Vec<Batch>, PruneError> {
+        let each = self.check(view, facts)?;
+        let places: Vec<usize> = (0..self.count).collect();
+        Ok(self.cut(&places, each.unwrap_or(BATCH), each.is_some()))
+    }
+
     /// The fixed batch of the model, if it has one.
     pub(super) fn check(&self, view: &GraphView<'_>, facts: &Facts<'_>) -> Result<Option<usize>, PruneError> {
         let mut each = None;
@@ -144,6 +157,22 @@ impl Samples {
             each = each.or(dims.first().and_then(Dim::known).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0));
         }
         Ok(each)
+    }
+
+    /// `model` with inputs of the samples' sizes: of one sample, or of as many as it takes at a time.
+    pub(super) fn sized(&self, model: &ModelProto) -> ModelProto {
+        let mut sized = model.clone();
+        for info in sized.graph.iter_mut().flat_map(|g| &mut g.input) {
+            let Some(array) = self.inputs.get(info.name()) else { continue };
+            let Some(Type::TensorType(tensor)) = info.r#type.as_mut().and_then(|t| t.value.as_mut()) else { continue };
+            let known = |d: &Dimension| matches!(d.value, Some(DimValue(n)) if n > 0);
+            let first = tensor.shape.as_ref().and_then(|s| s.dim.first()).filter(|d| known(d)).cloned();
+            let free = |n: usize| Dimension { value: Some(DimValue(n as i64)), ..Dimension::default() };
+            let rest = array.shape().iter().skip(1).map(|n| free(*n));
+            let dim = std::iter::once(first.unwrap_or_else(|| free(1))).chain(rest).collect();
+            tensor.shape = Some(TensorShapeProto { dim });
+        }
+        sized
     }
 
     fn cut(&self, places: &[usize], each: usize, whole: bool) -> Vec<Batch> {

@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, Axis};
 
+use crate::algebra::solve;
+
 use super::coupling::{Channel, Coupling};
 use super::error::PruneError;
-use super::solve;
+use super::meter::{Measure, Meter, Taken};
 use super::statistics::{Covariance, System};
 
 /// Added to the covariance, as a share of its mean diagonal: it keeps what samples do not tell apart from being taken for free.
@@ -22,14 +24,20 @@ const NOTHING: f64 = 1e-12;
 
 /// What must stay, and how much may.
 pub(super) struct Limits<'a> {
-    /// Most multiply-accumulates of a sample.
-    pub macs: Option<f64>,
-    /// Most weights.
-    pub parameters: Option<f64>,
+    /// Most of each measure that may be left.
+    pub most: Taken,
     /// Groups that may go.
     pub free: &'a [bool],
     /// Most of the channels of a tensor that may go, as a share.
     pub ratio: f64,
+}
+
+impl Limits<'_> {
+    /// By how much each measure of `taken` is above its limit.
+    fn over(&self, taken: &Taken) -> [f64; 4] {
+        let over = |i: usize| taken[i].zip(self.most[i]).map_or(0.0, |(taken, most)| (taken - most).max(0.0));
+        std::array::from_fn(over)
+    }
 }
 
 /// One system on the way.
@@ -135,50 +143,19 @@ pub(super) fn states(systems: Vec<System>) -> Result<Vec<State>, PruneError> {
     systems.into_iter().map(State::new).collect()
 }
 
-/// How many channels every layer has left, and what that costs.
-pub(super) struct Size {
-    inputs: Vec<usize>,
-    outputs: Vec<usize>,
-}
-
-impl Size {
-    /// With all groups that are `alive`.
-    pub(super) fn new(coupling: &Coupling, alive: &[bool]) -> Self {
-        let left = |list: &[Channel]| list.iter().filter(|c| alive[coupling.root(**c) as usize]).count();
-        Self {
-            inputs: coupling.layers.iter().map(|l| left(&l.inputs)).collect(),
-            outputs: coupling.layers.iter().map(|l| left(&l.outputs)).collect(),
-        }
-    }
-
-    /// Multiply-accumulates of one sample.
-    pub(super) fn macs(&self, coupling: &Coupling, positions: &[f64]) -> f64 {
-        let layers = coupling.layers.iter().zip(positions).enumerate();
-        layers.map(|(i, (l, n))| l.macs(self.inputs[i], self.outputs[i]) * n).sum()
-    }
-
-    /// Weights, biases not counted.
-    pub(super) fn parameters(&self, coupling: &Coupling) -> f64 {
-        coupling.layers.iter().enumerate().map(|(i, l)| l.macs(self.inputs[i], self.outputs[i])).sum()
-    }
-}
-
-/// What a group does to the layers: how many of each one's inputs and outputs it is.
-type Share = Vec<(usize, usize, usize)>;
-
 /// Takes groups away until `limits` are met.
 ///
 /// # Errors
 /// [`PruneError::Limit`] when they cannot be.
 pub(super) fn select(
-    coupling: &Coupling,
+    (coupling, meter): (&Coupling, &Meter<'_>),
     (mut states, positions): (Vec<State>, &[f64]),
     sensitivity: &[f64],
     limits: &Limits<'_>,
     alive: &mut [bool],
     progress: &mut dyn FnMut(f64) -> Result<(), PruneError>,
 ) -> Result<(), PruneError> {
-    let mut size = Size::new(coupling, alive);
+    let mut size = meter.size(alive);
     for state in &mut states {
         state.weight = sensitivity[state.layer] * positions[state.layer];
     }
@@ -188,49 +165,40 @@ pub(super) fn select(
             places.entry(*root).or_default().push((i, b));
         }
     }
-    let shares = shares(coupling);
     let mut bound = Bound::new(coupling, limits.ratio, alive);
     let mut losses: Vec<Vec<f64>> = states.iter().map(|s| (0..s.blocks.len()).map(|b| s.loss(b)).collect()).collect();
-    let all = (size.macs(coupling, positions), size.parameters(coupling));
+    let all = meter.taken(&size).map(|t| t.unwrap_or(0.0).max(f64::MIN_POSITIVE));
     loop {
-        let now = (size.macs(coupling, positions), size.parameters(coupling));
-        let over = [
-            limits.macs.map_or(0.0, |most| (now.0 - most) / all.0),
-            limits.parameters.map_or(0.0, |most| (now.1 - most) / all.1),
-        ];
-        progress(over.iter().copied().fold(0.0, f64::max))?;
-        if over.iter().all(|o| *o <= 0.0) {
+        let over = limits.over(&meter.taken(&size));
+        let furthest = over.iter().zip(&all).map(|(over, all)| over / all).fold(0.0, f64::max);
+        progress(furthest)?;
+        if furthest <= 0.0 {
             return Ok(());
         }
+        let memory = (over[Measure::Memory as usize] > 0.0).then_some(limits.most[Measure::Memory as usize]).flatten();
+        let saving = meter.saving(&size, memory);
         let worth = |root: &Channel| {
-            let (mut macs, mut weights) = (0.0, 0.0);
-            for (layer, inputs, outputs) in shares.get(root)? {
-                let l = &coupling.layers[*layer];
-                let (i, o) = (size.inputs[*layer], size.outputs[*layer]);
-                let saved = l.macs(i, o) - l.macs(i.saturating_sub(*inputs), o.saturating_sub(*outputs));
-                macs += saved * positions[*layer];
-                weights += saved;
-            }
-            let saved = [(over[0], macs / all.0), (over[1], weights / all.1)];
-            let saved: f64 = saved.iter().filter(|(over, _)| *over > 0.0).map(|(_, s)| s).sum();
+            let saved = saving(*root).into_iter().zip(&over).zip(&all).filter(|((_, over), _)| **over > 0.0);
+            let saved: f64 = saved.map(|((saved, _), all)| saved / all).sum();
             let loss: f64 = places.get(root).into_iter().flatten().map(|(s, b)| losses[*s][*b]).sum();
             (saved > 0.0).then(|| loss / saved)
         };
         let candidates = (0..coupling.len() as Channel)
             .filter(|r| coupling.root(*r) == *r && alive[*r as usize] && limits.free[*r as usize] && bound.allows(*r));
         let best = candidates.filter_map(|r| Some((worth(&r)?, r))).min_by(|a, b| a.0.total_cmp(&b.0));
+        drop(saving);
         let Some((_, root)) = best else {
+            let left = Measure::ALL.iter().zip(meter.taken(&size)).zip(&over).filter(|(_, over)| **over > 0.0);
+            let left: Vec<String> =
+                left.map(|((m, t), _)| format!("{:.0} {}", t.unwrap_or(f64::NAN), m.unit())).collect();
             return Err(PruneError::Limit(format!(
-                "the limit cannot be met: with all channels gone that may go, {:.0} multiply-accumulates and {:.0} weights are left",
-                now.0, now.1
+                "the limit cannot be met: with all channels gone that may go, {} are left",
+                left.join(" and ")
             )));
         };
         alive[root as usize] = false;
         bound.remove(root);
-        for (layer, inputs, outputs) in shares.get(&root).into_iter().flatten() {
-            size.inputs[*layer] -= inputs;
-            size.outputs[*layer] -= outputs;
-        }
+        meter.remove(&mut size, root);
         for (s, b) in places.get(&root).into_iter().flatten() {
             states[*s].remove(*b);
             for (other, (r, _)) in states[*s].blocks.iter().enumerate() {
@@ -240,18 +208,6 @@ pub(super) fn select(
             }
         }
     }
-}
-
-/// How many inputs and outputs of each layer belong to each group.
-fn shares(coupling: &Coupling) -> BTreeMap<Channel, Share> {
-    let mut shares: BTreeMap<Channel, Share> = BTreeMap::new();
-    for (i, layer) in coupling.layers.iter().enumerate() {
-        let mut own: BTreeMap<Channel, (usize, usize)> = BTreeMap::new();
-        layer.inputs.iter().for_each(|c| own.entry(coupling.root(*c)).or_default().0 += 1);
-        layer.outputs.iter().for_each(|c| own.entry(coupling.root(*c)).or_default().1 += 1);
-        own.into_iter().for_each(|(root, (a, b))| shares.entry(root).or_default().push((i, a, b)));
-    }
-    shares
 }
 
 /// How many groups every list must keep.

@@ -16,7 +16,7 @@ use crate::verify::reference::{self, Tap, Value};
 use super::coupling::{Channel, Coupling, Form, Layer};
 use super::error::PruneError;
 use super::patches::{self, Positions};
-use super::samples::Batch;
+use super::samples::{Batch, Samples};
 
 /// Most columns of a system whose entries are all taken together (300 MiB); of a larger one each channel stands alone.
 pub(super) const MAX_COLUMNS: usize = 6144;
@@ -28,8 +28,6 @@ pub(super) const POSITIONS: usize = 48;
 pub(super) struct System {
     /// Which layer of the coupling.
     pub layer: usize,
-    /// Positions that were looked at.
-    pub rows: usize,
     /// The columns of each group of channels.
     pub blocks: Vec<(Channel, Vec<usize>)>,
     /// Weights, `[columns, outputs]`.
@@ -89,21 +87,38 @@ pub(super) fn by_output<'a>(view: &GraphView<'a>, coupling: &Coupling) -> HashMa
     coupling.layers.iter().enumerate().map(|(i, l)| (name(l.node), i)).collect()
 }
 
-/// Positions of each layer as far as shapes say; 1 where they do not.
-pub(super) fn known_positions(cx: Context<'_>, coupling: &Coupling) -> Vec<f64> {
-    let positions = |value: Option<ValueId>| {
-        let dims = value.and_then(|v| cx.facts.shape(v)).and_then(|s| s.get(2..)).unwrap_or_default();
-        dims.iter().map(|d| d.known().unwrap_or(1) as f64).product()
+/// Positions of each layer of `model`, of which `sized` has the sizes of one sample: as shapes say, or where they do not, as `samples` show.
+///
+/// # Errors
+/// When it cannot be run.
+pub(super) fn positions(
+    (model, sized): (&ModelProto, Context<'_>),
+    coupling: &Coupling,
+    samples: Option<&Samples>,
+) -> Result<Vec<f64>, PruneError> {
+    let entries = |value: Option<ValueId>| {
+        let dims = sized.facts.shape(value?)?.get(2..)?;
+        dims.iter().try_fold(1.0, |n, d| Some(n * d.known()? as f64))
     };
     let of = |l: &Layer| match l.form {
-        Form::Transposed => positions(cx.view.input(l.node, 0)),
-        _ => positions(cx.view.output(l.node)),
+        Form::Transposed => entries(sized.view.input(l.node, 0)),
+        _ => entries(sized.view.output(l.node)),
     };
-    coupling.layers.iter().map(of).collect()
+    let known: Vec<Option<f64>> = coupling.layers.iter().map(of).collect();
+    match samples {
+        Some(samples) if known.iter().any(Option::is_none) => {
+            let view = GraphView::new(model)?;
+            let facts = Facts::new(&view);
+            let (fit, _) = samples.batches(&view, &facts)?;
+            let first = fit.get(..1).unwrap_or_default();
+            Ok(collect((model, &view, &facts), coupling, first, 0, &mut |_, _| Ok(()))?.positions)
+        }
+        _ => Ok(known.into_iter().map(|p| p.unwrap_or(1.0)).collect()),
+    }
 }
 
 /// Running sums of one group of a layer.
-struct Sums {
+struct Moments {
     rows: usize,
     total: Array1<f64>,
     squares: Covariance,
@@ -114,7 +129,7 @@ struct Collector<'a> {
     layers: HashMap<&'a str, usize>,
     seed: u64,
     places: RefCell<Vec<usize>>,
-    sums: RefCell<Vec<Vec<Sums>>>,
+    sums: RefCell<Vec<Vec<Moments>>>,
     positions: RefCell<Vec<f64>>,
 }
 
@@ -162,7 +177,7 @@ impl Collector<'_> {
             };
             let Some(rows) = rows else { return };
             if sums.len() <= group {
-                sums.push(Sums::new(&blocks(self.coupling, layer), rows.ncols()));
+                sums.push(Moments::new(&blocks(self.coupling, layer), rows.ncols()));
             }
             sums[group].add(&rows, &blocks(self.coupling, layer));
         }
@@ -179,10 +194,9 @@ impl Collector<'_> {
                 PruneError::Internal("the weights of a layer are not what they were taken for".to_owned())
             })?;
             for (sums, weights) in groups.into_iter().zip(weights) {
-                let rows = sums.rows;
                 let blocks = blocks(self.coupling, layer);
                 let (mean, covariance) = sums.covariance(&blocks, layer.has_bias);
-                systems.push(System { layer: index, rows, blocks, weights, mean, covariance });
+                systems.push(System { layer: index, blocks, weights, mean, covariance });
             }
         }
         Ok(Statistics { systems, positions: self.positions.into_inner() })
@@ -223,7 +237,7 @@ pub(super) fn matrices(facts: &Facts<'_>, layer: &Layer) -> Option<Vec<Array2<f6
     }
 }
 
-impl Sums {
+impl Moments {
     fn new(blocks: &[(Channel, Vec<usize>)], columns: usize) -> Self {
         let squares = if columns <= MAX_COLUMNS {
             Covariance::Whole(Array2::zeros((columns, columns)))

@@ -1,9 +1,11 @@
 //! One way of pruning, round by round.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use wildmatch::WildMatch;
 
+use crate::algebra::solve;
 use crate::engine::{self, EngineError};
 use crate::facts::Facts;
 use crate::graph::{self, GraphView};
@@ -12,16 +14,18 @@ use crate::options::{Families, Options, Selector};
 use crate::read::Context;
 
 use super::coupling::{Coupling, Layer};
+use super::decouple;
 use super::error::PruneError;
 use super::exact::merge_copies;
-use super::options::{Amount, PruneOptions, PruneWatch, Way};
+use super::meter::{Measure, Meter, Taken};
+use super::options::{PruneOptions, PruneWatch, Way};
 use super::quality;
 use super::refit::{self, Fit, Origin};
 use super::report::{LayerReport, PruneReport, Quality, WayReport};
 use super::samples::{Batch, Samples};
-use super::select::{self, Limits, Size};
+use super::select::{self, Limits};
 use super::sensitivity;
-use super::statistics::{self, Statistics, known_positions};
+use super::statistics::{self, Covariance, Statistics};
 use super::write::{edited, masked, own_constants};
 
 /// Multiply-accumulates that the estimate of sensitivities may take.
@@ -30,9 +34,6 @@ const SENSITIVITY_MACS: f64 = 4e11;
 /// Elements that tensors may take while layers are fitted anew: 4 GiB.
 const MAX_HELD: usize = 1 << 29;
 
-/// Positions for each of the weights of an output below which a layer is said to have few samples.
-const WARN_BELOW: f64 = 2.0;
-
 /// From round to round.
 struct Rounds<'a> {
     /// The model that the first round began with: what the layers are fitted to.
@@ -40,7 +41,8 @@ struct Rounds<'a> {
     now: ModelProto,
     /// Which of its channels are left.
     origin: Origin,
-    positions: Vec<f64>,
+    /// What layers on shortcuts give.
+    shortcuts: &'a BTreeSet<String>,
 }
 
 /// One way of pruning.
@@ -61,44 +63,52 @@ impl Trial<'_, '_> {
     pub(super) fn run(&mut self) -> Result<(ModelProto, WayReport), PruneError> {
         let folded = graph::in_topological_order(self.folded()?)?;
         let (full, copies) = self.without_copies(folded)?;
+        let (full, shortcuts) = self.apart(full)?;
         let Some(samples) = self.samples.filter(|_| !self.options.exact_only) else {
-            return self.outcome((&full, &full), copies, &[], None);
+            return self.outcome((&full, &full), copies, None);
         };
         let (fit, held) = {
             let view = GraphView::new(&full)?;
             samples.batches(&view, &Facts::new(&view))?
         };
         self.report.fitted = fit.iter().map(|b| b.places.len()).sum();
-        let mut rounds = Rounds { full: &full, now: full.clone(), origin: Origin::new(), positions: Vec::new() };
+        let mut rounds = Rounds { full: &full, now: full.clone(), origin: Origin::new(), shortcuts: &shortcuts };
         let targets = self.targets();
         let count = targets.len();
         for (i, target) in targets.into_iter().enumerate() {
             self.round(&mut rounds, target, (i + 1, count), samples, &fit)?;
         }
-        let (pruned, positions) = (rounds.now, rounds.positions);
+        let (pruned, selections) = decouple::selected(&rounds.now, &shortcuts)?;
+        if !shortcuts.is_empty() {
+            quality::same(&rounds.now, &pruned, fit.get(..1).unwrap_or_default())?;
+            self.report.notes.push(format!(
+                "decoupled: of {} shortcuts {selections} select channels, the others are 1x1 convolutions",
+                shortcuts.len()
+            ));
+        }
         let quality = quality::measure(self.original, &pruned, (samples, &held))?;
         if !quality.relative_error.is_finite() {
             let reason = "what comes out gives values that are not finite on the held-out samples";
             return Err(PruneError::Limit(reason.to_owned()));
         }
-        self.outcome((&full, &pruned), copies, &positions, Some(quality))
+        self.outcome((&full, &pruned), copies, Some(quality))
     }
 
-    /// Multiply-accumulates and weights that may be left after each round: the last ones are what was asked for.
-    fn targets(&self) -> Vec<(Option<f64>, Option<f64>)> {
-        let asked = [(self.options.macs, self.report.macs), (self.options.parameters, self.report.parameters)];
+    /// What may be left after each round: the last ones are what was asked for.
+    fn targets(&self) -> Vec<Taken> {
+        let (asked, whole) = (self.options.amounts(), self.report.whole());
         let rounds = self.options.rounds.max(1);
-        let at = |i: usize, (amount, all): &(Option<Amount>, f64)| {
-            let last = amount.as_ref()?.of(*all);
+        let at = |i: usize, measure: usize| {
+            let (last, all) = asked[measure].zip(whole[measure]).map(|(amount, all)| (amount.of(all), all))?;
             Some(all * (last / all).min(1.0).powf(i as f64 / rounds as f64))
         };
-        (1..=rounds).map(|i| (at(i, &asked[0]), at(i, &asked[1]))).collect()
+        (1..=rounds).map(|i| std::array::from_fn(|measure| at(i, measure))).collect()
     }
 
     fn round(
         &mut self,
         rounds: &mut Rounds<'_>,
-        (macs, parameters): (Option<f64>, Option<f64>),
+        most: Taken,
         (number, count): (usize, usize),
         samples: &Samples,
         fit: &[Batch],
@@ -123,7 +133,10 @@ impl Trial<'_, '_> {
         if number == 1 {
             warn(self.report, &statistics);
         }
-        let whole = Size::new(&coupling, &vec![true; coupling.len()]).macs(&coupling, &positions);
+        let sized = samples.sized(&rounds.now);
+        let sized_view = GraphView::new(&sized)?;
+        let meter = Meter::new(&sized_view, &Facts::new(&sized_view), &coupling, &positions);
+        let [whole, ..] = meter.taken(&meter.size(&vec![true; coupling.len()])).map(Option::unwrap_or_default);
         let fixed = samples.check(&view, &facts)?.is_some();
         let few = few(fit, fixed, SENSITIVITY_MACS / (whole * coupling.layers.len().max(1) as f64));
         let states = select::states(statistics.systems)?;
@@ -131,10 +144,11 @@ impl Trial<'_, '_> {
         let sensitivity = sensitivity::estimate(&rounds.now, cx, &coupling, known, &free, &few, &mut |d, t| {
             tell("how errors arrive at the outputs", d, t)
         })?;
-        let limits = Limits { macs, parameters, free: &free, ratio: self.options.ratio };
+        let limits = Limits { most, free: &free, ratio: self.options.ratio };
         let mut alive = vec![true; coupling.len()];
         let mut first = None;
-        select::select(&coupling, (states, &positions), &sensitivity, &limits, &mut alive, &mut |over| {
+        let model = (&coupling, &meter);
+        select::select(model, (states, &positions), &sensitivity, &limits, &mut alive, &mut |over| {
             let first = *first.get_or_insert(over.max(f64::MIN_POSITIVE));
             tell("choosing channels", (100.0 * (1.0 - over / first)) as usize, 100)
         })?;
@@ -156,6 +170,7 @@ impl Trial<'_, '_> {
             alive: &alive,
             models: (rounds.full, &narrow),
             origin: &rounds.origin,
+            shortcuts: rounds.shortcuts,
             batches: held_back,
             seed: self.options.seed,
         };
@@ -163,7 +178,6 @@ impl Trial<'_, '_> {
         let pruned = graph::in_topological_order(edited(&rounds.now, cx, &coupling, &alive, &weights)?)?;
         let origin = left(cx, &coupling, &alive, &rounds.origin);
         rounds.origin = origin;
-        rounds.positions = positions;
         rounds.now = pruned;
         Ok(())
     }
@@ -173,23 +187,36 @@ impl Trial<'_, '_> {
         &self,
         (full, pruned): (&ModelProto, &ModelProto),
         copies: usize,
-        positions: &[f64],
         quality: Option<Quality>,
     ) -> Result<(ModelProto, WayReport), PruneError> {
         let (views, options) = ((GraphView::new(full)?, GraphView::new(pruned)?), Options::default());
         let facts = (Facts::new(&views.0), Facts::new(&views.1));
         let (cx, now) = (Context::new(&views.0, &facts.0, &options), Context::new(&views.1, &facts.1, &options));
         let (before, after) = (Coupling::new(cx), Coupling::new(now));
-        let known = known_positions(now, &after);
-        let positions = if positions.is_empty() { &known } else { positions };
-        let size = Size::new(&after, &vec![true; after.len()]);
+        let sized = self.samples.map_or_else(|| pruned.clone(), |s| s.sized(pruned));
+        let sized_view = GraphView::new(&sized)?;
+        let sized_facts = Facts::new(&sized_view);
+        let sized = Context::new(&sized_view, &sized_facts, &options);
+        let positions = statistics::positions((pruned, sized), &after, self.samples)?;
+        let meter = Meter::new(&sized_view, &sized_facts, &after, &positions);
+        let taken = meter.taken(&meter.size(&vec![true; after.len()]));
+        for ((measure, taken), most) in Measure::ALL.iter().zip(taken).zip(self.targets().pop().unwrap_or_default()) {
+            if let Some((taken, most)) = taken.zip(most).filter(|(taken, most)| *taken > most * (1.0 + 1e-9)) {
+                let reason =
+                    format!("the limit is not met: {taken:.0} {} are left of at most {most:.0}", measure.unit());
+                return Err(PruneError::Limit(reason));
+            }
+        }
+        let [macs, parameters, memory, latency] = taken;
         let groups =
             |c: &Coupling, free: &[bool]| (0..c.len()).filter(|r| free[*r] && c.root(*r as u32) as usize == *r).count();
         let (all, left) = (groups(&before, &self.free(cx, &before)), groups(&after, &self.free(now, &after)));
         let outcome = WayReport {
             way: self.way,
-            macs: size.macs(&after, positions),
-            parameters: size.parameters(&after),
+            macs: macs.unwrap_or_default(),
+            parameters: parameters.unwrap_or_default(),
+            peak_memory: memory,
+            latency,
             groups: (all + copies, all - left.min(all) + copies),
             copies,
             quality,
@@ -214,6 +241,16 @@ impl Trial<'_, '_> {
         Ok(proto)
     }
 
+    /// `proto` with layers on its shortcuts where that is the way, and what these give.
+    fn apart(&self, proto: ModelProto) -> Result<(ModelProto, BTreeSet<String>), PruneError> {
+        if self.way != Way::Decoupled {
+            return Ok((proto, BTreeSet::new()));
+        }
+        let view = GraphView::new(&proto)?;
+        let facts = Facts::new(&view);
+        decouple::apart(&proto, Context::new(&view, &facts, &self.options.rewrite))
+    }
+
     /// `proto` without copies of channels, and how many there were.
     fn without_copies(&self, proto: ModelProto) -> Result<(ModelProto, usize), PruneError> {
         let next = {
@@ -236,14 +273,18 @@ impl Trial<'_, '_> {
     fn free(&self, cx: Context<'_>, coupling: &Coupling) -> Vec<bool> {
         let mut free: Vec<bool> = (0..coupling.len()).map(|r| !coupling.is_pinned(r as u32)).collect();
         for layer in &coupling.layers {
-            let output = cx.view.output(layer.node).map_or("", |v| cx.view.name(v));
-            let names = [cx.view.node(layer.node).name(), output];
-            if self.options.keep.iter().any(|glob| names.iter().any(|n| WildMatch::new(glob).matches(n))) {
+            if self.options.keep.iter().any(|glob| is_named(cx, layer, glob)) {
                 coupling.roots(&layer.outputs).into_iter().for_each(|r| free[r as usize] = false);
             }
         }
         free
     }
+}
+
+/// True when `glob` matches the node of `layer` or what it gives.
+pub(super) fn is_named(cx: Context<'_>, layer: &Layer, glob: &str) -> bool {
+    let output = cx.view.output(layer.node).map_or("", |v| cx.view.name(v));
+    [cx.view.node(layer.node).name(), output].iter().any(|name| WildMatch::new(glob).matches(name))
 }
 
 /// Layers that have lost channels, with how many they had.
@@ -276,13 +317,18 @@ fn left(cx: Context<'_>, coupling: &Coupling, alive: &[bool], origin: &Origin) -
     coupling.layers.iter().filter_map(of).collect()
 }
 
-/// Says of how many layers the samples cannot tell the columns apart.
+/// Says of how many layers the samples do not tell the entries apart that these read: the rank of their normal equations is too small.
 fn warn(report: &mut PruneReport, statistics: &Statistics) {
-    let wide = |s: &&statistics::System| (s.rows as f64) < WARN_BELOW * s.weights.nrows() as f64;
-    let count = statistics.systems.iter().filter(wide).count();
-    if count > 0 {
+    let ranks = statistics.systems.iter().filter_map(|s| match &s.covariance {
+        Covariance::Whole(all) => Some((s.layer, solve::rank(all.view())?)),
+        Covariance::Apart(_) => None,
+    });
+    let short: BTreeMap<usize, (usize, usize)> = ranks.filter(|(_, (rank, all))| rank < all).collect();
+    let share = |(rank, all): &(usize, usize)| *rank as f64 / *all as f64;
+    if let Some((rank, all)) = short.values().min_by(|a, b| share(a).total_cmp(&share(b))) {
         report.notes.push(format!(
-            "there are few samples for {count} of the layers: fewer than {WARN_BELOW} positions for each of their weights"
+            "there are few samples for {} of the layers: what these read varies in fewer directions than it has entries, in {rank} of {all} where that is fewest",
+            short.len()
         ));
     }
 }

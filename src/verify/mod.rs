@@ -7,6 +7,7 @@
 
 mod again;
 pub mod comparison;
+mod labels;
 #[cfg_attr(not(feature = "verify"), allow(dead_code))]
 mod precision;
 pub(crate) mod random;
@@ -23,6 +24,7 @@ mod work;
 
 pub use again::{JudgedComparison, Judgement};
 pub use comparison::{ChannelErrors, Comparison, Tolerance, UlpCount, WorstElement};
+pub use labels::LabelReport;
 pub use report::{
     Arithmetic, BendReport, Coverage, Details, EngineReport, FirstDifference, InputReport, Measure, OutputReport,
     Runner, SCHEMA_VERSION, SizeReport, Status, Verdict, VerifyReport, WorstChannel,

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::comparison::{Comparison, Tolerance};
+use super::labels::LabelReport;
 use super::reach::Missed;
 use crate::printable::Printable;
 
@@ -329,6 +330,9 @@ pub struct VerifyReport {
     pub first_difference: Option<FirstDifference>,
     /// The folder into which a small reproducer of it was written, when one was asked for.
     pub reproducer: Option<String>,
+    /// How many samples of known classes each model gets right, when classes were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<LabelReport>,
     /// What each folder of saved inputs or outputs holds, in the order of their numbers; empty when none were asked for.
     pub saved: Vec<String>,
 }
@@ -456,6 +460,9 @@ impl fmt::Display for VerifyReport {
                 d.difference,
                 d.input
             )?;
+        }
+        if let Some(labels) = &self.labels {
+            write!(f, "\n  {labels}")?;
         }
         if let Some(folder) = &self.reproducer {
             write!(f, "\n  the part of both models that differs: '{}'", Printable(folder))?;

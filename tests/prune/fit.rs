@@ -7,11 +7,11 @@ use ndarray::{ArrayD, IxDyn, OwnedRepr};
 use ndarray_npy::NpzReader;
 use onnx_rm::Model;
 use onnx_rm::onnx::ModelProto;
-use onnx_rm::prune::{Amount, PruneOptions, PruneReport, Samples, Way, prune};
+use onnx_rm::prune::{Amount, PruneOptions, PruneReport, Samples, Way};
 use onnx_rm::verify::reference::Value;
 use prost::Message;
 
-use super::{arrays, samples, widths};
+use super::{arrays, prune, samples, widths};
 use crate::common::build::{Build, Rng, conv, float, int};
 use crate::common::distance;
 
@@ -143,12 +143,12 @@ fn layers_without_a_bias_get_one_and_masks_lose_entries() {
     let widths = widths(pruned.proto());
     assert!(widths[0] < 8 || widths[1] < 8, "{report}");
     assert!(error(&report) < 1.0, "{report}");
-    // The linear layer sees one position a sample: 48 of them for its 8 columns, and 12 are too few.
+    // The linear layer sees one position a sample: 8 of them, around their mean, tell 7 of its 8 columns apart.
     let few = |n: usize| {
         let report = prune(&model(&original), Some(&samples("x", &[3, 6, 6], n)), &options(0.6)).unwrap().1;
         report.notes.iter().any(|note| note.contains("few samples for 1 of the layers"))
     };
-    assert!(few(15) && !few(60));
+    assert!(few(10) && !few(15) && !few(60));
 }
 
 #[test]
@@ -269,14 +269,67 @@ fn digits_input() -> BTreeMap<String, Value> {
     BTreeMap::from([("input".to_owned(), Value::F(x.mapv(|v| f64::from(v) / 16.0)))])
 }
 
+/// The residual sums of a model.
+fn sums(model: &ModelProto) -> usize {
+    model.graph.as_ref().unwrap().node.iter().filter(|n| n.op_type() == "Add").count()
+}
+
 #[test]
-fn both_ways_are_tried_and_the_better_one_is_taken() {
+fn blocks_have_channels_of_their_own_where_that_is_the_way() {
+    let original = Model::from_path("models/digits_resnet.onnx").unwrap();
+    let mut asked = options(0.5);
+    asked.way = Way::Decoupled;
+    let (pruned, report) = prune(&original, Some(&digits()), &asked).unwrap();
+    let taken = report.taken().unwrap();
+    assert!(taken.macs <= 0.5 * report.macs && taken.quality.as_ref().unwrap().agreement.unwrap() > 0.9, "{report}");
+    assert_eq!(sums(pruned.proto()), sums(original.proto()), "all shortcuts are there");
+    // It is what a chain computes: without its residual connections it is the same.
+    let mut chain = pruned.clone();
+    let outcome = onnx_rm::rewrite(&mut chain, &onnx_rm::Options::default()).unwrap();
+    assert_eq!(outcome.after.joins, 0, "{outcome:?}");
+    let name = original.proto().graph.as_ref().unwrap().output[0].name().to_owned();
+    let run = |proto: &ModelProto| {
+        let trace = onnx_rm::verify::reference::run_to(proto, &digits_input(), &[&name]).unwrap();
+        trace.get(&name).unwrap().floats().unwrap().clone()
+    };
+    let (a, b) = (run(pruned.proto()), run(chain.proto()));
+    let largest = a.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+    assert!((&a - &b).iter().all(|d| d.abs() <= 1e-5 * largest));
+    // A gentle cut leaves shortcuts that only select.
+    asked.macs = Some(Amount::Share(0.9));
+    let (_, report) = prune(&original, Some(&digits()), &asked).unwrap();
+    assert!(report.notes.iter().any(|n| n.contains("shortcuts") && !n.contains(" 0 select")), "{report}");
+}
+
+#[test]
+fn memory_and_time_are_limits_too() {
+    let original = Model::from_path("models/digits_resnet.onnx").unwrap();
+    let mut asked = options(1.0);
+    asked.macs = None;
+    let with = |asked: &PruneOptions| prune(&original, Some(&digits()), asked);
+    asked.peak_memory = Some(Amount::Share(0.75));
+    let (pruned, report) = with(&asked).unwrap();
+    let (was, is) = (report.peak_memory.unwrap(), report.taken().unwrap().peak_memory.unwrap());
+    assert!(is <= 0.75 * was && report.taken().unwrap().macs > 0.3 * report.macs, "{report}");
+    let price = |model: &Model| onnx_rm::inspect(model, &onnx_rm::Options::default()).unwrap().before;
+    let peaks = [&original, &pruned].map(|m| price(m).activation_bytes.unwrap() as f64);
+    assert_eq!(peaks, [was, is], "what `inspect` says of the files");
+    asked.peak_memory = None;
+    asked.latency = Some(Amount::Share(0.7));
+    let (_, report) = with(&asked).unwrap();
+    assert!(report.taken().unwrap().latency.unwrap() <= 0.7 * report.latency.unwrap(), "{report}");
+    asked.latency = Some(Amount::Count(1));
+    assert!(with(&asked).unwrap_err().to_string().contains("nanoseconds are left"));
+}
+
+#[test]
+fn all_ways_are_tried_and_the_better_one_is_taken() {
     let original = Model::from_path("models/digits_resnet.onnx").unwrap();
     let mut asked = options(0.7);
     asked.way = Way::Best;
     let (_, report) = prune(&original, Some(&digits()), &asked).unwrap();
     let errors: Vec<f64> = report.ways.iter().map(|w| w.quality.as_ref().unwrap().relative_error).collect();
-    assert_eq!(report.ways.iter().map(|w| w.way).collect::<Vec<_>>(), [Way::Residual, Way::Chain]);
+    assert_eq!(report.ways.iter().map(|w| w.way).collect::<Vec<_>>(), [Way::Residual, Way::Decoupled, Way::Chain]);
     let best = errors.iter().copied().fold(f64::MAX, f64::min);
     assert_eq!(error(&report), best);
 }
@@ -306,6 +359,8 @@ fn what_is_asked_to_stay_stays() {
     asked.ratio = 1.0;
     asked.keep = vec!["*".to_owned()];
     assert!(with(&asked).unwrap_err().to_string().contains("the limit cannot be met"));
+    asked.keep = vec!["no_such_layer".to_owned()];
+    assert!(with(&asked).unwrap_err().to_string().contains("'no_such_layer' is to keep its channels"));
 }
 
 #[test]

@@ -7,11 +7,21 @@ mod fit;
 use std::collections::BTreeMap;
 
 use ndarray::{ArrayD, IxDyn};
+use onnx_rm::Model;
 use onnx_rm::onnx::ModelProto;
-use onnx_rm::prune::Samples;
+use onnx_rm::prune::{PruneOptions, PruneReport, Samples};
 use onnx_rm::verify::reference::Value;
 
 use crate::common::build::Rng;
+
+/// The pruned model, and what was said of it.
+fn prune(
+    model: &Model,
+    samples: Option<&Samples>,
+    options: &PruneOptions,
+) -> Result<(Model, PruneReport), onnx_rm::PruneError> {
+    onnx_rm::prune(model, samples, options).map(|pruned| (pruned.model, pruned.report))
+}
 
 /// Largest difference of two forms of one sum in float64, relative to the largest value.
 const SAME: f64 = 1e-9;

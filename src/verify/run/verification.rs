@@ -209,6 +209,7 @@ fn blank(precision: Precision, options: &VerifyOptions) -> VerifyReport {
         seed: options.seed,
         first_difference: None,
         reproducer: None,
+        labels: None,
         saved: Vec::new(),
     }
 }
