@@ -14,4 +14,5 @@ mod promises;
 mod prune;
 mod random;
 mod sizes;
+mod targets;
 mod transposes;

@@ -13,6 +13,7 @@ use crate::transpose::{self, Moved};
 use super::edits::{plan_edits, remove_joins};
 use super::error::EngineError;
 use super::round::{Refused, Round};
+use super::untaken;
 use super::watch::Watch;
 
 /// The round that removes nodes by other orders alone.
@@ -22,6 +23,7 @@ pub(super) fn fewer(cx: Context<'_>, names: &mut Names, refused: &Refused) -> Ro
         round.removed.push(site(cx, &moved));
         round.edits.push(moved.edits);
     }
+    untaken::keep(cx, &mut round);
     round.drop_refused(refused);
     round
 }
@@ -36,7 +38,8 @@ pub(super) fn free(
 ) -> Result<(), EngineError> {
     for moved in transpose::as_few(cx, &mut Names::new(model)) {
         let site = site(cx, &moved);
-        if refused.contains_key(&(site.kind, site.tensor.clone())) {
+        let is_taken = untaken::check(cx, moved.site, &moved.edits).is_ok();
+        if !is_taken || refused.contains_key(&(site.kind, site.tensor.clone())) {
             continue;
         }
         let has_layers = moved.has_layers;

@@ -29,6 +29,6 @@ pub use report::{
 };
 #[cfg(feature = "verify")]
 pub use run::{
-    Engine, Observer, Progress, VerifyError, VerifyOptions, silence_caught_panics, time, verify, verify_loaded,
+    Engine, Observer, Progress, VerifyError, VerifyOptions, clock, silence_caught_panics, time, verify, verify_loaded,
     verify_models, verify_watched,
 };
