@@ -111,8 +111,8 @@ pub use io::{Digest, ExternalError, LoadError, LoadOptions, Model, SaveError, Sa
 pub use mend::Unstable;
 pub use onnx::ModelProto;
 pub use options::{
-    ActivationForm, Chain, Downsample, Families, Family, FusePointwise, Groups, Limit, Limits, Objective, Options, Pads,
-    Rates, Selector, Target, TargetError,
+    ActivationForm, Chain, Downsample, Families, Family, FusePointwise, Groups, Limit, Limits, Objective, Options,
+    Pads, Rates, Selector, Target, TargetError,
 };
 pub use plan::change::{Change, Channels, Exactness, Price};
 pub use read::RejectCode;

@@ -37,7 +37,10 @@ fn a_target_is_a_name_or_a_file() {
     assert!(inspect("generic").1.starts_with("1 of 1 joins removable"));
     let (code, text, _) = inspect("akida2");
     assert_eq!(code, Some(0));
-    assert!(text.starts_with("0 of 1 joins") && text.contains("target") && text.contains("akida2 takes no PRelu"), "{text}");
+    assert!(
+        text.starts_with("0 of 1 joins") && text.contains("target") && text.contains("akida2 takes no PRelu"),
+        "{text}"
+    );
     fs::write(folder.join("mine.toml"), "name = 'mine'\nwithout = ['PRelu', 'Where']\nopset = 9").unwrap();
     let (_, text, _) = inspect("mine.toml");
     assert!(text.starts_with("1 of 1 joins") && text.contains("per-channel Max and Min"), "{text}");
@@ -63,7 +66,10 @@ fn an_option_says_otherwise_than_its_target() {
         serde_json::from_str::<serde_json::Value>(&run(&folder, &words).1).unwrap()["options"].clone()
     };
     let tfhe = options(&["--target", "tfhe"]);
-    assert_eq!((&tfhe["objective"], &tfhe["carry"], &tfhe["target"]), (&"nonlinear".into(), &"conv".into(), &"tfhe".into()));
+    assert_eq!(
+        (&tfhe["objective"], &tfhe["carry"], &tfhe["target"]),
+        (&"nonlinear".into(), &"conv".into(), &"tfhe".into())
+    );
     let asked = options(&["--target", "tfhe", "--objective", "macs", "--carry", "auto"]);
     assert_eq!((&asked["objective"], &asked["carry"]), (&"macs".into(), &"auto".into()));
     assert_eq!(options(&["--target", "speck"])["pads"], "symmetric");
@@ -113,6 +119,7 @@ fn a_machine_is_measured_and_counted_with() {
     }
     let (code, _, error) = run(&folder, &["calibrate", "--engine", "both", "--onnxruntime", "/nowhere"]);
     assert!(code == Some(2) && error.contains("one engine"), "{error}");
-    let (code, _, error) = run(&folder, &["bench", "signed.onnx", "signed.onnx", "--engine", "onnxruntime", "--onnxruntime", "/nowhere"]);
+    let (code, _, error) =
+        run(&folder, &["bench", "signed.onnx", "signed.onnx", "--engine", "onnxruntime", "--onnxruntime", "/nowhere"]);
     assert!(code == Some(2) && error.contains("/nowhere"), "{error}");
 }

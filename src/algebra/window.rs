@@ -162,7 +162,9 @@ impl Geometry {
         for axis in 0..self.axes() {
             let (begin, end) = (self.pad_begin[axis], self.pad_end[axis]);
             out.pad_end[axis] = begin;
-            if begin == end || size.get(axis).copied().flatten().is_some_and(|n| out.output(axis, n) == self.output(axis, n)) {
+            if begin == end
+                || size.get(axis).copied().flatten().is_some_and(|n| out.output(axis, n) == self.output(axis, n))
+            {
                 continue;
             }
             let (reach, more) = (self.reach(axis), begin.abs_diff(end));

@@ -99,7 +99,10 @@ impl Net {
             sum += match *op {
                 Op::Conv { outputs, group, kernel } => {
                     let taps = kernel * kernel;
-                    latency::conv(&Work { inputs: channels, outputs, group, taps, positions: (positions, positions) }, rates)
+                    latency::conv(
+                        &Work { inputs: channels, outputs, group, taps, positions: (positions, positions) },
+                        rates,
+                    )
                 }
                 Op::Select(_) => latency::select(channels, outputs, positions, rates),
                 Op::Relu => latency::pass(2.0 * channels as f64 * positions, true, rates),

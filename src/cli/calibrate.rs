@@ -1,13 +1,13 @@
-//! `onnx-rm calibrate`, and the files of rates that it writes.
+//! `onnx-rm calibrate`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::calibrate::run::Calibration;
-use crate::options::Rates;
 
 use super::asking::Engines;
+use super::named::is_json;
 use super::{Bar, Failure, Talking, Verdict, print};
 
 pub(super) const EXAMPLES: &str = "Examples:
@@ -28,20 +28,6 @@ pub(super) struct Arguments {
     engines: Engines,
     #[command(flatten)]
     talking: Talking,
-}
-
-/// The rates that the file at `path` has.
-///
-/// # Errors
-/// What is wrong with it, in one line.
-pub(super) fn rates(path: &str) -> Result<Rates, String> {
-    let path = Path::new(path);
-    let text = crate::io::read_text(path).map_err(|e| e.to_string())?;
-    Rates::parse(&text, is_json(path))
-}
-
-fn is_json(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"))
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {

@@ -9,6 +9,7 @@ mod calibrate;
 mod check;
 mod inspect;
 mod manual;
+mod named;
 mod prune;
 mod report;
 mod rewrite;
@@ -56,14 +57,14 @@ pub struct Planning {
     activation: ActivationForm,
     /// What will run the model, which decides which operators may be written and what is preferred: a name that 'onnx-rm targets'
     /// lists, or a file that ends in .toml
-    #[arg(long, default_value = "generic", value_name = "NAME|FILE", value_parser = targets::read)]
+    #[arg(long, default_value = "generic", value_name = "NAME|FILE", value_parser = named::target)]
     target: Target,
     /// What to make small: time on a CPU (latency, unless the target says another), multiply-accumulates, weights, the largest
     /// operator's tensors, operators, elements through activations (nonlinear), or these and multiply-accumulates (constraints)
     #[arg(long, value_enum, value_name = "MEASURE")]
     objective: Option<Objective>,
     /// Rates for the model of time, as 'onnx-rm calibrate' measures and writes them
-    #[arg(long, value_name = "FILE", value_parser = calibrate::rates)]
+    #[arg(long, value_name = "FILE", value_parser = named::rates)]
     cost_model: Option<Rates>,
     /// What a chain consists of: conv for nothing but convolutions, auto for selections of channels and sums as well (unless the
     /// target says conv)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::graph::{self, EditList, NodeId};
-use crate::onnx::NodeProto;
+use crate::onnx::{ModelProto, NodeProto};
 use crate::options::Groups;
 use crate::read::{Context, Reject, RejectCode};
 
@@ -54,6 +54,20 @@ pub(super) fn keep(cx: Context<'_>, round: &mut Round) {
             }
         }
     }
+}
+
+/// True when `after` has more of an operator than `before`, and the target takes none.
+pub(super) fn grows(cx: Context<'_>, before: &ModelProto, after: &ModelProto) -> bool {
+    let count = |model: &ModelProto| {
+        let mut found: BTreeMap<String, usize> = BTreeMap::new();
+        let nodes = model.graph.iter().flat_map(|g| &g.node);
+        nodes.for_each(|node| *found.entry(graph::operator(node)).or_default() += 1);
+        found
+    };
+    let before = count(before);
+    let is_more =
+        |(op, count): (String, usize)| count > before.get(&op).copied().unwrap_or(0) && !cx.options.target.takes(&op);
+    count(after).into_iter().any(is_more)
 }
 
 fn kind(cx: Context<'_>, edits: &EditList, node: &NodeProto) -> Kind {

@@ -99,20 +99,8 @@ impl Rates {
     /// These, in the order of [`Self::NAMES`].
     #[must_use]
     pub const fn of(list: [f64; Self::COUNT]) -> Self {
-        let [
-            mac,
-            small_mac,
-            depthwise_mac,
-            blocked,
-            copied,
-            reordered,
-            selected,
-            passed,
-            unfused,
-            weight,
-            group,
-            node,
-        ] = list;
+        let [mac, small_mac, depthwise_mac, blocked, copied, reordered, selected, passed, unfused, weight, group, node] =
+            list;
         Self {
             mac,
             small_mac,

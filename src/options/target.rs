@@ -28,7 +28,8 @@ const FILES: &[&str] = &[
     include_str!("../targets/zk.toml"),
 ];
 
-static ALL: LazyLock<Vec<Target>> = LazyLock::new(|| FILES.iter().filter_map(|text| Target::parse(text).ok()).collect());
+static ALL: LazyLock<Vec<Target>> =
+    LazyLock::new(|| FILES.iter().filter_map(|text| Target::parse(text).ok()).collect());
 
 /// Which convolutions may be written that have groups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
@@ -307,11 +308,10 @@ mod tests {
         assert!(but.takes("Conv") && !but.takes("Where"));
         assert!(Groups::Depthwise.has(8, 8) && !Groups::Depthwise.has(4, 8) && Groups::Any.has(4, 8));
         assert!(Groups::None.has(1, 8) && !Groups::None.has(8, 8));
-        assert_eq!([(1, 8), (8, 8), (2, 8)].map(|(g, n)| Groups::of(g, n)), [
-            Groups::None,
-            Groups::Depthwise,
-            Groups::Any
-        ]);
+        assert_eq!(
+            [(1, 8), (8, 8), (2, 8)].map(|(g, n)| Groups::of(g, n)),
+            [Groups::None, Groups::Depthwise, Groups::Any]
+        );
     }
 
     #[test]

@@ -74,7 +74,10 @@ impl Place<'_> {
             return None;
         }
         let work = self.work(columns.len(), lout.len(), groups);
-        Some((Cost::select(lin.len(), columns.len(), self.positions.0, &self.rates) + Cost::conv(&work, &self.rates), work))
+        Some((
+            Cost::select(lin.len(), columns.len(), self.positions.0, &self.rates) + Cost::conv(&work, &self.rates),
+            work,
+        ))
     }
 
     /// Numbers of groups in which what it writes may be gathered.

@@ -127,7 +127,11 @@ impl fmt::Display for TimeReport {
         for (at, times) in self.engines().enumerate() {
             let version = times.version.as_ref().map(|v| format!(" {v}")).unwrap_or_default();
             let end = if at > 0 { "\n" } else { "" };
-            writeln!(f, "{end}{}{version}, {threads}, {} runs of each, in turns; milliseconds:", times.engine, self.runs)?;
+            writeln!(
+                f,
+                "{end}{}{version}, {threads}, {} runs of each, in turns; milliseconds:",
+                times.engine, self.runs
+            )?;
             table(f, times)?;
         }
         for input in self.inputs.iter().filter(|i| i.assumed) {

@@ -5,7 +5,7 @@ mod legal;
 use std::collections::BTreeMap;
 
 use onnx_rm::onnx::{ModelProto, NodeProto};
-use onnx_rm::options::{Families, Groups, Options, Selector, Target};
+use onnx_rm::options::{Families, Groups, Objective, Options, Selector, Target};
 use onnx_rm::report::{Outcome, SiteStatus};
 
 use crate::common::*;
@@ -59,7 +59,7 @@ fn nothing_is_written_that_a_target_does_not_take() {
     let mut refused: BTreeMap<&str, usize> = BTreeMap::new();
     for (name, block) in all() {
         for signed in [false, true] {
-            let model = model_of(block, 5, signed).model();
+            let model = model_of(block, 7, signed).model();
             let expected = Expected::of(&model);
             for known in Target::all() {
                 let (after, outcome) = rewrite(&model, &target(known.name()));
@@ -103,7 +103,9 @@ fn basic(op: &str, signed: bool) -> ModelProto {
 
 #[test]
 fn a_join_whose_form_is_not_taken_stays_and_says_so() {
-    for (name, op) in [("akida2", "PRelu, Max or Where"), ("speck", "PRelu, Max or Where"), ("hls4ml", "PRelu, Max or Where")] {
+    for (name, op) in
+        [("akida2", "PRelu, Max or Where"), ("speck", "PRelu, Max or Where"), ("hls4ml", "PRelu, Max or Where")]
+    {
         let (_, outcome) = rewrite(&basic("Relu", true), &target(name));
         let reasons = stay(&outcome, "target");
         assert!(reasons.len() == 1 && reasons[0].contains(name) && reasons[0].contains(op), "{reasons:?}");
@@ -131,13 +133,13 @@ fn groups_are_written_where_they_are_taken_or_were_there() {
     // So narrow a block is best in groups of whole branches, or dense; which of the two is not the point.
     let depthwise = model_of(named("depthwise first and last"), 3, false).model();
     for (name, may) in [("hls4ml", true), ("speck", true), ("generic", true)] {
-        let (after, outcome) = rewrite(&depthwise, &target(name));
+        let (after, outcome) = rewrite(&depthwise, &target(name).objective(Objective::Macs));
         assert_eq!(joins(&outcome), 0, "{name}");
         assert_eq!(has(&after, Groups::Depthwise), may, "{name}: it was there before");
         assert!(name == "generic" || !has(&after, Groups::Any), "{name}");
     }
     let grouped = model_of(named("grouped middle with in != out"), 3, false).model();
-    let (after, outcome) = rewrite(&grouped, &target("hls4ml"));
+    let (after, outcome) = rewrite(&grouped, &target("hls4ml").objective(Objective::Macs));
     assert!(joins(&outcome) == 0 && has(&after, Groups::Any), "a convolution in groups may stay one");
     assert!(!has(&generic, Groups::Depthwise));
 }
@@ -150,7 +152,7 @@ fn what_a_target_prefers_is_taken_unless_something_else_is_asked_for() {
     let asked = zk.families(Families::new(&[Selector::Residual], &[]));
     assert_eq!(joins(&rewrite(&basic("Relu", false), &asked).1), 0);
     let tfhe = target("tfhe");
-    assert!(tfhe.fold_head && tfhe.objective == onnx_rm::options::Objective::Nonlinear);
+    assert!(tfhe.fold_head && tfhe.objective == Objective::Nonlinear);
     assert!(!target("ncnn").fold_head);
     let mine = Target::parse("name = 'mine'\noperators = ['Conv', 'Relu', 'Max', 'Min']").unwrap();
     let (after, outcome) = rewrite(&basic("Relu", true), &Options::default().target(mine));

@@ -70,7 +70,10 @@ fn both_engines_are_timed_in_turns() {
     let alone = report("onnxruntime");
     assert!(alone["engine"] == "onnxruntime" && alone["others"].is_null(), "{alone}");
     let (code, text, _) = bench("both");
-    assert!(code == Some(0) && text.matches("second / first: ").count() == 2 && text.contains("onnxruntime 1."), "{text}");
+    assert!(
+        code == Some(0) && text.matches("second / first: ").count() == 2 && text.contains("onnxruntime 1."),
+        "{text}"
+    );
     let words = ["calibrate", "--rounds", "1", "--engine", "onnxruntime", given[0], given[1]];
     let (code, text, _) = folder.run(&words);
     assert!(code == Some(0) && text.contains("ONNX Runtime 1."), "{text}");

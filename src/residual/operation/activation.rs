@@ -122,10 +122,8 @@ impl Activation {
             Kind::Odd | Kind::Other => false,
         };
         let steep = matches!(&self.kind, Kind::Slope(s) if s.iter().any(|s| !(0.0..=1.0).contains(s)));
-        let bounds = !matches!(self.kind, Kind::Odd | Kind::Other)
-            && !steep
-            && opset >= 8
-            && may(ActivationForm::Minmax);
+        let bounds =
+            !matches!(self.kind, Kind::Odd | Kind::Other) && !steep && opset >= 8 && may(ActivationForm::Minmax);
         if relu && opset >= 7 && may(ActivationForm::Prelu) && !(bounds && prefers_bounds(cx.options, asked)) {
             Some(Form::Prelu)
         } else if bounds {

@@ -68,7 +68,7 @@ pub fn time(
     Err(VerifyError::CannotRun(failed.unwrap_or_default()))
 }
 
-/// Nanoseconds of a run of each of `models`, the median of `rounds` in which all take turns, in `engine`, with the version of ONNX
+/// Nanoseconds of a run of each of `models`, the lower quartile of `rounds` in which all take turns, in `engine`, with the version of ONNX
 /// Runtime where it is that. A short run is repeated within a turn.
 ///
 /// # Errors
@@ -102,7 +102,7 @@ pub fn clock(
             }
         }
     }
-    Ok((clocked.into_iter().map(|(_, _, times)| Spread::of(times).median).collect(), version))
+    Ok((clocked.into_iter().map(|(_, _, times)| Spread::of(times).lower).collect(), version))
 }
 
 /// Least time of a turn, and most runs in one.
