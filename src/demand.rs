@@ -4,6 +4,7 @@ use crate::engine::EngineError;
 use crate::facts::Facts;
 use crate::graph::{self, GraphView, NodeId, ValueId};
 use crate::onnx::ModelProto;
+use crate::options::{Family, Target};
 use crate::report::Outcome;
 
 /// A demand without further words.
@@ -51,7 +52,9 @@ impl Demands {
     /// # Errors
     /// When the graph is malformed.
     pub fn unmet(&self, model: &ModelProto, outcome: &Outcome) -> Result<Option<String>, EngineError> {
-        if self.of.contains(&Demand::Removal) && outcome.removed().next().is_none() {
+        // How an operator is written is no removal.
+        let any = outcome.removed().any(|(site, _)| site.kind != Family::Legalize);
+        if self.of.contains(&Demand::Removal) && !any {
             return Ok(Some("no join could be removed".to_owned()));
         }
         if !self.of_model() {
@@ -81,6 +84,26 @@ impl Demands {
         })?;
         Some(format!("{found} is none of the operators asked for: {}", self.operators.join(", ")))
     }
+}
+
+/// What `target` asks of a model and `model` is not, in words: nothing that a rewrite could change.
+///
+/// # Errors
+/// When the graph is malformed.
+pub fn wishes(target: &Target, model: &ModelProto) -> Result<Vec<String>, EngineError> {
+    let mut found = Vec::new();
+    if !target.wants_chain() && target.opset().is_none() {
+        return Ok(found);
+    }
+    let view = GraphView::new(model)?;
+    let name = target.name();
+    if let Some(opset) = target.opset().filter(|opset| *opset != view.opset()) {
+        found.push(format!("{name} reads opset {opset}, and the model has {}: export it so", view.opset()));
+    }
+    if let Some(fork) = fork(&view).filter(|_| target.wants_chain()) {
+        found.push(format!("{name} takes chains: {fork}"));
+    }
+    Ok(found)
 }
 
 /// A tensor of data that is read more than once.

@@ -13,6 +13,7 @@ mod round;
 mod sums;
 mod survivors;
 mod transposes;
+mod untaken;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -31,7 +32,7 @@ pub use record::{Record, mark_pruned, without_record};
 pub use round::Refused;
 pub use watch::{Progress, Watch, go_on};
 
-use edits::{drop_surplus, plan_edits};
+use edits::{drop_surplus, legalize, plan_edits};
 use price::priced;
 use round::Round;
 use survivors::Known;
@@ -263,6 +264,10 @@ fn plan_round(
     }
     if round.edits.is_empty() && round.parted.is_none() && options.families.has(Family::Transpose) {
         transposes::free(model, cx, (number, refused, tried), watch, &mut round)?;
+    }
+    if round.edits.is_empty() && round.parted.is_none() {
+        legalize(cx, &mut names, &mut round);
+        round.drop_refused(refused);
     }
     // Dead weight last: what is left may be narrowed.
     if round.edits.is_empty() && round.parted.is_none() && options.families.has(Family::Dead) {

@@ -50,6 +50,8 @@
 pub mod algebra;
 mod api;
 #[doc(hidden)]
+pub mod calibrate;
+#[doc(hidden)]
 pub mod check;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
@@ -111,8 +113,8 @@ pub use io::{Digest, ExternalError, LoadError, LoadOptions, Model, SaveError, Sa
 pub use mend::Unstable;
 pub use onnx::ModelProto;
 pub use options::{
-    ActivationForm, Chain, Downsample, Families, Family, FusePointwise, Limit, Limits, Objective, Options, Selector,
-    Target,
+    ActivationForm, Chain, Downsample, Families, Family, FusePointwise, Groups, Limit, Limits, Objective, Options,
+    Pads, Rates, Selector, Target, TargetError,
 };
 pub use plan::change::{Change, Channels, Exactness, Price};
 pub use prune::{

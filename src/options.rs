@@ -1,244 +1,25 @@
 //! What the user asked for.
 
+mod choices;
+mod families;
 mod limits;
-
-use std::fmt;
+mod located;
+mod rates;
+mod target;
 
 use serde::{Deserialize, Serialize};
 
+pub use choices::{ActivationForm, Chain, Downsample, FusePointwise, Objective, Pads};
+pub use families::{Families, Family, Selector};
 pub use limits::{Limit, Limits};
-
-/// Which recipe removes a projection shortcut.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Downsample {
-    /// The cheapest, convolution by convolution.
-    #[default]
-    Auto,
-    /// Reserve the output: the first convolution applies the shortcut.
-    V1,
-    /// Reserve the input: the last convolution applies the shortcut.
-    V2,
-}
-
-/// How a signed carried channel passes an activation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum ActivationForm {
-    /// The cheapest exact form for the target.
-    #[default]
-    Auto,
-    /// `PRelu` with slope 0 on ordinary channels and 1 on carried ones, where that is exact.
-    Prelu,
-    /// Per-channel `Max` and `Min`, where that is exact.
-    Minmax,
-    /// Carry `(+x, -x)` and leave the activation alone, where that is exact: twice the carried channels.
-    Pair,
-    /// `Where` with a mask a channel: exact for every activation.
-    Select,
-}
-
-/// What is made small.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Objective {
-    /// Time, by a model of a CPU that runs one thread.
-    #[default]
-    Latency,
-    /// Multiply-accumulates.
-    Macs,
-    /// Weights of convolutions; biases and the numbers of selected channels are not counted.
-    Parameters,
-    /// What one operator reads and writes, at most.
-    Memory,
-    /// Operators.
-    Nodes,
-}
-
-/// What the chain may consist of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Chain {
-    /// Convolutions, selections of channels (`Gather`) and sums of partial results, as is cheapest.
-    #[default]
-    Auto,
-    /// Convolutions and the network's own operators. What reads a carried tensor elsewhere may get its channels by a selection.
-    Conv,
-    /// Selections and sums wherever they fit, however dear: for tests.
-    #[doc(hidden)]
-    #[cfg_attr(feature = "cli", value(skip))]
-    Blocks,
-}
-
-/// What runs the model later.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Target {
-    /// No preference.
-    #[default]
-    Generic,
-    /// ONNX Runtime on a CPU, where `PRelu` is slow: per-channel `Max` and `Min` instead.
-    Onnxruntime,
-}
-
-/// When two 1x1 convolutions, or two linear layers, with nothing between become one: MobileNetV2 becomes MobileNetV1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum FusePointwise {
-    /// When that is no dearer.
-    #[default]
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
-/// One mechanism of the rewriter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Family {
-    /// Residual joins become plain chains.
-    Residual,
-    /// Sums of linear branches become one convolution.
-    Parallel,
-    /// Linear operators one after the other become one convolution.
-    Sequence,
-    /// What provably contributes nothing goes.
-    Dead,
-    /// `Transpose` nodes that other orders of axes make needless.
-    Transpose,
-}
-
-impl Family {
-    /// Its word in options and reports, which stays.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Residual => "residual",
-            Self::Parallel => "parallel",
-            Self::Sequence => "sequence",
-            Self::Dead => "dead",
-            Self::Transpose => "transpose",
-        }
-    }
-}
-
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Equal to its word.
-impl PartialEq<&str> for Family {
-    fn eq(&self, word: &&str) -> bool {
-        self.as_str() == *word
-    }
-}
-
-/// A name for one or more families, as the command line takes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-#[non_exhaustive]
-pub enum Selector {
-    /// Residual joins
-    Residual,
-    /// Linear folds: parallel and sequence
-    Linear,
-    /// Sums of linear branches (RepVGG and its kin)
-    Parallel,
-    /// Linear operators one after the other
-    Sequence,
-    /// Channels that are zero or never read, initializers that are unused or stand twice
-    Dead,
-    /// Transposes that other orders of axes make needless, as channels-last exporters leave them
-    Transpose,
-    /// All of them
-    All,
-}
-
-impl Selector {
-    fn families(self) -> &'static [Family] {
-        match self {
-            Self::Residual => &[Family::Residual],
-            Self::Linear => &[Family::Parallel, Family::Sequence],
-            Self::Parallel => &[Family::Parallel],
-            Self::Sequence => &[Family::Sequence],
-            Self::Dead => &[Family::Dead],
-            Self::Transpose => &[Family::Transpose],
-            Self::All => &[Family::Residual, Family::Parallel, Family::Sequence, Family::Dead, Family::Transpose],
-        }
-    }
-}
-
-/// The families that run. Dead weight is not among those that run unless asked for: a model in which only an
-/// initializer is unused stays as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Families {
-    residual: bool,
-    parallel: bool,
-    sequence: bool,
-    dead: bool,
-    transpose: bool,
-}
-
-impl Default for Families {
-    fn default() -> Self {
-        Self { residual: true, parallel: true, sequence: true, dead: false, transpose: true }
-    }
-}
-
-impl Families {
-    /// Those in `only`, or the default ones when it is empty, without those in `skip`.
-    #[must_use]
-    pub fn new(only: &[Selector], skip: &[Selector]) -> Self {
-        let none = Self { residual: false, parallel: false, sequence: false, dead: false, transpose: false };
-        let mut families = if only.is_empty() { Self::default() } else { none };
-        for (selectors, on) in [(only, true), (skip, false)] {
-            for family in selectors.iter().flat_map(|s| s.families()) {
-                *families.flag(*family) = on;
-            }
-        }
-        families
-    }
-
-    fn flag(&mut self, family: Family) -> &mut bool {
-        match family {
-            Family::Residual => &mut self.residual,
-            Family::Parallel => &mut self.parallel,
-            Family::Sequence => &mut self.sequence,
-            Family::Dead => &mut self.dead,
-            Family::Transpose => &mut self.transpose,
-        }
-    }
-
-    /// True when `family` runs.
-    #[must_use]
-    pub fn has(mut self, family: Family) -> bool {
-        *self.flag(family)
-    }
-}
+pub use rates::Rates;
+pub use target::{Groups, Target, TargetError};
 
 /// Choices for a rewrite: those of the program, with its defaults.
 ///
 /// ```
 /// use onnx_rm::{Options, Target};
-/// let options = Options::default().long_skips(true).target(Target::Onnxruntime);
+/// let options = Options::default().long_skips(true).target(Target::named("onnxruntime").expect("a target"));
 /// assert!(options.long_skips);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -255,10 +36,14 @@ pub struct Options {
     pub target: Target,
     /// What is made small.
     pub objective: Objective,
+    /// What the model of time counts with; the built-in rates where there is nothing.
+    pub rates: Option<Rates>,
     /// What the chain may consist of.
     pub carry: Chain,
     /// Which mechanisms run.
     pub families: Families,
+    /// Whether the zeros around a convolution's input may differ between the two ends of an axis.
+    pub pads: Pads,
     /// Whether two 1x1 convolutions, or linear layers, with nothing between become one.
     pub fuse_pointwise: FusePointwise,
     /// Whether an average pool over the whole map and the linear layer behind it become one convolution.
@@ -296,16 +81,37 @@ impl Options {
         Self { activation, ..self }
     }
 
-    /// Sets what runs the model later.
+    /// Sets what runs the model later, and with it what that prefers: an objective, what a chain may consist of, pads, whether
+    /// heads are folded, and mechanisms that do not run. What is set behind it counts.
     #[must_use]
     pub fn target(self, target: Target) -> Self {
-        Self { target, ..self }
+        Self {
+            objective: target.objective().unwrap_or(self.objective),
+            carry: target.carry().unwrap_or(self.carry),
+            pads: target.pads().unwrap_or(self.pads),
+            fold_head: self.fold_head || target.folds_heads(),
+            families: self.families.without(target.skip()),
+            target,
+            ..self
+        }
+    }
+
+    /// Sets whether the zeros around a convolution's input may differ between the two ends of an axis.
+    #[must_use]
+    pub fn pads(self, pads: Pads) -> Self {
+        Self { pads, ..self }
     }
 
     /// Sets what is made small.
     #[must_use]
     pub fn objective(self, objective: Objective) -> Self {
         Self { objective, ..self }
+    }
+
+    /// Sets what the model of time counts with.
+    #[must_use]
+    pub fn rates(self, rates: Rates) -> Self {
+        Self { rates: Some(rates), ..self }
     }
 
     /// Sets what the chain may consist of.
@@ -373,19 +179,6 @@ impl Options {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    #[test]
-    fn only_and_skip_select_families() {
-        let on = |f: Families| {
-            [Family::Residual, Family::Parallel, Family::Sequence, Family::Dead, Family::Transpose]
-                .map(|family| f.has(family))
-        };
-        assert_eq!(on(Families::default()), [true, true, true, false, true]);
-        assert_eq!(on(Families::new(&[], &[])), on(Families::default()));
-        assert_eq!(on(Families::new(&[Selector::Linear], &[])), [false, true, true, false, false]);
-        assert_eq!(on(Families::new(&[Selector::All], &[Selector::Parallel])), [true, false, true, true, true]);
-        assert_eq!(on(Families::new(&[], &[Selector::Linear])), [true, false, false, false, true]);
-    }
 
     #[test]
     fn options_come_back_from_what_is_written_of_them() {

@@ -12,3 +12,4 @@ mod page;
 mod prune_command;
 mod python;
 mod schema;
+mod targets_command;

@@ -15,4 +15,5 @@ mod promises;
 mod prune;
 mod random;
 mod sizes;
+mod targets;
 mod transposes;

@@ -34,9 +34,11 @@ class _Planning(TypedDict, total=False):
     long_skips: bool
     downsample: Literal["auto", "v1", "v2"]
     activation: Literal["auto", "prelu", "minmax", "pair", "select"]
-    target: Literal["generic", "onnxruntime"]
-    objective: Literal["latency", "macs", "parameters", "memory", "nodes"]
+    target: str | PathLike[str]
+    objective: Literal["latency", "macs", "parameters", "memory", "nodes", "nonlinear", "constraints"]
     carry: Literal["auto", "conv"]
+    pads: Literal["any", "symmetric"]
+    cost_model: str | PathLike[str]
     only: Family | Sequence[Family]
     skip: Family | Sequence[Family]
     fuse_pointwise: Literal["auto", "always", "never"]
@@ -118,6 +120,8 @@ class BenchOptions(TypedDict, total=False):
 
     runs: int
     input_shape: Mapping[str, Sequence[int]]
+    engine: Literal["tract", "onnxruntime", "both"]
+    onnxruntime: str | PathLike[str]
     drop_unknown_fields: bool
 
 

@@ -93,7 +93,7 @@ class Site(Record):
 
     join: str
     tensor: str
-    kind: Literal["residual", "parallel", "sequence", "dead"]
+    kind: Literal["residual", "parallel", "sequence", "dead", "transpose", "legalize"]
     status: Literal["removed", "candidate", "kept"]
     form: str | None
     exactness: Literal["bitwise", "reordered"] | None
@@ -414,6 +414,7 @@ class Report(_Told):
     stop: Literal["fixed-point", "nothing-to-do", "round-limit"]
     not_inspected: NotInspected
     unmet: str | None
+    notes: tuple[str, ...] | None
     verification: Verification | None
 
     @property
@@ -457,17 +458,30 @@ class ModelTime(Record):
 
 
 @dataclass(frozen=True)
+class EngineTime(Record):
+    """How long two models take in one engine."""
+
+    engine: str
+    version: str | None
+    first: ModelTime
+    second: ModelTime
+    ratio: Spread
+
+
+@dataclass(frozen=True)
 class TimeReport(_Told):
     """How long two models take, run in turns."""
 
     schema_version: int
     engine: str
+    version: str | None
     threads: int
     runs: int
     inputs: tuple[InputReport, ...]
     first: ModelTime
     second: ModelTime
     ratio: Spread
+    others: tuple[EngineTime, ...] | None
 
     def __repr__(self) -> str:
         """Say the ratio."""

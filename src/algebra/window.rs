@@ -153,6 +153,32 @@ impl Geometry {
         Self::union_of(&[self, other])
     }
 
+    /// The same with as many zeros behind every axis as in front of it: `size` says how many entries the input has, as far as that is
+    /// known. Where the output has as many entries either way, zeros go or come behind; elsewhere the window grows, so that taps
+    /// of zero see the zeros that come. `None` when it would be too large.
+    #[must_use]
+    pub fn symmetric(&self, size: &[Option<i64>]) -> Option<Self> {
+        let mut out = self.clone();
+        for axis in 0..self.axes() {
+            let (begin, end) = (self.pad_begin[axis], self.pad_end[axis]);
+            out.pad_end[axis] = begin;
+            if begin == end
+                || size.get(axis).copied().flatten().is_some_and(|n| out.output(axis, n) == self.output(axis, n))
+            {
+                continue;
+            }
+            let (reach, more) = (self.reach(axis), begin.abs_diff(end));
+            let step = if reach == 0 { more } else { gcd(self.dilation[axis], more) };
+            out.dilation[axis] = step;
+            out.kernel[axis] = (reach + more) / step + 1;
+            (out.pad_begin[axis], out.pad_end[axis]) = (begin.max(end), begin.max(end));
+            if out.kernel[axis] > MAX_TAPS {
+                return None;
+            }
+        }
+        Some(out)
+    }
+
     /// True when both give outputs of the same size: for every input, or for inputs of the known `size`.
     #[must_use]
     pub fn agrees(&self, other: &Self, axis: usize, size: Option<i64>) -> bool {
@@ -178,6 +204,30 @@ mod tests {
             dilation: vec![dilation],
             pad_begin: vec![begin],
             pad_end: vec![end],
+        }
+    }
+
+    #[test]
+    fn pads_become_symmetric_without_another_output() {
+        let symmetric = |w: Geometry, size: Option<i64>| w.symmetric(&[size]).unwrap();
+        // The first convolution of MLPerf Tiny's ResNet-8: a zero tap in front.
+        assert_eq!(symmetric(window(3, 2, 1, 0, 1), None), window(4, 2, 1, 1, 1));
+        assert_eq!(symmetric(window(3, 1, 1, 2, 0), None), window(5, 1, 1, 2, 2));
+        assert_eq!(symmetric(window(3, 1, 2, 0, 2), None), window(4, 1, 2, 2, 2));
+        assert_eq!(symmetric(window(3, 1, 2, 0, 1), None), window(6, 1, 1, 1, 1));
+        assert_eq!(symmetric(window(1, 1, 3, 0, 2), None), window(2, 1, 2, 2, 2));
+        assert_eq!(symmetric(window(3, 1, 1, 1, 1), None), window(3, 1, 1, 1, 1));
+        // A stride that leaves entries over needs no tap, where the size is known.
+        assert_eq!(symmetric(window(3, 2, 1, 1, 0), Some(32)), window(3, 2, 1, 1, 1));
+        assert_eq!(symmetric(window(3, 2, 1, 1, 0), Some(33)), window(4, 2, 1, 1, 1));
+        assert!(window(3, 1, 1, 0, 70).symmetric(&[None]).is_none());
+        for n in 5..40 {
+            for w in [window(3, 2, 1, 0, 1), window(3, 3, 2, 4, 1), window(2, 1, 3, 0, 5), window(1, 2, 1, 3, 0)] {
+                for size in [None, Some(n)] {
+                    let other = symmetric(w.clone(), size);
+                    assert_eq!((other.output(0, n), &other.pad_begin), (w.output(0, n), &other.pad_end), "{w:?} {n}");
+                }
+            }
         }
     }
 

@@ -16,6 +16,32 @@ enum Engine {
     Both,
 }
 
+/// The engines of a command that runs models.
+#[cfg_attr(not(feature = "verify"), allow(dead_code))]
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Engines {
+    /// What runs the models in their own arithmetic: tract unless it is said; in both, models that are compared must be equal in each
+    #[arg(long, value_enum, value_name = "ENGINE")]
+    engine: Option<Engine>,
+    /// The library of ONNX Runtime, or the folder it is in; else ORT_DYLIB_PATH names it
+    #[arg(long, value_name = "PATH", requires = "engine")]
+    onnxruntime: Option<PathBuf>,
+}
+
+#[cfg(feature = "verify")]
+impl Engines {
+    /// The same for the library.
+    pub(super) fn chosen(&self) -> (crate::verify::Engine, Option<&std::path::Path>) {
+        use crate::verify::Engine as Chosen;
+        let engine = match self.engine.unwrap_or_default() {
+            Engine::Tract => Chosen::Tract,
+            Engine::Onnxruntime => Chosen::OnnxRuntime,
+            Engine::Both => Chosen::Both,
+        };
+        (engine, self.onnxruntime.as_deref())
+    }
+}
+
 /// See the module.
 #[cfg_attr(not(feature = "verify"), allow(dead_code))]
 #[derive(Args, Clone, Debug, Default)]
@@ -39,12 +65,8 @@ pub(super) struct Asking {
     /// The same; rtol is 0 unless it is said
     #[arg(long, value_name = "TOLERANCE", value_parser = tolerance)]
     atol: Option<f64>,
-    /// What runs the models in their own arithmetic: tract unless it is said; in both, the models must be equal in each
-    #[arg(long, value_enum, value_name = "ENGINE")]
-    engine: Option<Engine>,
-    /// The library of ONNX Runtime, or the folder it is in; else ORT_DYLIB_PATH names it
-    #[arg(long, value_name = "PATH", requires = "engine")]
-    onnxruntime: Option<PathBuf>,
+    #[command(flatten)]
+    engines: Engines,
     /// Write what was fed into DIR, new or empty, as ONNX test data
     #[arg(long, value_name = "DIR")]
     save_inputs: Option<PathBuf>,
@@ -75,18 +97,15 @@ impl Asking {
     /// `options`, and these.
     #[cfg(feature = "verify")]
     pub(super) fn add(&self, options: crate::verify::VerifyOptions) -> crate::verify::VerifyOptions {
-        use crate::verify::{Engine as Chosen, VerifyOptions};
+        use crate::verify::VerifyOptions;
+        let (engine, onnxruntime) = self.engines.chosen();
         let preprocess = self.preprocess.clone().unwrap_or_default();
         VerifyOptions {
             images: self.images.clone().map(|folder| (folder, preprocess)),
             batches: self.batch.clone(),
             tolerance: self.tolerance(),
-            engine: match self.engine.unwrap_or_default() {
-                Engine::Tract => Chosen::Tract,
-                Engine::Onnxruntime => Chosen::OnnxRuntime,
-                Engine::Both => Chosen::Both,
-            },
-            onnxruntime: self.onnxruntime.clone(),
+            engine,
+            onnxruntime: onnxruntime.map(std::path::Path::to_owned),
             save_inputs: self.save_inputs.clone(),
             save_outputs: self.save_outputs.clone(),
             ..options

@@ -14,15 +14,17 @@ use crate::verify::timing::TimeReport;
 #[cfg(feature = "verify")]
 use crate::verify::{Observer, VerifyError};
 
+use super::asking::Engines;
 use super::{Bar, Failure, Reading, Talking, Verdict, print, shape};
 
 pub(super) const EXAMPLES: &str = "Examples:
   onnx-rm bench model.onnx chain.onnx
   onnx-rm bench model.onnx chain.onnx --runs 51 --input-shape input:1x3x224x224
+  onnx-rm bench model.onnx chain.onnx --engine both --onnxruntime /usr/lib
   onnx-rm bench model.onnx chain.onnx --json | jq .ratio.median
 
 Both models are run in turns, so that what else the machine does hits both alike, and the ratio is taken turn by turn.
-It is that of tract on this machine: another runtime likes other forms.";
+It is that of one engine on this machine (--engine onnxruntime, or both in turns): another one likes other forms.";
 
 /// How two models are timed.
 #[derive(Args, Clone, Debug)]
@@ -33,6 +35,8 @@ pub struct Timing {
     /// Shape of an input with free dimensions, as name:1x3x224x224; may be repeated
     #[arg(long, value_name = "NAME:SHAPE", value_parser = shape)]
     pub input_shape: Vec<(String, Vec<usize>)>,
+    #[command(flatten)]
+    engines: Engines,
     #[command(flatten)]
     pub reading: Reading,
 }
@@ -47,11 +51,13 @@ impl Timing {
     where
         E: From<VerifyError> + From<LoadError> + From<EngineError>,
     {
-        let mut report = crate::verify::time(paths, &self.input_shape, usize::from(self.runs), observer)?;
-        for (path, model) in paths.into_iter().zip([&mut report.first, &mut report.second]) {
+        let runs = usize::from(self.runs);
+        let mut report = crate::verify::time(paths, &self.input_shape, runs, self.engines.chosen(), observer)?;
+        let macs = |path| -> Result<Option<u64>, E> {
             let loaded = crate::io::load(path, &self.reading.options())?;
-            model.macs = crate::engine::price(&loaded)?.macs;
-        }
+            Ok(crate::engine::price(&loaded)?.macs)
+        };
+        report.count([macs(paths[0])?, macs(paths[1])?]);
         Ok(report)
     }
 }

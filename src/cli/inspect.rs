@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::demand::wishes;
 use crate::engine::{self, EngineError, Watch};
 use crate::io::Model;
 use crate::onnx::ModelProto;
@@ -44,6 +45,7 @@ impl Inspecting {
         let (rewritten, outcome) = engine::plan(model, &options, watch)?;
         let mut report = Report::new(Action::Inspect, name, options, outcome);
         report.unmet = self.demanding.demands().unmet(&rewritten, &report.outcome)?;
+        report.notes = wishes(&report.options.target, &rewritten)?;
         Ok((rewritten, report))
     }
 }

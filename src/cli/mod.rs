@@ -5,14 +5,17 @@
 
 mod asking;
 mod bench;
+mod calibrate;
 mod check;
 mod inspect;
 mod manual;
+mod named;
 mod prune;
 mod report;
 mod rewrite;
 #[cfg(unix)]
 mod signals;
+mod targets;
 mod tree;
 mod verify;
 mod words;
@@ -28,7 +31,8 @@ use crate::demand::{Demand, Demands};
 use crate::engine::{EngineError, Progress};
 use crate::io::{LoadError, LoadOptions, Model, SaveError};
 use crate::options::{
-    ActivationForm, Chain, Downsample, Families, FusePointwise, Limit, Limits, Objective, Options, Selector, Target,
+    ActivationForm, Chain, Downsample, Families, FusePointwise, Limit, Limits, Objective, Options, Pads, Rates,
+    Selector, Target,
 };
 use crate::printable::{Lines, Printable};
 
@@ -52,15 +56,25 @@ pub struct Planning {
     /// How signed carried channels pass an activation
     #[arg(long, value_enum, default_value_t, value_name = "FORM")]
     activation: ActivationForm,
-    /// What will run the model: onnxruntime gets Max and Min in place of PRelu, which is slow there
-    #[arg(long, value_enum, default_value_t, value_name = "RUNTIME")]
+    /// What will run the model, which decides which operators may be written and what is preferred: a name that 'onnx-rm targets'
+    /// lists, or a file that ends in .toml
+    #[arg(long, default_value = "generic", value_name = "NAME|FILE", value_parser = named::target)]
     target: Target,
-    /// What to make small: time on a CPU, multiply-accumulates, weights, the largest operator's tensors, or operators
-    #[arg(long, value_enum, default_value_t, value_name = "MEASURE")]
-    objective: Objective,
-    /// What a chain consists of: conv for nothing but convolutions, auto for selections of channels and sums as well
-    #[arg(long, value_enum, default_value_t, value_name = "CHAIN")]
-    carry: Chain,
+    /// What to make small: time on a CPU (latency, unless the target says another), multiply-accumulates, weights, the largest
+    /// operator's tensors, operators, elements through activations (nonlinear), or these and multiply-accumulates (constraints)
+    #[arg(long, value_enum, value_name = "MEASURE")]
+    objective: Option<Objective>,
+    /// Rates for the model of time, as 'onnx-rm calibrate' measures and writes them
+    #[arg(long, value_name = "FILE", value_parser = named::rates)]
+    cost_model: Option<Rates>,
+    /// What a chain consists of: conv for nothing but convolutions, auto for selections of channels and sums as well (unless the
+    /// target says conv)
+    #[arg(long, value_enum, value_name = "CHAIN")]
+    carry: Option<Chain>,
+    /// Whether the zeros around a convolution's input may differ between the ends of an axis: symmetric for runtimes that have one
+    /// number for both
+    #[arg(long, value_enum, value_name = "PADS")]
+    pads: Option<Pads>,
     /// Run only these mechanisms; may be repeated. Without it: residual, parallel, sequence and transpose
     #[arg(long, value_enum, value_name = "FAMILY")]
     only: Vec<Selector>,
@@ -104,16 +118,22 @@ impl Planning {
     /// The same for the library.
     #[must_use]
     pub fn options(&self) -> Options {
+        let target = &self.target;
+        let wanted = Options::default().target(target.clone());
+        let families = Families::new(&self.only, &self.skip);
         Options {
             long_skips: self.long_skips,
             downsample: self.downsample,
             activation: self.activation,
-            target: self.target,
-            objective: self.objective,
-            carry: self.carry,
-            families: Families::new(&self.only, &self.skip),
+            objective: self.objective.unwrap_or(wanted.objective),
+            rates: self.cost_model,
+            carry: self.carry.unwrap_or(wanted.carry),
+            pads: self.pads.unwrap_or(wanted.pads),
+            // What is asked for runs, whatever the target gains by it.
+            families: if self.only.is_empty() { families.without(target.skip()) } else { families },
+            target: target.clone(),
             fuse_pointwise: self.fuse_pointwise,
-            fold_head: self.fold_head,
+            fold_head: self.fold_head || wanted.fold_head,
             limits: Limits { macs: self.max_macs, parameters: self.max_parameters, bytes: self.max_bytes },
             keep: self.keep.clone(),
             sites: self.sites.clone(),

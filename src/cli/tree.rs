@@ -10,7 +10,7 @@ use crate::printable::Printable;
 
 #[cfg(unix)]
 use super::signals;
-use super::{Verdict, bench, check, inspect, manual, prune, rewrite, say, verify};
+use super::{Verdict, bench, calibrate, check, inspect, manual, prune, rewrite, say, targets, verify};
 
 /// Removes residual connections from trained ONNX networks without changing what they compute.
 #[derive(Debug, Parser)]
@@ -42,9 +42,14 @@ enum Command {
     /// Take channels out of a model and fit what is left to samples. It then computes something else; the report says how much.
     #[command(after_help = prune::EXAMPLES)]
     Prune(prune::Arguments),
-    /// Time two models in turns, through tract.
+    /// Time two models in turns, through tract, ONNX Runtime or both.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Arguments),
+    /// Measure on this machine what the model of time counts with, for --cost-model.
+    #[command(after_help = calibrate::EXAMPLES)]
+    Calibrate(calibrate::Arguments),
+    /// List the targets that --target names, or say what one of them takes and where that is known from.
+    Targets(targets::Arguments),
     /// Print a completion script for a shell.
     Completions(manual::Completions),
     /// Print the manual page, or write one a command into a folder.
@@ -82,6 +87,8 @@ pub fn run_words(words: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Check(arguments) => check::run(&arguments),
         Command::Prune(arguments) => prune::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Calibrate(arguments) => calibrate::run(&arguments),
+        Command::Targets(arguments) => targets::run(&arguments),
         Command::Completions(arguments) => manual::completions(&arguments, Cli::command()),
         Command::Man(arguments) => manual::man(&arguments, Cli::command()),
     };

@@ -15,6 +15,7 @@ use crate::report::SiteStatus;
 
 use super::error::EngineError;
 use super::round::{Refused, Round, report};
+use super::untaken;
 
 /// Most tensors of a sum that are looked at in pairs.
 const MAX_TERMS: usize = 16;
@@ -117,7 +118,8 @@ impl Tree {
         touched.extend(graph::apply(&mut parted, &[chosen.edits])?);
         graph::clean(&mut parted, &touched);
         graph::validate(&parted)?;
-        Ok(Some((parted, SiteStatus::Removed(chosen.change))))
+        let other = untaken::grows(cx, model, &parted);
+        Ok((!other).then_some((parted, SiteStatus::Removed(chosen.change))))
     }
 
     /// The sum of two terms first, then of the others and that; and the name of the first.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::graph::{Names, NodeId};
 use crate::options::Family;
-use crate::plan::{folds, surplus};
+use crate::plan::{folds, legal, surplus};
 use crate::read::Context;
 use crate::report::{SiteReport, SiteStatus};
 use crate::residual::find;
@@ -13,6 +13,7 @@ use super::associate;
 use super::error::EngineError;
 use super::join::{Planned, plan_join};
 use super::round::{Refused, Round, refused_site, report};
+use super::untaken;
 use super::watch::{Progress, Watch};
 
 /// What folds; when nothing does, the joins that go. Folding first: it makes whatever is removed next smaller.
@@ -23,6 +24,7 @@ pub(super) fn plan_edits(
     names: &mut Names,
 ) -> Result<Round, EngineError> {
     let mut round = fold(cx, names);
+    untaken::keep(cx, &mut round);
     round.drop_refused(refused);
     if round.edits.is_empty() && cx.options.families.has(Family::Parallel) {
         associate::fold_pair(cx.view.model(), cx, refused, &mut round)?;
@@ -62,6 +64,19 @@ pub(super) fn remove_joins(
         }
     }
     Ok(())
+}
+
+/// What the target, or the user, wants written otherwise.
+pub(super) fn legalize(cx: Context<'_>, names: &mut Names, round: &mut Round) {
+    for (node, written) in legal::plan(cx, names) {
+        match written {
+            Ok((edits, change)) => {
+                round.removed.push(report(cx, Family::Legalize, node, SiteStatus::Removed(change)));
+                round.edits.push(edits);
+            }
+            Err(reject) => round.kept.push(report(cx, Family::Legalize, node, SiteStatus::Kept((&reject).into()))),
+        }
+    }
 }
 
 /// What is dead, in one edit for all.

@@ -15,6 +15,7 @@ use crate::residual::find::{self, PathStep, Site};
 use crate::residual::operation::{Form, Step};
 
 use super::round::report;
+use super::untaken;
 
 pub(super) struct Planned {
     pub(super) edits: EditList,
@@ -36,33 +37,41 @@ pub(super) fn plan_join(
             Err(reject) => nearest = Some(reject),
         }
     }
-    let mut best: Option<(usize, build::Choice<'_>, cost::Cost)> = None;
+    let mut ways: Vec<(usize, build::Choice<'_>, cost::Cost)> = Vec::new();
     for (index, proof) in proofs.iter().enumerate() {
         match layouts::choose(cx, proof) {
-            Ok((choice, cost)) if cost.beats(best.as_ref().map(|(_, _, b)| b), cx.options.objective) => {
-                best = Some((index, choice, cost));
-            }
-            Ok(_) => {}
+            Ok((choice, cost)) => ways.push((index, choice, cost)),
             Err(reject) => nearest = nearest.or(Some(reject)),
         }
     }
-    let Some((index, choice, cost)) = best else {
-        return Err(nearest.unwrap_or_else(|| Reject::at(cx.view, join, RejectCode::TwoBranches, "it has no branch")));
-    };
-    let proof = &proofs[index];
-    if !proof.branch().removed.is_disjoint(claimed) {
-        let reason = "it shares operators with a join that is removed first";
-        return Err(Reject::at(cx.view, join, RejectCode::CannotPass, reason));
+    // The cheapest that the target takes; of those that cost as much, the first.
+    ways.sort_by(|(_, _, a), (_, _, b)| a.order(b, cx.options.objective));
+    let mut found = None;
+    for (index, choice, cost) in ways {
+        let proof = &proofs[index];
+        if !proof.branch().removed.is_disjoint(claimed) {
+            let reason = "it shares operators with a join that is removed first";
+            return Err(Reject::at(cx.view, join, RejectCode::CannotPass, reason));
+        }
+        let (edits, tensors) = build::build(cx, proof, &choice, names)?;
+        if let Err(reject) = untaken::check(cx, join, &edits) {
+            nearest = Some(reject);
+            continue;
+        }
+        let change = Change {
+            form: form(proof, &choice, cx.options.activation),
+            exactness: Exactness::Reordered,
+            macs_before: macs_of(cx, proof),
+            macs_after: macs_of(cx, proof).map(|_| cost.macs as u64),
+            params_before: params_of(cx, proof),
+            params_after: cost.params as u64,
+            channels: channels(&choice, tensors),
+        };
+        found = Some((index, edits, change));
+        break;
     }
-    let (edits, tensors) = build::build(cx, proof, &choice, names)?;
-    let change = Change {
-        form: form(proof, &choice, cx.options.activation),
-        exactness: Exactness::Reordered,
-        macs_before: macs_of(cx, proof),
-        macs_after: macs_of(cx, proof).map(|_| cost.macs as u64),
-        params_before: params_of(cx, proof),
-        params_after: cost.params as u64,
-        channels: channels(&choice, tensors),
+    let Some((index, edits, change)) = found else {
+        return Err(nearest.unwrap_or_else(|| Reject::at(cx.view, join, RejectCode::TwoBranches, "it has no branch")));
     };
     let report = report(cx, Family::Residual, join, SiteStatus::Removed(change));
     Ok(Planned { edits, report, proof: proofs.swap_remove(index) })

@@ -16,6 +16,7 @@ use crate::transpose::{self, Moved};
 use super::edits::{plan_edits, remove_joins};
 use super::error::EngineError;
 use super::round::{Refused, Round};
+use super::untaken;
 use super::watch::Watch;
 
 /// The round that removes nodes by other orders alone.
@@ -25,6 +26,7 @@ pub(super) fn fewer(cx: Context<'_>, names: &mut Names, refused: &Refused) -> Ro
         round.removed.push(site(cx, &moved));
         round.edits.push(moved.edits);
     }
+    untaken::keep(cx, &mut round);
     round.drop_refused(refused);
     round
 }
@@ -67,7 +69,8 @@ fn free_by(
 ) -> Result<(), EngineError> {
     for moved in parts {
         let site = site(cx, &moved);
-        if refused.contains_key(&(site.kind, site.tensor.clone())) {
+        let is_taken = untaken::check(cx, moved.site, &moved.edits).is_ok();
+        if !is_taken || refused.contains_key(&(site.kind, site.tensor.clone())) {
             continue;
         }
         let (has_layers, needs_more) = (moved.has_layers, moved.fewer < 0);

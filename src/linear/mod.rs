@@ -7,7 +7,7 @@
 //! `Conv` + `Conv`). [`fold`] proves that a region is one convolution, border by border, and builds it.
 //! [`bordered`] reads a border of the bias around a 1x1 convolution, [`transposed`] scales the weights of a `ConvTranspose`,
 //! [`transposed_sum`] adds those of two, [`flatten`] scales those of a linear layer behind a `Flatten`, [`rows`] those of one over rows
-//! of channels, [`head`] makes a convolution of a pool and a layer where that is asked for, and [`dead`] takes away what provably
+//! of channels, [`head`] makes a convolution of a pool and a layer where that is asked for, [`legal`] writes a convolution as a target wants it, and [`dead`] takes away what provably
 //! contributes nothing.
 //!
 //! Nothing here decides what is worth it: that is `plan`'s part. How single operators are read is shared with
@@ -19,6 +19,7 @@ pub mod dense;
 pub mod flatten;
 pub mod fold;
 pub mod head;
+pub mod legal;
 pub mod map;
 pub mod op;
 pub mod parallel;

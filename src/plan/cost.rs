@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use crate::facts::{Dim, Facts};
 use crate::graph::{GraphView, NodeId, ValueId};
 use crate::onnx::ModelProto;
-use crate::options::Objective;
+use crate::options::{Objective, Rates};
 
 use super::change::Price;
 
@@ -26,6 +26,8 @@ pub struct Cost {
     pub peak: f64,
     /// Operators.
     pub nodes: f64,
+    /// Elements that go through activations.
+    pub nonlinear: f64,
     /// Nanoseconds, by the model of [`latency`].
     pub time: f64,
 }
@@ -33,25 +35,31 @@ pub struct Cost {
 impl Cost {
     /// A convolution.
     #[must_use]
-    pub fn conv(work: &Work) -> Self {
+    pub fn conv(work: &Work, rates: &Rates) -> Self {
         let (params, moved) = (work.weights() as f64, work.moved());
         let macs = params * work.positions.1;
-        Self { macs, params, moved, peak: moved, nodes: 1.0, time: latency::conv(work) }
+        Self { macs, params, moved, peak: moved, nodes: 1.0, time: latency::conv(work, rates), ..Self::default() }
     }
 
     /// A selection of so many channels.
     #[must_use]
-    pub fn select(inputs: usize, outputs: usize, positions: f64) -> Self {
+    pub fn select(inputs: usize, outputs: usize, positions: f64, rates: &Rates) -> Self {
         let peak = (inputs + outputs) as f64 * positions;
         let moved = 2.0 * outputs as f64 * positions;
-        Self { moved, peak, nodes: 1.0, time: latency::select(inputs, outputs, positions), ..Self::default() }
+        Self { moved, peak, nodes: 1.0, time: latency::select(inputs, outputs, positions, rates), ..Self::default() }
     }
 
     /// Any other operator on so many channels, `plain` when it is what stood in the network.
     #[must_use]
-    pub fn pass(channels: usize, positions: f64, plain: bool) -> Self {
+    pub fn pass(channels: usize, positions: f64, plain: bool, rates: &Rates) -> Self {
         let moved = 2.0 * channels as f64 * positions;
-        Self { moved, peak: moved, nodes: 1.0, time: latency::pass(moved, plain), ..Self::default() }
+        Self { moved, peak: moved, nodes: 1.0, time: latency::pass(moved, plain, rates), ..Self::default() }
+    }
+
+    /// The same, of an operator that is an activation.
+    #[must_use]
+    pub fn activation(channels: usize, positions: f64, plain: bool, rates: &Rates) -> Self {
+        Self { nonlinear: channels as f64 * positions, ..Self::pass(channels, positions, plain, rates) }
     }
 
     /// Which of two candidates is better for `objective`; what it does not tell apart, the measures behind it do.
@@ -63,6 +71,8 @@ impl Cost {
             Objective::Memory => [c.peak, c.moved, c.macs],
             Objective::Latency => [c.time, c.macs, c.params],
             Objective::Nodes => [c.nodes, c.time, c.macs],
+            Objective::Nonlinear => [c.nonlinear, c.macs, c.params],
+            Objective::Constraints => [c.nonlinear + c.macs, c.params, c.moved],
         };
         let pairs = measures(self).into_iter().zip(measures(other));
         pairs.map(|(a, b)| a.total_cmp(&b)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
@@ -85,6 +95,7 @@ impl std::ops::Add for Cost {
             moved: self.moved + other.moved,
             peak: self.peak.max(other.peak),
             nodes: self.nodes + other.nodes,
+            nonlinear: self.nonlinear + other.nonlinear,
             time: self.time + other.time,
         }
     }
@@ -168,25 +179,28 @@ mod tests {
     use super::*;
 
     fn conv(inputs: usize, outputs: usize, group: usize, side: f64) -> Cost {
-        Cost::conv(&Work { inputs, outputs, group, taps: 9, positions: (side * side, side * side) })
+        Cost::conv(&Work { inputs, outputs, group, taps: 9, positions: (side * side, side * side) }, &Rates::default())
     }
 
     #[test]
     fn an_objective_decides_by_its_own_measure_first() {
-        use Objective::{Latency, Macs, Memory, Nodes, Parameters};
-        let base = Cost { macs: 2.0, params: 2.0, moved: 2.0, peak: 2.0, nodes: 2.0, time: 2.0 };
+        use Objective::{Latency, Macs, Memory, Nodes, Nonlinear, Parameters};
+        let base = Cost { macs: 2.0, params: 2.0, moved: 2.0, peak: 2.0, nodes: 2.0, nonlinear: 2.0, time: 2.0 };
         let better = [
             (Macs, Cost { macs: 1.0, params: 9.0, time: 9.0, ..base }),
             (Parameters, Cost { params: 1.0, macs: 9.0, ..base }),
             (Memory, Cost { peak: 1.0, moved: 9.0, ..base }),
             (Latency, Cost { time: 1.0, macs: 9.0, nodes: 9.0, ..base }),
             (Nodes, Cost { nodes: 1.0, time: 9.0, ..base }),
+            (Nonlinear, Cost { nonlinear: 1.0, params: 9.0, ..base }),
         ];
         for (i, (objective, cost)) in better.iter().enumerate() {
             assert!(cost.beats(Some(&base), *objective) && !base.beats(Some(cost), *objective), "{objective:?}");
             let (other, _) = better[(i + 1) % better.len()];
             assert!(!cost.beats(Some(&base), other), "{objective:?} is not {other:?}");
         }
+        let sums = Cost { macs: 0.5, nonlinear: 3.0, ..base };
+        assert!(sums.beats(Some(&base), Objective::Constraints) && !sums.beats(Some(&base), Nonlinear));
         assert!(base.beats(None, Macs) && !base.beats(Some(&base), Macs));
     }
 
@@ -200,10 +214,11 @@ mod tests {
 
     #[test]
     fn small_groups_are_slower_than_whole_blocks() {
+        let rates = &Rates::default();
         let (blocks, small) = (conv(256, 256, 16, 14.0), conv(256, 256, 32, 14.0));
         assert!(small.macs < blocks.macs && small.time > blocks.time);
         let (dense, deep) = (conv(256, 256, 1, 14.0), conv(256, 256, 256, 14.0));
         assert!(deep.time < blocks.time && blocks.time < dense.time);
-        assert!(Cost::select(64, 64, 1.0).time > Cost::pass(64, 1.0, true).time);
+        assert!(Cost::select(64, 64, 1.0, rates).time > Cost::pass(64, 1.0, true, rates).time);
     }
 }

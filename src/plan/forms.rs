@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use crate::algebra::blocks::balanced;
 use crate::algebra::slots::{grouped, shared};
 use crate::algebra::{Carried, Cut, Hop, Layout, Reach, Slot, widen::finest_group};
+use crate::options::Rates;
 use crate::read::BranchConv;
 use crate::residual::host::Hosted;
 
@@ -46,6 +47,8 @@ pub(super) struct Place<'a> {
     pub(super) positions: (f64, f64),
     /// True when it merges.
     pub(super) is_last: bool,
+    /// What the model of time counts with.
+    pub(super) rates: Rates,
 }
 
 impl Place<'_> {
@@ -57,10 +60,10 @@ impl Place<'_> {
         Work { inputs, outputs, group, taps: self.hosted.window.taps(), positions: self.positions }
     }
 
-    /// One convolution; `dense` for a linear layer, which has no groups. `None` when a channel is missing.
-    pub(super) fn direct(&self, lin: &[Slot], lout: &[Slot], dense: bool) -> Option<Work> {
+    /// One convolution in as many groups as `groups` makes of the finest. `None` when a channel is missing.
+    pub(super) fn direct(&self, lin: &[Slot], lout: &[Slot], groups: impl Fn(usize) -> usize) -> Option<Work> {
         let finest = finest_group(self.reach(), lin, lout)?;
-        Some(self.work(lin.len(), lout.len(), if dense { 1 } else { finest }))
+        Some(self.work(lin.len(), lout.len(), groups(finest)))
     }
 
     /// A selection in front of a convolution in `groups`: its cost, and the convolution.
@@ -71,7 +74,10 @@ impl Place<'_> {
             return None;
         }
         let work = self.work(columns.len(), lout.len(), groups);
-        Some((Cost::select(lin.len(), columns.len(), self.positions.0) + Cost::conv(&work), work))
+        Some((
+            Cost::select(lin.len(), columns.len(), self.positions.0, &self.rates) + Cost::conv(&work, &self.rates),
+            work,
+        ))
     }
 
     /// Numbers of groups in which what it writes may be gathered.
@@ -159,12 +165,12 @@ impl Place<'_> {
         if blocks.inputs.max(blocks.outputs).max(sum.inputs) > most {
             return None;
         }
-        let mut cost = Cost::conv(&blocks) + Cost::conv(&sum);
+        let mut cost = Cost::conv(&blocks, &self.rates) + Cost::conv(&sum, &self.rates);
         if cut == Cut::Squares(width) || blocks.inputs != lin.len() {
-            cost = cost + Cost::select(lin.len(), blocks.inputs, self.positions.0);
+            cost = cost + Cost::select(lin.len(), blocks.inputs, self.positions.0, &self.rates);
         }
         if groups > 1 {
-            cost = cost + Cost::select(blocks.outputs, sum.inputs, at);
+            cost = cost + Cost::select(blocks.outputs, sum.inputs, at, &self.rates);
         }
         Some((cost, blocks.weights().max(sum.weights())))
     }

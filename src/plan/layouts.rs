@@ -13,7 +13,7 @@ use crate::algebra::slots::{before, contiguous, grouped, mixed, shared};
 use crate::algebra::{Carried, Cut, Hop, Layout, Slot};
 use crate::facts::Dim;
 use crate::onnx::tensor_proto::DataType;
-use crate::options::Chain;
+use crate::options::{Chain, Groups};
 use crate::read::{BranchConv, Context, Frame, Reject, RejectCode};
 use crate::residual::branch::{Branch, ItemKind};
 use crate::residual::build::Choice;
@@ -73,6 +73,7 @@ struct Search<'a, 'p> {
 impl<'p> Search<'_, 'p> {
     /// The cheapest chain for `host`.
     fn shortest(&mut self, host: &'p Host) -> Option<(Choice<'p>, Cost)> {
+        let rates = self.cx.options.rates.unwrap_or_default();
         let items = &self.proof.branch().items;
         let start = State { layout: shared(self.proof.channels.0), cost: Cost::default(), from: 0, form: Form::Direct };
         let mut columns = vec![vec![start]];
@@ -84,7 +85,8 @@ impl<'p> Search<'_, 'p> {
                     let behind = |(from, state): (usize, &State)| {
                         let layout = pass.layout(&state.layout)?;
                         debug_assert!(!pass.keeps_layout() || layout == state.layout, "a layout was not kept");
-                        let cost = state.cost + Cost::pass(layout.len(), *self.positions.get(i + 1)?, plain);
+                        let price = if pass.is_activation() { Cost::activation } else { Cost::pass };
+                        let cost = state.cost + price(layout.len(), *self.positions.get(i + 1)?, plain, &rates);
                         Some(State { layout, cost, from, form: Form::Direct })
                     };
                     before.iter().enumerate().filter_map(behind).collect()
@@ -126,6 +128,7 @@ impl<'p> Search<'_, 'p> {
             carried: (before, host.carried(item)?),
             positions: (*self.positions.get(item)?, *self.positions.get(item + 1)?),
             is_last: item + 1 == items.len(),
+            rates: self.cx.options.rates.unwrap_or_default(),
         })
     }
 
@@ -147,11 +150,16 @@ impl<'p> Search<'_, 'p> {
                 if !state.cost.beats(best.as_ref().map(|(b, _)| b), objective) {
                     continue;
                 }
-                let Some(work) = place.direct(&state.layout, &layout, !cx.is_channels_first()) else { continue };
+                let target = &cx.options.target;
+                let groups = |finest| match cx.is_channels_first() {
+                    true => place.conv.groups(target, finest, state.layout.len()),
+                    false => 1,
+                };
+                let Some(work) = place.direct(&state.layout, &layout, groups) else { continue };
                 if !self.fits(work.weights()) {
                     continue;
                 }
-                let cost = state.cost + Cost::conv(&work);
+                let cost = state.cost + Cost::conv(&work, &place.rates);
                 if cost.beats(best.as_ref().map(|(b, _)| b), objective) {
                     best = Some((cost, from));
                 }
@@ -160,7 +168,7 @@ impl<'p> Search<'_, 'p> {
         }
         let parted = next_parting(branch, item).is_some();
         let many = before.iter().map(|s| s.layout.len()).chain([place.conv.channels.1]).any(|n| n > MAX_CUT);
-        if cx.options.carry == Chain::Conv || !cx.is_channels_first() || parted || many {
+        if cx.options.carry == Chain::Conv || !takes_selections(cx) || !cx.is_channels_first() || parted || many {
             return after;
         }
         let mut more = Vec::new();
@@ -221,6 +229,12 @@ impl<'p> Search<'_, 'p> {
         }
         fits
     }
+}
+
+/// True when the target takes selections of channels, and what stands behind them.
+fn takes_selections(cx: Context<'_>) -> bool {
+    let target = &cx.options.target;
+    ["Gather", "Slice"].iter().all(|op| target.takes(op)) && target.groups() == Groups::Any
 }
 
 /// Layouts worth considering for what the convolution at `item` writes.

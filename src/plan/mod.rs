@@ -6,6 +6,7 @@ pub mod folds;
 mod forms;
 pub mod latency;
 pub mod layouts;
+pub mod legal;
 pub mod memory;
 pub mod surplus;
 pub mod work;

@@ -148,7 +148,7 @@ fn verify(
     let asked = VerifyOptions { seed: options.seed, ..VerifyOptions::default() };
     let asked = asked.constant_initializers(options.rewrite.constant_initializers);
     let watch = std::sync::Mutex::new(watch);
-    let tell = |p: &crate::verify::Progress| match watch.lock() {
+    let tell = |p: &crate::verify::VerifyProgress| match watch.lock() {
         Ok(mut watch) => watch(p.stage, p.done, p.total),
         Err(_) => ControlFlow::Break(()),
     };

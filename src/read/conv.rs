@@ -3,6 +3,7 @@
 use crate::algebra::{Geometry, Kernel, compose};
 use crate::facts::{ConvSpec, Dim, Facts};
 use crate::graph::{NodeId, ValueId};
+use crate::options::{Groups, Target};
 
 use super::context::Context;
 use super::layer::Layer;
@@ -162,6 +163,15 @@ impl BranchConv {
     pub fn group_channels(&self) -> (usize, usize) {
         let group = self.group.max(1);
         (self.channels.0 / group, self.channels.1 / group)
+    }
+
+    /// In how many groups it may be written with `inputs` channels in front, where it splits into `finest`: as many where the target
+    /// takes such, or it has such groups itself; else in one.
+    #[must_use]
+    pub fn groups(&self, target: &Target, finest: usize, inputs: usize) -> usize {
+        let is_own = Groups::of(self.group, self.channels.0) == Groups::of(finest, inputs);
+        let own = matches!(self.source, Source::Given(..)) && is_own;
+        if own || target.groups().has(finest, inputs) { finest } else { 1 }
     }
 
     /// Weights of the body.

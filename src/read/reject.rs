@@ -51,6 +51,8 @@ pub enum RejectCode {
     NotAsked,
     /// The model's own result is mostly rounding error, so that a sum in another order is another answer.
     Unstable,
+    /// The target takes no operator with which it could be written.
+    Target,
 }
 
 impl RejectCode {
@@ -76,6 +78,7 @@ impl RejectCode {
         Self::OverBudget,
         Self::NotAsked,
         Self::Unstable,
+        Self::Target,
     ];
 
     /// The word itself, which stays.
@@ -102,6 +105,7 @@ impl RejectCode {
             Self::OverBudget => "over-budget",
             Self::NotAsked => "not-asked",
             Self::Unstable => "unstable",
+            Self::Target => "target",
         }
     }
 }

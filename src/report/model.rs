@@ -199,6 +199,9 @@ pub struct Report {
     /// What was required and does not hold, in words: nothing was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unmet: Option<String>,
+    /// What the target asks for beside, and the model is not, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Whether the result was verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verification: Option<Verification>,
@@ -217,6 +220,7 @@ impl Report {
             options,
             outcome,
             unmet: None,
+            notes: Vec::new(),
             verification: None,
         }
     }

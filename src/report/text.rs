@@ -18,6 +18,9 @@ impl fmt::Display for Report {
         if let Some(unmet) = &self.unmet {
             writeln!(f, "required, but {}", Printable(unmet))?;
         }
+        for note in &self.notes {
+            writeln!(f, "note: {}", Printable(note))?;
+        }
         match &self.verification {
             Some(Verification::Passed(report)) if report.is_unstable() => {
                 writeln!(f, "written all the same, for both agree in float64: {report}")
@@ -41,10 +44,16 @@ fn removed(f: &mut fmt::Formatter<'_>, outcome: &Outcome, done: bool) -> fmt::Re
     let what = if done { "done" } else { "possible" };
     let is_moved = |site: &SiteReport| site.kind == Family::Transpose;
     let moved = outcome.removed().filter(|(site, _)| is_moved(site)).count();
-    let folds = outcome.removed().count() - joins - moved;
+    let is_legal = |site: &SiteReport| site.kind == Family::Legalize;
+    let legal = outcome.removed().filter(|(site, _)| is_legal(site)).count();
+    let folds = outcome.removed().count() - joins - moved - legal;
     if folds > 0 {
         writeln!(f, "{folds} linear folds {what}")?;
-        forms(f, outcome, |site| !site.is_residual() && !is_moved(site))?;
+        forms(f, outcome, |site| !site.is_residual() && !is_moved(site) && !is_legal(site))?;
+    }
+    if legal > 0 {
+        writeln!(f, "{legal} operators written otherwise")?;
+        forms(f, outcome, is_legal)?;
     }
     if moved > 0 {
         writeln!(f, "{moved} other orders of axes {what}")?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::algebra::{Hop, Layout, Slot};
+use crate::algebra::{Hop, Kernel, Layout, Slot};
 use crate::emit::Emit;
 use crate::facts::{Facts, tensor};
 use crate::graph::{EditList, Names, ValueId};
@@ -65,8 +65,12 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
                 let body = conv.kernel(cx.facts).ok_or_else(unreadable)?;
                 let body = body.placed_in(&conv.window, &hosted.window);
                 let hop = choice.hops.get(i).ok_or_else(|| broken("a convolution without a form"))?;
-                let widened =
-                    body.and_then(|body| Widened::new(&body, hosted, hop, (lin, lout), cx.is_channels_first()));
+                // A linear layer has no groups.
+                let may_group = |kernel: &Kernel| {
+                    let (group, inputs) = (kernel.group, kernel.group * kernel.group_inputs());
+                    cx.is_channels_first() && conv.groups(&cx.options.target, group, inputs) == group
+                };
+                let widened = body.and_then(|body| Widened::new(&body, hosted, hop, (lin, lout), may_group));
                 let widened = widened.ok_or_else(|| broken("a convolution that cannot be widened"))?;
                 if !tensor::fits(dtype, widened.weights()) {
                     return Err(unreadable());

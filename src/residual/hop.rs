@@ -33,21 +33,20 @@ impl<'h> Selected<'h> {
 }
 
 impl<'h> Widened<'h> {
-    /// `body` in the form `hop` between two layouts; a linear layer where there are no `maps`. `None` when it does not fit.
+    /// `body` in the form `hop` between two layouts, in one group where its groups may not be written. `None` when it does not fit.
     pub(super) fn new(
         body: &Kernel,
         hosted: &Hosted,
         hop: &'h Hop,
         around: (&[Slot], &[Slot]),
-        maps: bool,
+        may_group: impl Fn(&Kernel) -> bool,
     ) -> Option<Self> {
         let (lin, lout) = around;
         let front = hop.select.as_deref();
         let reads = select(lin, front)?;
         let Some(sum) = &hop.sum else {
             let main = widen(body, &hosted.carry, &reads, lout, hosted.pair_scale)?;
-            // A linear layer has no groups.
-            let main = if maps { main } else { main.dense()? };
+            let main = if may_group(&main) { main } else { main.dense()? };
             return Some(Self { main: Selected::new(lin.len(), front, main), sum: None });
         };
         let (pass, merge) = hosted.steps()?;

@@ -31,6 +31,6 @@ pub use report::{
 };
 #[cfg(feature = "verify")]
 pub use run::{
-    Engine, Observer, VerifyError, VerifyOptions, VerifyProgress, silence_caught_panics, time, verify, verify_loaded,
-    verify_models, verify_watched,
+    Engine, Observer, VerifyError, VerifyOptions, VerifyProgress, clock, silence_caught_panics, time, verify,
+    verify_loaded, verify_models, verify_watched,
 };

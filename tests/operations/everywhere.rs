@@ -27,7 +27,7 @@ fn computes_the_same_in_every_form(name: &str, block: Block) {
         let model = model_of(block, 7, signed).model();
         let expected = Expected::of(&model);
         let forms = [Auto, Prelu, Minmax, Pair, Select].map(|activation| options().activation(activation));
-        let target = options().target(Target::Onnxruntime);
+        let target = options().target(Target::named("onnxruntime").unwrap());
         complaints.extend(forms.iter().chain([&target]).filter_map(|o| complaint(name, &model, &expected, o)));
     }
     assert_none(complaints);

@@ -298,7 +298,7 @@ fn options() -> impl Strategy<Value = Options> {
     use ActivationForm::{Auto, Minmax, Pair, Prelu, Select};
     let downsample = select(vec![Downsample::Auto, Downsample::Auto, Downsample::V1, Downsample::V2]);
     let activation = select(vec![Auto, Auto, Minmax, Pair, Prelu, Select]);
-    let target = select(vec![Target::Generic, Target::Onnxruntime]);
+    let target = select(["generic", "onnxruntime"].map(|name| Target::named(name).unwrap()).to_vec());
     let objective = select(vec![Objective::Latency, Objective::Macs, Objective::Parameters, Objective::Memory]);
     let carry = select(vec![Chain::Auto, Chain::Conv, Chain::Blocks, Chain::Blocks]);
     let rest = (objective, carry);

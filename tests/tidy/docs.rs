@@ -26,6 +26,27 @@ fn every_reject_code_is_explained() {
     assert!(unused.is_empty(), "no code makes these: {unused:?}");
 }
 
+/// Every target has its file, a row in docs/TARGETS.md that says what it takes, and its name in the README.
+#[test]
+fn every_target_is_listed() {
+    let names: BTreeSet<String> = onnx_rm::Target::all().iter().map(|t| t.name().to_owned()).collect();
+    let file = |f: &String| f.replace("src/targets/", "").replace(".toml", "");
+    assert_same("src/targets", &names, &files("src/targets", "toml").iter().map(file).collect());
+    let table = rows(&read("docs/TARGETS.md"), "target");
+    assert_same("docs/TARGETS.md", &names, &table.iter().map(|r| quoted(&r[0])[0].to_owned()).collect());
+    for row in table {
+        let target = onnx_rm::Target::named(quoted(&row[0])[0]).unwrap();
+        assert_eq!(row[1], target.about());
+        let listed = quoted(&row[2]);
+        let only = row[2].starts_with("only");
+        assert_eq!(only || !listed.is_empty(), row[2] != "anything", "{row:?}");
+        assert!(listed.iter().all(|op| target.takes(op) == only), "{row:?}");
+        assert!(!only || !target.takes("NoSuchOperator"), "{row:?}");
+    }
+    let readme = read("README.md");
+    assert!(names.iter().all(|name| readme.contains(&format!("`{name}`"))), "README.md lacks one of {names:?}");
+}
+
 #[test]
 fn every_dependency_is_explained() {
     let mut named = BTreeSet::new();

@@ -49,6 +49,37 @@ fn wrong() -> ModelProto {
 }
 
 #[test]
+fn both_engines_are_timed_in_turns() {
+    let folder = Folder::new(&[("a.onnx", &net())]);
+    let library = library();
+    let given = ["--onnxruntime", library.to_str().unwrap(), "--runs", "3"];
+    let bench = |engine| folder.run(&[&["bench", "a.onnx", "a.onnx", "--engine", engine][..], &given].concat());
+    let report = |engine| -> Value {
+        let words = [&["bench", "a.onnx", "a.onnx", "--json", "--engine", engine][..], &given].concat();
+        serde_json::from_str(&folder.run(&words).1).unwrap()
+    };
+    let both = report("both");
+    let version = |of: &Value| of["version"].as_str().map(|v| v.contains('.'));
+    assert_eq!((&both["engine"], version(&both)), (&"tract".into(), None));
+    let other = &both["others"][0];
+    assert_eq!((&other["engine"], version(other)), (&"onnxruntime".into(), Some(true)));
+    for times in [&both, other] {
+        assert!(times["first"]["milliseconds"]["least"].as_f64().unwrap() > 0.0, "{times}");
+        assert_eq!(times["first"]["macs"], times["second"]["macs"]);
+    }
+    let alone = report("onnxruntime");
+    assert!(alone["engine"] == "onnxruntime" && alone["others"].is_null(), "{alone}");
+    let (code, text, _) = bench("both");
+    assert!(
+        code == Some(0) && text.matches("second / first: ").count() == 2 && text.contains("onnxruntime 1."),
+        "{text}"
+    );
+    let words = ["calibrate", "--rounds", "1", "--engine", "onnxruntime", given[0], given[1]];
+    let (code, text, _) = folder.run(&words);
+    assert!(code == Some(0) && text.contains("ONNX Runtime 1."), "{text}");
+}
+
+#[test]
 fn both_engines_see_what_is_equal_and_what_is_not() {
     let folder = Folder::new(&[("a.onnx", &net()), ("b.onnx", &wrong()), ("block.onnx", &residual_block(1, 4))]);
     assert_eq!(folder.run(&["rewrite", "block.onnx", "chain.onnx", "--quiet"]).0, Some(0));

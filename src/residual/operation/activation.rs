@@ -13,7 +13,7 @@ use crate::options::ActivationForm;
 use crate::read::affine::per_channel;
 use crate::read::{Context, Reject, RejectCode, data_inputs};
 
-use super::{Arrival, Form, Found, Operation, Reading, Step, allowed, found, prefers_bounds, unstacked};
+use super::{Arrival, Form, Found, Operation, Reading, Step, allowed, found, prefers_bounds, unstacked, untaken};
 
 enum ActivationKind {
     /// `max(x, slope * x)` with a slope for each body channel.
@@ -108,6 +108,44 @@ fn bounded(lo: f64, hi: f64) -> Option<ActivationKind> {
     (lo <= hi && lo < f64::INFINITY && hi > f64::NEG_INFINITY).then_some(ActivationKind::Bounds(lo, hi))
 }
 
+impl Activation {
+    /// How signed carried channels pass, where the user asks for `asked`.
+    fn signed(&self, cx: Context<'_>, asked: ActivationForm) -> Option<Form> {
+        let opset = cx.view.opset();
+        let may = |form| allowed(cx.options, asked, form);
+        let relu = match &self.kind {
+            ActivationKind::Slope(_) => true,
+            ActivationKind::Bounds(lo, hi) => *lo == 0.0 && *hi == f64::INFINITY,
+            ActivationKind::Odd | ActivationKind::Other => false,
+        };
+        let steep = matches!(&self.kind, ActivationKind::Slope(s) if s.iter().any(|s| !(0.0..=1.0).contains(s)));
+        let bounds = !matches!(self.kind, ActivationKind::Odd | ActivationKind::Other)
+            && !steep
+            && opset >= 8
+            && may(ActivationForm::Minmax);
+        if relu && opset >= 7 && may(ActivationForm::Prelu) && !(bounds && prefers_bounds(cx.options, asked)) {
+            Some(Form::Prelu)
+        } else if bounds {
+            Some(Form::Bounds)
+        } else if !self.uniform {
+            // A `PRelu` with a slope a channel needs more slopes in any case.
+            Some(Form::Prelu)
+        } else {
+            (opset >= 9 && cx.options.target.takes("Where")).then_some(Form::Select)
+        }
+    }
+
+    /// The operators that could let signed channels through, in words.
+    fn operators(&self) -> &'static str {
+        match &self.kind {
+            ActivationKind::Slope(_) => "PRelu, Max or Where",
+            ActivationKind::Bounds(lo, hi) if *lo == 0.0 && *hi == f64::INFINITY => "PRelu, Max or Where",
+            ActivationKind::Bounds(..) => "Max and Min, or Where",
+            ActivationKind::Odd | ActivationKind::Other => "Where",
+        }
+    }
+}
+
 impl Operation for Activation {
     fn form(&self, cx: Context<'_>, arrival: Arrival) -> Result<Form, Reject> {
         if matches!(self.kind, ActivationKind::Slope(_)) {
@@ -128,40 +166,20 @@ impl Operation for Activation {
         if alone && cx.options.activation == ActivationForm::Pair && self.pair_scale().is_some() {
             return Ok(Form::Pair);
         }
-        let opset = cx.view.opset();
-        let relu = match &self.kind {
-            ActivationKind::Slope(_) => true,
-            ActivationKind::Bounds(lo, hi) => *lo == 0.0 && *hi == f64::INFINITY,
-            ActivationKind::Odd | ActivationKind::Other => false,
-        };
-        let steep = matches!(&self.kind, ActivationKind::Slope(s) if s.iter().any(|s| !(0.0..=1.0).contains(s)));
-        let bounds = !matches!(self.kind, ActivationKind::Odd | ActivationKind::Other)
-            && !steep
-            && opset >= 8
-            && allowed(cx.options, ActivationForm::Minmax);
-        let form = if relu
-            && opset >= 7
-            && allowed(cx.options, ActivationForm::Prelu)
-            && !(bounds && prefers_bounds(cx.options))
-        {
-            Form::Prelu
-        } else if bounds {
-            Form::Bounds
-        } else if !self.uniform {
-            // A `PRelu` with a slope a channel needs more slopes in any case.
-            Form::Prelu
-        } else if opset >= 9 {
-            Form::Select
-        } else {
-            return Err(Reject::at(
+        // What the user asked for, and what the target takes of all forms where that does not fit it.
+        let takes = cx.options.target.takes("Where");
+        let any = || if takes { None } else { self.signed(cx, ActivationForm::Auto) };
+        let form = self.signed(cx, cx.options.activation).or_else(any);
+        form.ok_or_else(|| match takes {
+            true => Reject::at(
                 cx.view,
                 self.node,
                 RejectCode::Opset,
                 "passing a signed carried channel needs opset 9 (Where)",
             )
-            .hint("convert the model to a newer opset"));
-        };
-        Ok(form)
+            .hint("convert the model to a newer opset"),
+            false => untaken(cx, self.node, self.operators()),
+        })
     }
 
     fn is_activation(&self) -> bool {

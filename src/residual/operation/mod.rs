@@ -26,7 +26,7 @@ use crate::algebra::{Layout, Slot};
 use crate::emit::Emit;
 use crate::facts::Interval;
 use crate::graph::{NodeId, Use, ValueId};
-use crate::options::{ActivationForm, Options, Target};
+use crate::options::{ActivationForm, Options};
 use crate::read::{BranchConv, Context, Reject, RejectCode, Rows};
 
 pub(super) use channels::repeated;
@@ -232,13 +232,26 @@ fn moved(cx: Context<'_>, node: NodeId, arrival: Arrival) -> Result<Form, Reject
     Err(Reject::at(cx.view, node, RejectCode::CannotPass, reason))
 }
 
-/// True when the user lets the tool choose `form`.
-fn allowed(options: &Options, form: ActivationForm) -> bool {
-    options.activation == ActivationForm::Auto || options.activation == form
+/// True when the tool may choose `form`: the user asks for it or for none, and the target takes what it writes.
+fn allowed(options: &Options, asked: ActivationForm, form: ActivationForm) -> bool {
+    let written: &[&str] = match form {
+        ActivationForm::Prelu => &["PRelu"],
+        ActivationForm::Minmax => &["Max", "Min"],
+        ActivationForm::Select => &["Where"],
+        ActivationForm::Auto | ActivationForm::Pair => &[],
+    };
+    (asked == ActivationForm::Auto || asked == form) && written.iter().all(|op| options.target.takes(op))
 }
 
 /// True when per-channel bounds are preferred over `PRelu`.
-fn prefers_bounds(options: &Options) -> bool {
-    options.activation == ActivationForm::Minmax
-        || options.activation == ActivationForm::Auto && options.target == Target::Onnxruntime
+fn prefers_bounds(options: &Options, asked: ActivationForm) -> bool {
+    asked == ActivationForm::Minmax
+        || asked == ActivationForm::Auto && options.target.activation() == ActivationForm::Minmax
+}
+
+/// Refuses what only `operators` could let through, none of which the target takes.
+fn untaken(cx: Context<'_>, node: NodeId, operators: &str) -> Reject {
+    let target = cx.options.target.name();
+    let reason = format!("{target} takes no {operators}, which signed carried channels need to pass an activation");
+    Reject::at(cx.view, node, RejectCode::Target, reason).hint("another --target, or none, takes it")
 }

@@ -16,7 +16,7 @@ use crate::read::{Context, Reject, RejectCode};
 
 use super::activation::spared;
 use super::gate::{Gate, gate};
-use super::{Arrival, Form, Found, Operation, Reading, Step, allowed, found};
+use super::{Arrival, Form, Found, Operation, Reading, Step, allowed, found, untaken};
 
 /// Most nodes of one written-out function.
 const MAX_NODES: usize = 24;
@@ -99,10 +99,8 @@ fn operands(cx: Context<'_>, node: NodeId) -> Option<Vec<ValueId>> {
 impl Operation for Written {
     fn form(&self, cx: Context<'_>, _: Arrival) -> Result<Form, Reject> {
         let asked = cx.options.activation;
-        if self.gate.is_some()
-            && cx.view.opset() >= 8
-            && (asked == ActivationForm::Pair || allowed(cx.options, ActivationForm::Minmax))
-        {
+        let asked = if asked == ActivationForm::Pair { ActivationForm::Auto } else { asked };
+        if self.gate.is_some() && cx.view.opset() >= 8 && allowed(cx.options, asked, ActivationForm::Minmax) {
             return Ok(Form::Floor);
         }
         if cx.view.opset() < 9 {
@@ -110,6 +108,9 @@ impl Operation for Written {
             return Err(
                 Reject::at(cx.view, self.last, RejectCode::Opset, reason).hint("convert the model to a newer opset")
             );
+        }
+        if !cx.options.target.takes("Where") {
+            return Err(untaken(cx, self.last, if self.gate.is_some() { "Max or Where" } else { "Where" }));
         }
         Ok(Form::Select)
     }

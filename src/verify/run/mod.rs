@@ -45,5 +45,5 @@ use super::{precision, random, signature};
 pub use error::VerifyError;
 pub use options::{Engine, Observer, VerifyOptions, VerifyProgress};
 pub use stage::silence_caught_panics;
-pub use time::time;
+pub use time::{clock, time};
 pub use verification::{verify, verify_loaded, verify_models, verify_watched};

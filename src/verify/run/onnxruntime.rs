@@ -5,6 +5,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use half::{bf16, f16};
 use ndarray::{ArrayD, IxDyn};
@@ -119,14 +120,30 @@ impl Session {
     /// # Errors
     /// What ONNX Runtime says when it cannot.
     pub(super) fn run(&self, feed: &Feed) -> Result<Vec<Value>, String> {
-        let mut inputs: Vec<(String, SessionInputValue<'_>)> = Vec::new();
-        for (name, dtype) in &self.inputs {
-            let value = feed.get(name).ok_or_else(|| format!("input '{name}' was not given"))?;
-            inputs.push((name.clone(), tensor(value, *dtype)?.into()));
-        }
+        let inputs = self.prepare(feed)?;
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let outputs = session.run(inputs).map_err(words)?;
         outputs.iter().map(|(name, value)| read(&value).map_err(|e| format!("output '{name}': {e}"))).collect()
+    }
+
+    /// How long a run on `feed` takes, once that is as ONNX Runtime takes it.
+    ///
+    /// # Errors
+    /// What ONNX Runtime says when it cannot.
+    pub(super) fn timed(&self, feed: &Feed) -> Result<Duration, String> {
+        let inputs = self.prepare(feed)?;
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let begin = Instant::now();
+        session.run(inputs).map_err(words)?;
+        Ok(begin.elapsed())
+    }
+
+    fn prepare(&self, feed: &Feed) -> Result<Vec<(String, SessionInputValue<'static>)>, String> {
+        let named = |(name, dtype): &(String, DataType)| {
+            let value = feed.get(name).ok_or_else(|| format!("input '{name}' was not given"))?;
+            Ok((name.clone(), tensor(value, *dtype)?.into()))
+        };
+        self.inputs.iter().map(named).collect()
     }
 }
 

@@ -1,8 +1,13 @@
 //! Both models in a runtime.
 
-use super::inputs::Feed;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::error::VerifyError;
+use super::inputs::{Feed, InputTensor};
+use super::options::Engine;
 use super::pair::Side;
-use super::runner::Runner;
+use super::runner::{Runner, Source};
 use super::stage::{Own, Stage, words};
 use crate::verify::reference::Value;
 use crate::verify::report;
@@ -32,19 +37,48 @@ impl Runtime {
     }
 }
 
+/// What runs the models, and the version of ONNX Runtime when it is among them: its library, at `path` or where the environment says,
+/// is loaded before anything else is done.
+pub(super) fn of(engine: Engine, path: Option<&Path>) -> Result<(Vec<Runtime>, Option<String>), VerifyError> {
+    let runtimes = match engine {
+        Engine::Tract => vec![Runtime::Tract],
+        Engine::OnnxRuntime => vec![Runtime::OnnxRuntime],
+        Engine::Both => vec![Runtime::Tract, Runtime::OnnxRuntime],
+    };
+    if !runtimes.contains(&Runtime::OnnxRuntime) {
+        return Ok((runtimes, None));
+    }
+    let version = library(path).map_err(VerifyError::Engine)?;
+    Ok((runtimes, Some(version)))
+}
+
+#[cfg(feature = "onnxruntime")]
+fn library(path: Option<&Path>) -> Result<String, String> {
+    onnxruntime::load(path)
+}
+
+#[cfg(not(feature = "onnxruntime"))]
+fn library(_: Option<&Path>) -> Result<String, String> {
+    Err("this build was made without the feature 'onnxruntime'".to_owned())
+}
+
 /// A model that one of them has loaded.
-enum Loaded {
+pub(super) enum Loaded {
     Tract(Runner),
     #[cfg(feature = "onnxruntime")]
     OnnxRuntime(onnxruntime::Session),
 }
 
 impl Loaded {
-    fn new(runtime: Runtime, side: &Side<'_>, stage: &Stage<'_>) -> Result<Self, String> {
+    /// Loads and optimises the model of `source` for inputs of the shapes of `slots`.
+    ///
+    /// # Errors
+    /// What the runtime says when it cannot.
+    pub(super) fn new(runtime: Runtime, source: Source<'_>, slots: &[InputTensor]) -> Result<Self, String> {
         match runtime {
-            Runtime::Tract => Runner::new(side.source(), &stage.slots).map(Self::Tract).map_err(|e| words(&e)),
+            Runtime::Tract => Runner::new(source, slots).map(Self::Tract).map_err(|e| words(&e)),
             #[cfg(feature = "onnxruntime")]
-            Runtime::OnnxRuntime => onnxruntime::Session::new(side.source(), &stage.slots).map(Self::OnnxRuntime),
+            Runtime::OnnxRuntime => onnxruntime::Session::new(source, slots).map(Self::OnnxRuntime),
             #[cfg(not(feature = "onnxruntime"))]
             Runtime::OnnxRuntime => Err("it is not in this build".to_owned()),
         }
@@ -55,6 +89,23 @@ impl Loaded {
             Self::Tract(runner) => runner.run(feed).map_err(|e| words(&e)),
             #[cfg(feature = "onnxruntime")]
             Self::OnnxRuntime(session) => session.run(feed),
+        }
+    }
+
+    /// How long a run takes, once the inputs are as the runtime takes them.
+    ///
+    /// # Errors
+    /// What the runtime says when it cannot.
+    pub(super) fn timed(&self, feed: &Feed) -> Result<Duration, String> {
+        match self {
+            Self::Tract(runner) => {
+                let inputs = runner.prepare(feed).map_err(|e| words(&e))?;
+                let begin = Instant::now();
+                runner.run_prepared(inputs).map_err(|e| words(&e))?;
+                Ok(begin.elapsed())
+            }
+            #[cfg(feature = "onnxruntime")]
+            Self::OnnxRuntime(session) => session.timed(feed),
         }
     }
 }
@@ -73,7 +124,7 @@ impl Runners {
     /// Which of the two cannot be run, and why.
     pub(super) fn new(runtime: Runtime, stage: &Stage<'_>) -> Result<Self, String> {
         let load = |side: &Side<'_>, which: &str| {
-            Loaded::new(runtime, side, stage).map_err(|reason| format!("{which}: {reason}"))
+            Loaded::new(runtime, side.source(), &stage.slots).map_err(|reason| format!("{which}: {reason}"))
         };
         let (original, rewritten) = (load(&stage.original, "original")?, load(&stage.rewritten, "rewritten")?);
         Ok(Self { runtime, original, rewritten })

@@ -14,10 +14,10 @@ use super::error::VerifyError;
 use super::given::Given;
 use super::inputs::InputKind;
 use super::job::Job;
-use super::options::{Engine, Observer, VerifyOptions, VerifyProgress, go_on};
+use super::options::{Observer, VerifyOptions, VerifyProgress, go_on};
 use super::pair::Side;
 use super::precision::Precision;
-use super::runtime::Runtime;
+use super::runtime::{self, Runtime};
 use super::stage::{Source, Stage, Trial, overrides};
 use super::support::Support;
 use super::{dump, evidence, save, signature, tolerance, verdict};
@@ -112,7 +112,7 @@ fn compare(
     }
     let (original, rewritten) = (constant(original, options), constant(rewritten, options));
     let precision = Precision::of_model(&original.model);
-    let (runtimes, version) = runtimes(options)?;
+    let (runtimes, version) = runtime::of(options.engine, options.onnxruntime.as_deref())?;
     save::check(options)?;
     let mut report = blank(precision, options);
     let signature = signature::difference(original.graph(), rewritten.graph());
@@ -156,30 +156,6 @@ fn once(job: &Job<'_>, is_first: bool, report: &mut VerifyReport) -> Result<(), 
         Way::Ready(ready) => all_sizes(job, *ready, is_first, report)?,
     }
     Ok(())
-}
-
-/// What runs the models, and the version of ONNX Runtime when it is among them: its library is loaded before anything else is done.
-fn runtimes(options: &VerifyOptions) -> Result<(Vec<Runtime>, Option<String>), VerifyError> {
-    let runtimes = match options.engine {
-        Engine::Tract => vec![Runtime::Tract],
-        Engine::OnnxRuntime => vec![Runtime::OnnxRuntime],
-        Engine::Both => vec![Runtime::Tract, Runtime::OnnxRuntime],
-    };
-    if !runtimes.contains(&Runtime::OnnxRuntime) {
-        return Ok((runtimes, None));
-    }
-    let version = load_onnxruntime(options).map_err(VerifyError::Engine)?;
-    Ok((runtimes, Some(version)))
-}
-
-#[cfg(feature = "onnxruntime")]
-fn load_onnxruntime(options: &VerifyOptions) -> Result<String, String> {
-    super::onnxruntime::load(options.onnxruntime.as_deref())
-}
-
-#[cfg(not(feature = "onnxruntime"))]
-fn load_onnxruntime(_: &VerifyOptions) -> Result<String, String> {
-    Err("this build was made without the feature 'onnxruntime'".to_owned())
 }
 
 /// A report that has found nothing yet.

@@ -1,0 +1,160 @@
+//! What is written for a target: nothing that it does not take, everything that it asks for, and the same results.
+
+mod legal;
+
+use std::collections::BTreeMap;
+
+use onnx_rm::onnx::{ModelProto, NodeProto};
+use onnx_rm::options::{Families, Groups, Objective, Options, Selector, Target};
+use onnx_rm::report::{Outcome, SiteStatus};
+
+use crate::common::*;
+use crate::operations::blocks::{all, model_of, named};
+
+pub(crate) fn target(name: &str) -> Options {
+    Options::default().long_skips(true).open_norms(true).target(Target::named(name).unwrap())
+}
+
+fn nodes(model: &ModelProto) -> &[NodeProto] {
+    &model.graph.as_ref().unwrap().node
+}
+
+fn group(node: &NodeProto) -> usize {
+    node.attribute.iter().find(|a| a.name() == "group").map_or(1, |a| a.i() as usize)
+}
+
+/// The operators of a model, a convolution with the kind of its groups, and how often each stands there.
+fn operators(model: &ModelProto) -> BTreeMap<(String, Groups), usize> {
+    let constants = &model.graph.as_ref().unwrap().initializer;
+    let mut found = BTreeMap::new();
+    for node in nodes(model) {
+        let weight = constants.iter().find(|t| node.op_type() == "Conv" && t.name() == node.input[1]);
+        let groups = weight.map_or(Groups::None, |w| Groups::of(group(node), group(node) * w.dims[1] as usize));
+        *found.entry((node.op_type().to_owned(), groups)).or_default() += 1;
+    }
+    found
+}
+
+/// What `after` has more of than `before`, and `target` does not take.
+fn untaken(before: &ModelProto, after: &ModelProto, target: &Target) -> Vec<String> {
+    let before = operators(before);
+    let more = operators(after).into_iter().filter(|(kind, count)| before.get(kind).is_none_or(|was| count > was));
+    more.filter(|((op, groups), _)| !target.takes(op) || op == "Conv" && *groups > target.groups())
+        .map(|((op, groups), _)| format!("{op} {groups:?}"))
+        .collect()
+}
+
+fn stay(outcome: &Outcome, code: &str) -> Vec<String> {
+    let kept = outcome.sites.iter().filter_map(|s| match &s.status {
+        SiteStatus::Kept(reject) if s.is_residual() && reject.code.as_str() == code => Some(reject.reason.clone()),
+        _ => None,
+    });
+    kept.collect()
+}
+
+#[test]
+fn nothing_is_written_that_a_target_does_not_take() {
+    let mut complaints = Vec::new();
+    let mut removed: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut refused: BTreeMap<&str, usize> = BTreeMap::new();
+    for (name, block) in all() {
+        for signed in [false, true] {
+            let model = model_of(block, 7, signed).model();
+            let expected = Expected::of(&model);
+            for known in Target::all() {
+                let (after, outcome) = rewrite(&model, &target(known.name()));
+                let other = untaken(&model, &after, known);
+                if !other.is_empty() {
+                    complaints.push(format!("{name}, {}: {other:?}", known.name()));
+                }
+                let distance = expected.distance(&after);
+                if distance >= ROUNDING {
+                    complaints.push(format!("{name}, {}: differs by {distance}", known.name()));
+                }
+                *removed.entry(known.name()).or_default() += outcome.removed().filter(|(s, _)| s.is_residual()).count();
+                *refused.entry(known.name()).or_default() += stay(&outcome, "target").len();
+            }
+        }
+    }
+    assert!(complaints.is_empty(), "{} complaints\n{}", complaints.len(), complaints.join("\n"));
+    for name in ["generic", "onnxruntime", "tensorrt", "openvino", "tract", "zk"] {
+        assert_eq!(refused[name], 0, "{name} takes everything");
+    }
+    for name in ["akida2", "speck", "hls4ml", "litert", "ethos-u", "tfhe", "ncnn"] {
+        assert!(refused[name] > 0 && removed[name] > removed["zk"] + 20, "{name}: {removed:?} {refused:?}");
+    }
+    assert_eq!((removed["zk"], removed["generic"]), (0, removed["tract"]));
+}
+
+/// A basic block whose activation is `op`, behind a Relu unless it is `signed`.
+fn basic(op: &str, signed: bool) -> ModelProto {
+    let mut b = Build::new(31);
+    let x = b.input("x", &[1, 6, 8, 8]);
+    let x = b.conv(&x, &conv(6, 6, 1));
+    let x = if signed { x } else { b.relu(&x) };
+    let y = b.conv(&x, &conv(6, 6, 3));
+    let y = b.node(op, &[&y], vec![]);
+    let y = b.conv(&y, &conv(6, 6, 3));
+    let y = b.add(&y, &x);
+    let y = b.relu(&y);
+    b.output(&y);
+    b.model()
+}
+
+#[test]
+fn a_join_whose_form_is_not_taken_stays_and_says_so() {
+    for (name, op) in
+        [("akida2", "PRelu, Max or Where"), ("speck", "PRelu, Max or Where"), ("hls4ml", "PRelu, Max or Where")]
+    {
+        let (_, outcome) = rewrite(&basic("Relu", true), &target(name));
+        let reasons = stay(&outcome, "target");
+        assert!(reasons.len() == 1 && reasons[0].contains(name) && reasons[0].contains(op), "{reasons:?}");
+        let (after, outcome) = rewrite(&basic("Relu", false), &target(name));
+        assert_eq!(joins(&outcome), 0, "{name}");
+        assert!(nodes(&after).iter().all(|n| ["Conv", "Relu"].contains(&n.op_type())), "{name}");
+    }
+    // A form that is taken in place of one that is not.
+    for (name, op) in [("litert", "Max"), ("onnxruntime", "Max"), ("ncnn", "PRelu"), ("generic", "PRelu")] {
+        let (after, outcome) = rewrite(&basic("Relu", true), &target(name));
+        assert_eq!(joins(&outcome), 0, "{name}");
+        assert!(nodes(&after).iter().any(|n| n.op_type() == op), "{name}");
+    }
+    let (_, outcome) = rewrite(&basic("Elu", true), &target("ncnn"));
+    assert!(stay(&outcome, "target")[0].contains("ncnn takes no Where"));
+    let (after, outcome) = rewrite(&basic("Elu", true), &target("litert"));
+    assert_eq!(joins(&outcome), 0);
+    assert!(nodes(&after).iter().any(|n| n.op_type() == "Where"));
+}
+
+#[test]
+fn groups_are_written_where_they_are_taken_or_were_there() {
+    let (generic, _) = rewrite(&basic("Relu", false), &Options::default().carry(onnx_rm::options::Chain::Conv));
+    let has = |model: &ModelProto, groups| operators(model).contains_key(&("Conv".to_owned(), groups));
+    // So narrow a block is best in groups of whole branches, or dense; which of the two is not the point.
+    let depthwise = model_of(named("depthwise first and last"), 3, false).model();
+    for (name, may) in [("hls4ml", true), ("speck", true), ("generic", true)] {
+        let (after, outcome) = rewrite(&depthwise, &target(name).objective(Objective::Macs));
+        assert_eq!(joins(&outcome), 0, "{name}");
+        assert_eq!(has(&after, Groups::Depthwise), may, "{name}: it was there before");
+        assert!(name == "generic" || !has(&after, Groups::Any), "{name}");
+    }
+    let grouped = model_of(named("grouped middle with in != out"), 3, false).model();
+    let (after, outcome) = rewrite(&grouped, &target("hls4ml").objective(Objective::Macs));
+    assert!(joins(&outcome) == 0 && has(&after, Groups::Any), "a convolution in groups may stay one");
+    assert!(!has(&generic, Groups::Depthwise));
+}
+
+#[test]
+fn what_a_target_prefers_is_taken_unless_something_else_is_asked_for() {
+    let zk = target("zk");
+    let (_, outcome) = rewrite(&basic("Relu", false), &zk);
+    assert_eq!(joins(&outcome), 1, "removing it would make the proof larger");
+    let asked = zk.families(Families::new(&[Selector::Residual], &[]));
+    assert_eq!(joins(&rewrite(&basic("Relu", false), &asked).1), 0);
+    let tfhe = target("tfhe");
+    assert!(tfhe.fold_head && tfhe.objective == Objective::Nonlinear);
+    assert!(!target("ncnn").fold_head);
+    let mine = Target::parse("name = 'mine'\noperators = ['Conv', 'Relu', 'Max', 'Min']").unwrap();
+    let (after, outcome) = rewrite(&basic("Relu", true), &Options::default().target(mine));
+    assert!(joins(&outcome) == 0 && nodes(&after).iter().any(|n| n.op_type() == "Max"));
+}
