@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::facts::{Facts, is_elementwise};
 use crate::graph::{GraphView, NodeId, ValueId};
+use crate::options::Rates;
 use crate::plan::work::Work;
 use crate::plan::{cost, latency, memory};
 
@@ -63,6 +64,7 @@ struct Held {
 /// What can be measured of a model.
 pub(super) struct Meter<'a> {
     coupling: &'a Coupling,
+    rates: Rates,
     /// Positions of the input and the output of each layer.
     positions: Vec<(f64, f64)>,
     passes: Vec<Pass>,
@@ -93,11 +95,17 @@ pub(super) struct Size {
 
 impl<'a> Meter<'a> {
     /// `view` and `facts` know the sizes of one sample; `positions` are those of the layers' outputs.
-    pub(super) fn new(view: &GraphView<'_>, facts: &Facts<'_>, coupling: &'a Coupling, positions: &[f64]) -> Self {
+    pub(super) fn new(
+        (view, facts): (&GraphView<'_>, &Facts<'_>),
+        coupling: &'a Coupling,
+        positions: &[f64],
+        rates: Rates,
+    ) -> Self {
         let nodes = view.nodes().count();
         let layers: BTreeMap<NodeId, usize> = coupling.layers.iter().enumerate().map(|(i, l)| (l.node, i)).collect();
         let mut meter = Self {
             coupling,
+            rates,
             positions: Vec::new(),
             passes: Vec::new(),
             held: None,
@@ -136,7 +144,7 @@ impl<'a> Meter<'a> {
             let positions = macs / weights.max(1.0);
             let work =
                 Work { inputs: 1, outputs: weights as usize, group: 1, taps: 1, positions: (positions, positions) };
-            self.rest = self.rest.map(|t| t + latency::conv(&work));
+            self.rest = self.rest.map(|t| t + latency::conv(&work, &self.rates));
             return;
         }
         let plain =
@@ -148,7 +156,9 @@ impl<'a> Meter<'a> {
                     let plane = Plane { channels: channels.clone(), entries };
                     self.passes.push(Pass { plane, plain });
                 }
-                (_, _, Some(elements)) => self.rest = self.rest.map(|t| t + latency::pass(2.0 * elements, plain)),
+                (_, _, Some(elements)) => {
+                    self.rest = self.rest.map(|t| t + latency::pass(2.0 * elements, plain, &self.rates));
+                }
                 _ => self.rest = None,
             }
         }
@@ -205,8 +215,8 @@ impl<'a> Meter<'a> {
         let layers = || self.coupling.layers.iter().zip(&size.layers).zip(&self.positions);
         let macs: f64 = layers().map(|((l, (i, o)), at)| l.macs(*i, *o) * at.1).sum();
         let parameters: f64 = layers().map(|((l, (i, o)), _)| l.macs(*i, *o)).sum();
-        let time: f64 = layers().map(|((l, (i, o)), at)| time(l, (*i, *o), *at)).sum();
-        let passes: f64 = self.passes.iter().zip(&size.passes).map(|(p, n)| p.time(*n)).sum();
+        let time: f64 = layers().map(|((l, (i, o)), at)| time(l, (*i, *o), *at, &self.rates)).sum();
+        let passes: f64 = self.passes.iter().zip(&size.passes).map(|(p, n)| p.time(*n, &self.rates)).sum();
         let memory = self.timeline(size).map(|t| t.into_iter().fold(0.0, f64::max));
         let latency = self.rest.map(|rest| rest + time + passes);
         [Some(macs + self.fixed.0), Some(parameters + self.fixed.1), memory, latency]
@@ -250,11 +260,11 @@ impl<'a> Meter<'a> {
                 let macs = layer.macs(a, b) - layer.macs(left.0, left.1);
                 saved[0] += macs * at.1;
                 saved[1] += macs;
-                saved[3] += time(layer, (a, b), at) - time(layer, left, at);
+                saved[3] += time(layer, (a, b), at, &self.rates) - time(layer, left, at, &self.rates);
             }
             for (i, n) in &share.passes {
                 let (pass, now) = (&self.passes[*i], size.passes[*i]);
-                saved[3] += pass.time(now) - pass.time(now.saturating_sub(*n));
+                saved[3] += pass.time(now, &self.rates) - pass.time(now.saturating_sub(*n), &self.rates);
             }
             let (Some(over), Some(held)) = (&over, &self.held) else { return saved };
             let all = over.last().copied().unwrap_or(0).max(1) as f64;
@@ -269,13 +279,13 @@ impl<'a> Meter<'a> {
 }
 
 impl Pass {
-    fn time(&self, channels: usize) -> f64 {
-        latency::pass(2.0 * channels as f64 * self.plane.entries, self.plain)
+    fn time(&self, channels: usize, rates: &Rates) -> f64 {
+        latency::pass(2.0 * channels as f64 * self.plane.entries, self.plain, rates)
     }
 }
 
 /// Nanoseconds of a layer with so many channels in, of one group, and out.
-fn time(layer: &Layer, (inputs, outputs): (usize, usize), positions: (f64, f64)) -> f64 {
+fn time(layer: &Layer, (inputs, outputs): (usize, usize), positions: (f64, f64), rates: &Rates) -> f64 {
     let (inputs, group) = match layer.depthwise {
         true => {
             let group = outputs / (layer.outputs.len() / layer.group.max(1)).max(1);
@@ -283,7 +293,7 @@ fn time(layer: &Layer, (inputs, outputs): (usize, usize), positions: (f64, f64))
         }
         false => (inputs * layer.group, layer.group),
     };
-    latency::conv(&Work { inputs, outputs, group, taps: layer.taps, positions })
+    latency::conv(&Work { inputs, outputs, group, taps: layer.taps, positions }, rates)
 }
 
 fn held(coupling: &Coupling, buffer: &memory::Buffer) -> Held {

@@ -246,7 +246,8 @@ fn measure(original: &ModelProto, samples: Option<&Samples>, options: &PruneOpti
     let sized_facts = Facts::new(&sized_view);
     let sized = Context::new(&sized_view, &sized_facts, &plain);
     let positions = statistics::positions((original, sized), &coupling, samples)?;
-    let meter = Meter::new(&sized_view, &sized_facts, &coupling, &positions);
+    let meter =
+        Meter::new((&sized_view, &sized_facts), &coupling, &positions, options.rewrite.rates.unwrap_or_default());
     let taken = meter.taken(&meter.size(&vec![true; coupling.len()]));
     let pinned: Vec<String> = coupling.pinned_by.iter().map(|(op, n)| format!("{op} ({n})")).collect();
     let mut notes = Vec::new();

@@ -135,7 +135,12 @@ impl Trial<'_, '_> {
         }
         let sized = samples.sized(&rounds.now);
         let sized_view = GraphView::new(&sized)?;
-        let meter = Meter::new(&sized_view, &Facts::new(&sized_view), &coupling, &positions);
+        let meter = Meter::new(
+            (&sized_view, &Facts::new(&sized_view)),
+            &coupling,
+            &positions,
+            self.options.rewrite.rates.unwrap_or_default(),
+        );
         let [whole, ..] = meter.taken(&meter.size(&vec![true; coupling.len()])).map(Option::unwrap_or_default);
         let fixed = samples.check(&view, &facts)?.is_some();
         let few = few(fit, fixed, SENSITIVITY_MACS / (whole * coupling.layers.len().max(1) as f64));
@@ -198,7 +203,8 @@ impl Trial<'_, '_> {
         let sized_facts = Facts::new(&sized_view);
         let sized = Context::new(&sized_view, &sized_facts, &options);
         let positions = statistics::positions((pruned, sized), &after, self.samples)?;
-        let meter = Meter::new(&sized_view, &sized_facts, &after, &positions);
+        let meter =
+            Meter::new((&sized_view, &sized_facts), &after, &positions, self.options.rewrite.rates.unwrap_or_default());
         let taken = meter.taken(&meter.size(&vec![true; after.len()]));
         for ((measure, taken), most) in Measure::ALL.iter().zip(taken).zip(self.targets().pop().unwrap_or_default()) {
             if let Some((taken, most)) = taken.zip(most).filter(|(taken, most)| *taken > most * (1.0 + 1e-9)) {
