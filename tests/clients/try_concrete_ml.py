@@ -24,7 +24,7 @@ def main(found: Report) -> None:
     net: Net = small.net(opset=14)
     x, labels = net.images(IMAGES)
     original, chain = net.rewrite("--skip", "residual", "--fold-head"), net.rewrite("--carry", "conv", "--fold-head")
-    for bits in (6,):
+    for bits in (6, 4):
         seen = []
         for model in (original, chain):
             module, why = attempt(compiled, model, x, bits)
