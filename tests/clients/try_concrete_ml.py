@@ -1,6 +1,6 @@
 """Concrete ML: the network under fully homomorphic encryption. What counts there is bootstraps, not multiply-accumulates.
 
-The compiler reads opset 14, and no average pool over a whole map: that is what `--fold-head` is for.
+The compiler reads opset 14. `--fold-head` makes the average pool over a whole map a convolution, in both files.
 """
 
 import onnx
