@@ -76,7 +76,8 @@ def pixels(preprocess: str, part: str, count: int) -> tuple[np.ndarray, np.ndarr
     test = part == "test"
     if preprocess == "digits":
         images = np.load(ROOT / "models/digits_test.npz")
-        chosen = slice(0, count) if test else slice(500 - min(count, 200), 500)
+        # There are 500: the first 300 are for testing, so that calibration sees others.
+        chosen = slice(0, min(count, 300)) if test else slice(300, 300 + min(count, 200))
         return images["x"][chosen].astype(np.float32) / 16, images["y"][chosen]
     images = np.load(CORPUS / "images" / ("cifar10_test_2000.npz" if test else "cifar10_calib_1024.npz"))
     x, y = images["x"][:count].astype(np.float32), images["y"][:count]

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Tries clients on trained networks, as they are and rewritten: each in a virtual environment of its own.
 
     tests/clients/run.py openvino ncnn      # these

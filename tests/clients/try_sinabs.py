@@ -22,7 +22,7 @@ import chains
 import small
 from common import Report, attempt, report, run
 
-IMAGES, STEPS, SHAPE = 30, 128, (1, 8, 8)
+IMAGES, STEPS, SHAPE = 50, 128, (1, 8, 8)
 
 
 def on_chip(net: nn.Module) -> DynapcnnNetwork:
