@@ -1,8 +1,8 @@
 """Removes residual connections from trained ONNX networks without changing what they compute.
 
 `rewrite` makes a plain chain of a model and proves it, `inspect` says what it would do, `verify` compares two models,
-`bench` times them, `prune` makes a smaller model that computes something else. Models are paths, ``bytes``, ``onnx.ModelProto`` or what ``torch.onnx.export(..., dynamo=True)``
-returns; nothing but the standard library is needed.
+`bench` times them, `prune` makes a smaller model, which computes something else. Models are paths, ``bytes``,
+``onnx.ModelProto`` or what ``torch.onnx.export(..., dynamo=True)`` returns; nothing but the standard library is needed.
 
 Examples
 --------

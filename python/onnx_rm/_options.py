@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 if TYPE_CHECKING:
     from typing import TypeAlias
 
+
 class Array(Protocol):
     """What numpy makes an array of."""
 

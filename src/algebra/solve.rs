@@ -26,7 +26,7 @@ pub fn solve(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Option<Array2<f6
     Some(array(factor.solve(matrix(b)).as_ref()))
 }
 
-/// Eigenvalues below this share of the largest one are rounding.
+/// Variances and eigenvalues below this share of the largest one are rounding.
 const NOTHING: f64 = 1e-11;
 
 /// In how many directions the entries with covariance `a` vary, and how many of them vary at all. Each counts by its own deviation.
@@ -34,7 +34,7 @@ const NOTHING: f64 = 1e-11;
 #[must_use]
 pub fn rank(a: ArrayView2<'_, f64>) -> Option<(usize, usize)> {
     let largest = a.diag().iter().copied().fold(0.0, f64::max);
-    let varies: Vec<usize> = (0..a.nrows()).filter(|i| a[[*i, *i]] > NOTHING * NOTHING * largest).collect();
+    let varies: Vec<usize> = (0..a.nrows()).filter(|i| a[[*i, *i]] > NOTHING * largest).collect();
     let scaled = faer::Mat::from_fn(varies.len(), varies.len(), |i, j| {
         let (i, j) = (varies[i], varies[j]);
         a[[i, j]] / (a[[i, i]] * a[[j, j]]).sqrt()

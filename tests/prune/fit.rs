@@ -143,12 +143,12 @@ fn layers_without_a_bias_get_one_and_masks_lose_entries() {
     let widths = widths(pruned.proto());
     assert!(widths[0] < 8 || widths[1] < 8, "{report}");
     assert!(error(&report) < 1.0, "{report}");
-    // The linear layer sees one position a sample: 8 of them, around their mean, tell 7 of its 8 columns apart.
+    // The linear layer sees one position a sample, and six of its columns vary: six samples, around their mean, tell five apart.
     let few = |n: usize| {
         let report = prune(&model(&original), Some(&samples("x", &[3, 6, 6], n)), &options(0.6)).unwrap().1;
         report.notes.iter().any(|note| note.contains("few samples for 1 of the layers"))
     };
-    assert!(few(10) && !few(15) && !few(60));
+    assert!(few(7) && !few(15) && !few(60));
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn blocks_have_channels_of_their_own_where_that_is_the_way() {
     // It is what a chain computes: without its residual connections it is the same.
     let mut chain = pruned.clone();
     let outcome = onnx_rm::rewrite(&mut chain, &onnx_rm::Options::default()).unwrap();
-    assert_eq!(outcome.after.joins, 0, "{outcome:?}");
+    assert_eq!(outcome.after.joins, 0);
     let name = original.proto().graph.as_ref().unwrap().output[0].name().to_owned();
     let run = |proto: &ModelProto| {
         let trace = onnx_rm::verify::reference::run_to(proto, &digits_input(), &[&name]).unwrap();
