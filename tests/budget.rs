@@ -9,6 +9,11 @@ use crate::common::{self, Build, conv};
 
 /// Blocks of such widths, each behind a convolution that brings its channels, and the tensors of the joins.
 fn net(widths: &[usize]) -> (ModelProto, Vec<String>) {
+    deep(widths, 1)
+}
+
+/// The same with so many convolutions inside of each branch, in front of its last.
+fn deep(widths: &[usize], inside: usize) -> (ModelProto, Vec<String>) {
     let mut b = Build::new(17);
     let mut x = b.input("x", &[1, 3, 8, 8]);
     let mut channels = 3;
@@ -17,8 +22,11 @@ fn net(widths: &[usize]) -> (ModelProto, Vec<String>) {
         let y = b.conv(&x, &conv(channels, *width, 3));
         x = b.relu(&y);
         channels = *width;
-        let y = b.conv(&x, &conv(channels, channels, 3));
-        let y = b.relu(&y);
+        let mut y = x.clone();
+        for _ in 0..inside {
+            y = b.conv(&y, &conv(channels, channels, 3));
+            y = b.relu(&y);
+        }
         let y = b.conv(&y, &conv(channels, channels, 3));
         x = b.add(&y, &x);
         joins.push(x.clone());
@@ -73,6 +81,31 @@ fn the_most_joins_go_that_a_limit_allows() {
             assert_eq!(stayed(&outcome, RejectCode::OverBudget).len(), joins.len() - most, "{limits:?}");
         }
     }
+}
+
+/// The peak is at one place: a join elsewhere costs nothing, and the widest stays.
+#[test]
+fn peak_memory_is_a_limit_too() {
+    // Two wide tensors are alive between two convolutions inside of a branch.
+    let (model, joins) = deep(&[12, 4, 16, 8], 2);
+    let removed = |keep: &[String]| rewrite(&model, &dense().keep(keep.to_vec())).1;
+    let before = removed(&["*".to_owned()]).after.activation_bytes.unwrap();
+    let all = removed(&[]).after.activation_bytes.unwrap();
+    assert!(all > before, "{before} {all}");
+    let peaks: Vec<(usize, u64)> = (0..1_usize << joins.len())
+        .map(|choice| {
+            let keep: Vec<String> =
+                (0..joins.len()).filter(|i| choice >> i & 1 == 0).map(|i| joins[i].clone()).collect();
+            (choice.count_ones() as usize, removed(&keep).after.activation_bytes.unwrap())
+        })
+        .collect();
+    for limit in [before, (before + all) / 2, all - 1, all] {
+        let most = peaks.iter().filter(|(_, peak)| *peak <= limit).map(|(n, _)| *n).max().unwrap();
+        let outcome = rewrite(&model, &dense().limits(Limits::default().peak_memory(Limit::Count(limit)))).1;
+        assert!(outcome.after.activation_bytes.unwrap() <= limit);
+        assert_eq!(outcome.after.joins, joins.len() - most, "{limit} of {before} to {all}");
+    }
+    assert!(peaks.iter().any(|(n, peak)| *n > 0 && *n < joins.len() && *peak == before), "no join is free: {peaks:?}");
 }
 
 #[test]

@@ -47,6 +47,7 @@ class _Planning(TypedDict, total=False):
     max_macs: Limit
     max_parameters: Limit
     max_bytes: Limit
+    max_peak_memory: Limit
     keep: str | Sequence[str]
     sites: str | Sequence[str]
     open_norms: bool

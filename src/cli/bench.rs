@@ -27,6 +27,7 @@ Both models are run in turns, so that what else the machine does hits both alike
 It is that of one engine on this machine (--engine onnxruntime, or both in turns): another one likes other forms.";
 
 /// How two models are timed.
+#[cfg_attr(not(feature = "verify"), allow(dead_code))]
 #[derive(Args, Clone, Debug)]
 pub struct Timing {
     /// Timed runs of each

@@ -97,6 +97,9 @@ pub struct Planning {
     /// The same for the bytes of the file, with its weights
     #[arg(long, value_name = "LIMIT")]
     max_bytes: Option<Limit>,
+    /// The same for the bytes of activations that are alive at once
+    #[arg(long, value_name = "LIMIT")]
+    max_peak_memory: Option<Limit>,
     /// Leave the joins whose node or output has such a name, as 'layer1*'; may be repeated
     #[arg(long, value_name = "GLOB")]
     keep: Vec<String>,
@@ -134,7 +137,12 @@ impl Planning {
             target: target.clone(),
             fuse_pointwise: self.fuse_pointwise,
             fold_head: self.fold_head || wanted.fold_head,
-            limits: Limits { macs: self.max_macs, parameters: self.max_parameters, bytes: self.max_bytes },
+            limits: Limits {
+                macs: self.max_macs,
+                parameters: self.max_parameters,
+                bytes: self.max_bytes,
+                peak_memory: self.max_peak_memory,
+            },
             keep: self.keep.clone(),
             sites: self.sites.clone(),
             constant_initializers: self.constant_initializers,

@@ -15,6 +15,10 @@ use super::round::Refused;
 /// Most joins that are tried one by one beyond the cheapest that fit together: the price of a join depends on its neighbours.
 const MAX_TRIES: usize = 8;
 
+/// The same where peak memory is limited: no join's share of it is known, for the peak is at one place, and what happens elsewhere
+/// costs nothing.
+const MAX_TRIES_OF_PEAK: usize = 64;
+
 /// Adds to `refused` the joins of `model` that `options` do not ask for.
 pub(super) fn not_asked(model: &ModelProto, options: &Options, refused: &mut Refused) -> Result<(), EngineError> {
     if options.sites.is_empty() && options.keep.is_empty() {
@@ -82,7 +86,8 @@ pub(super) fn within(
         }
     }
     let mut stay = candidates[fit..].to_vec();
-    for tensor in candidates[fit..].iter().take(MAX_TRIES) {
+    let tries = if limits.peak_memory.is_some() { MAX_TRIES_OF_PEAK } else { MAX_TRIES };
+    for tensor in candidates[fit..].iter().take(tries) {
         let fewer: Vec<String> = stay.iter().filter(|t| *t != tensor).cloned().collect();
         let found = attempt(&without(&fewer, &all))?;
         if exceeded(limits, &before, &found.1.after).is_none() {
@@ -124,6 +129,7 @@ fn exceeded(limits: &Limits, before: &Price, after: &Price) -> Option<String> {
         ("multiply-accumulates", limits.macs, before.macs, after.macs),
         ("parameters", limits.parameters, Some(before.params), Some(after.params)),
         ("file bytes", limits.bytes, Some(before.bytes), Some(after.bytes)),
+        ("peak bytes of activations", limits.peak_memory, before.activation_bytes, after.activation_bytes),
     ];
     measures.into_iter().find_map(|(what, limit, before, after)| {
         let limit = limit?;

@@ -78,6 +78,9 @@ pub struct Limits {
     pub parameters: Option<Limit>,
     /// Of the file's bytes, with its weights.
     pub bytes: Option<Limit>,
+    /// Of the bytes of activations that are alive at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_memory: Option<Limit>,
 }
 
 impl Limits {
@@ -97,6 +100,12 @@ impl Limits {
     #[must_use]
     pub fn bytes(self, limit: Limit) -> Self {
         Self { bytes: Some(limit), ..self }
+    }
+
+    /// Sets the limit of the bytes of activations that are alive at once.
+    #[must_use]
+    pub fn peak_memory(self, limit: Limit) -> Self {
+        Self { peak_memory: Some(limit), ..self }
     }
 
     /// True when nothing is limited.
