@@ -21,10 +21,19 @@ def session(path):
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
+def is_consistent(path):
+    """False where an exporter says of shapes what contradicts the graph: what it says of tensors that stay, stays."""
+    try:
+        onnx.checker.check_model(path, full_check=True)
+    except onnx.shape_inference.InferenceError:
+        return False
+    return True
+
+
 def main(originals, rewritten, *paths):
     for path in paths:
         files = [pathlib.Path(folder) / path for folder in (originals, rewritten)]
-        onnx.checker.check_model(files[1], full_check=True)
+        onnx.checker.check_model(files[1], full_check=is_consistent(files[0]))
         sessions = [session(file) for file in files]
         rng = numpy.random.default_rng(0)
         feed = {
