@@ -103,7 +103,6 @@ fn right_answers_are_counted() {
     let report: serde_json::Value = serde_json::from_str(&json).unwrap();
     let share = |name: &str| report["labels"][name].as_f64().unwrap();
     assert!(share("original") > 0.95 && share("rewritten") > 0.9 && share("agreement") > 0.9, "{report}");
-    assert!((share("original") - share("rewritten")).abs() > 0.0 || share("agreement") < 1.0);
     for (arguments, reason) in [(&["y.npy"][..], "--inputs"), (&["x.npz", "--inputs", "x.npz"], "x.npz")] {
         let (code, _, words) = verify(arguments);
         assert_eq!(code, Some(2), "{words}");

@@ -48,7 +48,7 @@ pub fn find(cx: Context<'_>, node: NodeId) -> Option<Result<Legal, Reject>> {
     let is_uneven = cx.options.pads == Pads::Symmetric && own.pad_begin != own.pad_end;
     let implicit = matches!(cx.view.attr_s(node, "auto_pad"), Some(word) if !matches!(word, b"" | b"NOTSET"));
     let says = |name: &&str| cx.view.node(node).attribute.iter().any(|a| a.name() == *name);
-    let is_silent = cx.options.target.wants_attributes() && (implicit || !ATTRIBUTES.iter().all(|name| says(&name)));
+    let is_silent = cx.options.target.wants_attributes() && (implicit || !ATTRIBUTES.iter().all(says));
     if !is_uneven && !is_silent {
         return None;
     }
