@@ -92,7 +92,9 @@ def by_hand():
                                                    given=0, axis=1)
         yield f"q_matmul_{dtype.__name__}", single("QLinearMatMul", [q(3, 4), *one, q(4, 5), *one, np.float32(1.0), q()], domain="")
         counts = RNG.integers(-5000, 5000, 6).astype(np.int32)
-        conv = [q(2, 4, 6, 5), *one, quantised(6, 2, 3, 3, dtype=np.int8), scale(6), np.zeros(6, np.int8), np.float32(1.5), q(), counts]
+        # Seven bits: with eight, ONNX Runtime's kernel saturates on processors without VNNI.
+        weight = quantised(6, 2, 3, 3, dtype=np.int8) // 2
+        conv = [q(2, 4, 6, 5), *one, weight, scale(6), np.zeros(6, np.int8), np.float32(1.5), q(), counts]
         yield f"q_conv_{dtype.__name__}", single("QLinearConv", conv, domain="", group=2, pads=[1] * 4)
     for dtype in (np.uint8, np.int8, np.uint16, np.int16):
         x = floats(3, 40, scale=3.0)
