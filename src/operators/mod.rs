@@ -1,6 +1,6 @@
 //! What is known of an operator wherever it stands, of its name and attributes alone: one row an operator, read by all that ask.
 //!
-//! [`functions`] has the elementwise functions of one tensor, activations above all; [`others`] what is not one. A new
+//! [`functions`] has the elementwise functions of one tensor, activations above all; `others` what is not one. A new
 //! activation is a row there, with every column, and a function of the float64 evaluator (`verify/reference`), which
 //! stays apart: it judges what follows from these rows. Since which operator set there is an operator, and of which types, says
 //! `graph/operators.txt`.
