@@ -156,7 +156,7 @@ def _words(caller: str, known: Known, options: Mapping[str, Any], held: ExitStac
             import numpy as np
 
             file = f"{_folder(held)}/{name}.npy"
-            np.save(file, given)
+            np.save(file, np.asarray(given))
             options = {**options, name: file}
     return words(caller, known, options)
 
