@@ -81,6 +81,7 @@ def test_nothing_to_remove_where_something_is_required(resnet: Path, tmp_path: P
     chain = onnx_rm.rewrite(resnet).model
     with pytest.raises(onnx_rm.RequirementError, match="no join could be removed") as caught:
         onnx_rm.rewrite(chain, tmp_path / "out.onnx", require=True)
+    assert isinstance(caught.value.report, onnx_rm.Report)
     assert caught.value.report.before.joins == 0
     assert list(tmp_path.iterdir()) == []
 
@@ -98,6 +99,7 @@ def test_what_cannot_be_verified_is_not_given_out(tmp_path: Path) -> None:
     empty.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((1, 2, 1, 1), np.float32), "zero"))
     with pytest.raises(onnx_rm.VerificationError, match="no evidence") as caught:
         onnx_rm.rewrite(empty, tmp_path / "out.onnx", only="residual")
+    assert isinstance(caught.value.report, onnx_rm.Report)
     verification = caught.value.report.verification
     assert verification is not None
     assert verification.result == "failed"

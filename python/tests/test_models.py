@@ -163,6 +163,7 @@ def test_what_a_client_takes_can_be_required() -> None:
     }
     with pytest.raises(onnx_rm.RequirementError, match="GlobalAveragePool") as caught:
         onnx_rm.rewrite(model, **wanted)
+    assert isinstance(caught.value.report, onnx_rm.Report)
     assert caught.value.report.unmet == caught.value.condition
     chain = onnx.load_model_from_string(onnx_rm.rewrite(model, fold_head=True, **wanted).model)
     assert {node.op_type for node in chain.graph.node} - {"Clip", "Constant"} == {"Conv", "Max", "Min", "Flatten"}
