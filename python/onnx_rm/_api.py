@@ -214,8 +214,8 @@ def rewrite(
         Is called with a `Progress`, in the thread of the caller. What it raises ends the run.
     **options
         Those of ``onnx-rm rewrite``, with underscores: `long_skips`, `downsample`, `activation`, `target`, `objective`,
-        `carry`, `only`, `skip`, `fuse_pointwise`, `fold_head`, `max_macs`, `max_parameters`, `max_bytes`, `keep`,
-        `sites`, `open_norms`, `keep_functions`, `constant_initializers`, `drop_unknown_fields`, `require`,
+        `carry`, `pads`, `cost_model`, `only`, `skip`, `fuse_pointwise`, `fold_head`, `max_macs`, `max_parameters`,
+        `max_bytes`, `max_peak_memory`, `keep`, `sites`, `open_norms`, `keep_functions`, `constant_initializers`, `drop_unknown_fields`, `require`,
         `require_ops`, `no_verify`, `accept_unstable`, `inputs` (an .npz, or a dict of arrays), `input_shape` (a dict of
         sizes), `seed` and `dump`.
 
@@ -276,8 +276,8 @@ def inspect(
         Is called with a `Progress`, in the thread of the caller.
     **options
         Those of ``onnx-rm inspect``, with underscores: `long_skips`, `downsample`, `activation`, `target`, `objective`,
-        `carry`, `only`, `skip`, `fuse_pointwise`, `fold_head`, `max_macs`, `max_parameters`, `max_bytes`, `keep`,
-        `sites`, `open_norms`, `keep_functions`, `constant_initializers`, `drop_unknown_fields`, `require` and
+        `carry`, `pads`, `cost_model`, `only`, `skip`, `fuse_pointwise`, `fold_head`, `max_macs`, `max_parameters`,
+        `max_bytes`, `max_peak_memory`, `keep`, `sites`, `open_norms`, `keep_functions`, `constant_initializers`, `drop_unknown_fields`, `require` and
         `require_ops`. Where what is required does not hold,
         `Report.unmet` says so.
 
@@ -359,8 +359,8 @@ def prune(
         images, or a dict of arrays), `preprocess`, `labels` (an .npy or an array), `macs`, `parameters`, `peak_memory`,
         `latency`, `keep_channels`, `ratio`, `rounds`, `way`, `exact_only`, `max_error`, `min_agreement`, `seed`, and
         for the way without residual connections `long_skips`, `downsample`, `activation`, `target`, `objective`,
-        `carry`, `only`, `skip`, `fuse_pointwise`, `fold_head`, `max_macs`, `max_parameters`, `max_bytes`, `keep`,
-        `sites`, `open_norms`, `keep_functions`, `constant_initializers` and `drop_unknown_fields`.
+        `carry`, `pads`, `cost_model`, `only`, `skip`, `fuse_pointwise`, `fold_head`, `max_macs`, `max_parameters`,
+        `max_bytes`, `max_peak_memory`, `keep`, `sites`, `open_norms`, `keep_functions`, `constant_initializers` and `drop_unknown_fields`.
 
     Returns
     -------
@@ -462,7 +462,8 @@ def bench(
     progress : callable, optional
         Is called with a `Progress`, in the thread of the caller.
     **options
-        Those of ``onnx-rm bench``, with underscores: `runs`, `input_shape` (a dict of sizes) and `drop_unknown_fields`.
+        Those of ``onnx-rm bench``, with underscores: `runs`, `input_shape` (a dict of sizes), `engine`,
+        `onnxruntime` (where its library is) and `drop_unknown_fields`.
 
     Returns
     -------

@@ -31,6 +31,10 @@ fn tell(error: &clap::Error) -> String {
     let argument = text(ContextKind::InvalidArg).unwrap_or_default();
     let option = argument.split([' ', '=']).next().unwrap_or_default();
     match (error.kind(), text(ContextKind::InvalidValue)) {
+        (ErrorKind::MissingRequiredArgument, _) => match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::Strings(all)) => format!("what is needed is not there: {}", all.join(", ")),
+            _ => "something that is needed is not there".to_owned(),
+        },
         (ErrorKind::UnknownArgument, _) => format!("there is no option '{option}'"),
         (ErrorKind::InvalidValue | ErrorKind::ValueValidation, Some(value)) => {
             let why = match error.get(ContextKind::ValidValue) {
