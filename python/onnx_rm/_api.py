@@ -215,9 +215,9 @@ def rewrite(
     **options
         Those of ``onnx-rm rewrite``, with underscores: `long_skips`, `downsample`, `activation`, `target`, `objective`,
         `carry`, `pads`, `cost_model`, `only`, `skip`, `fuse_pointwise`, `fold_head`, `max_macs`, `max_parameters`,
-        `max_bytes`, `max_peak_memory`, `keep`, `sites`, `open_norms`, `keep_functions`, `constant_initializers`, `drop_unknown_fields`, `require`,
-        `require_ops`, `no_verify`, `accept_unstable`, `inputs` (an .npz, or a dict of arrays), `input_shape` (a dict of
-        sizes), `seed` and `dump`.
+        `max_bytes`, `max_peak_memory`, `keep`, `sites`, `open_norms`, `keep_functions`, `constant_initializers`,
+        `drop_unknown_fields`, `require`, `require_ops`, `no_verify`, `accept_unstable`, `inputs` (an .npz, or a dict of
+        arrays), `input_shape` (a dict of sizes), `seed` and `dump`.
 
     Returns
     -------
@@ -277,9 +277,9 @@ def inspect(
     **options
         Those of ``onnx-rm inspect``, with underscores: `long_skips`, `downsample`, `activation`, `target`, `objective`,
         `carry`, `pads`, `cost_model`, `only`, `skip`, `fuse_pointwise`, `fold_head`, `max_macs`, `max_parameters`,
-        `max_bytes`, `max_peak_memory`, `keep`, `sites`, `open_norms`, `keep_functions`, `constant_initializers`, `drop_unknown_fields`, `require` and
-        `require_ops`. Where what is required does not hold,
-        `Report.unmet` says so.
+        `max_bytes`, `max_peak_memory`, `keep`, `sites`, `open_norms`, `keep_functions`, `constant_initializers`,
+        `drop_unknown_fields`, `require` and `require_ops`. Where what is required does not hold, `Report.unmet` says
+        so.
 
     Returns
     -------
@@ -360,7 +360,8 @@ def prune(
         `latency`, `keep_channels`, `ratio`, `rounds`, `way`, `exact_only`, `max_error`, `min_agreement`, `seed`, and
         for the way without residual connections `long_skips`, `downsample`, `activation`, `target`, `objective`,
         `carry`, `pads`, `cost_model`, `only`, `skip`, `fuse_pointwise`, `fold_head`, `max_macs`, `max_parameters`,
-        `max_bytes`, `max_peak_memory`, `keep`, `sites`, `open_norms`, `keep_functions`, `constant_initializers` and `drop_unknown_fields`.
+        `max_bytes`, `max_peak_memory`, `keep`, `sites`, `open_norms`, `keep_functions`, `constant_initializers` and
+        `drop_unknown_fields`.
 
     Returns
     -------
