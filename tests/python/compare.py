@@ -62,4 +62,5 @@ def shape(value):
     return [d if isinstance(d, int) else FREE for d in value.shape]
 
 
-main()
+if __name__ == "__main__":
+    main()

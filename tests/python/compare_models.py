@@ -11,6 +11,7 @@ import sys
 import numpy
 import onnx
 import onnxruntime
+from compare import is_consistent
 
 onnxruntime.set_default_logger_severity(3)
 
@@ -19,15 +20,6 @@ def session(path):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-
-
-def is_consistent(path):
-    """False where an exporter says of shapes what contradicts the graph: what it says of tensors that stay, stays."""
-    try:
-        onnx.checker.check_model(path, full_check=True)
-    except onnx.shape_inference.InferenceError:
-        return False
-    return True
 
 
 def main(originals, rewritten, *paths):
