@@ -111,6 +111,8 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
             b.node("Min", &[&hi, y], vec![])
         })
     }),
+    ("shrink", |b, x| basic_with(b, x, |b, y| b.node("Shrink", &[y], vec![float("bias", 0.25)]))),
+    ("arc tangent", |b, x| basic_with(b, x, |b, y| b.node("Atan", &[y], vec![]))),
     ("elu", |b, x| basic_with(b, x, |b, y| b.node("Elu", &[y], vec![]))),
     ("tanh", |b, x| basic_with(b, x, |b, y| b.node("Tanh", &[y], vec![]))),
     ("hard swish", |b, x| basic_with(b, x, |b, y| b.node("HardSwish", &[y], vec![]))),
