@@ -1,4 +1,4 @@
-//! The program: its command line, its files, its manners.
+//! The program: its command line, its files, its manners; and whether what is written about it is so.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
 mod api;
@@ -13,3 +13,4 @@ mod prune_command;
 mod python;
 mod schema;
 mod targets_command;
+mod tidy;

@@ -37,7 +37,7 @@ pub use conv_spec::{ConvSpec, ConvSpecError};
 pub use dropout::is_inactive_dropout;
 pub use elementwise::{elementwise, is_elementwise};
 pub use interval::Interval;
-pub use padding::{Fill, Padding};
+pub use padding::{Fill, Padding, has_full_windows};
 pub use sequence::Piece;
 pub(crate) use shape::{axes_of, axis_of};
 pub use slice::{Cut, slices};

@@ -71,3 +71,15 @@ impl Padding {
         Some(Self { axes, fill: Fill::new(view, facts, node) })
     }
 }
+
+/// True when every window of the pool at `node` holds an entry of its map. One that lies in the padding alone holds none; that needs
+/// taps that are apart, or more padding than taps.
+#[must_use]
+pub fn has_full_windows(view: &GraphView<'_>, node: NodeId) -> bool {
+    let kernel = view.attr_ints(node, "kernel_shape").unwrap_or_default();
+    let dense = view.attr_ints(node, "dilations").is_none_or(|d| d.iter().all(|d| *d == 1));
+    let pads = view.attr_ints(node, "pads").unwrap_or_default();
+    let inside = pads.is_empty()
+        || pads.len() == 2 * kernel.len() && pads.iter().zip(kernel.iter().chain(kernel)).all(|(p, k)| p < k);
+    dense && inside
+}

@@ -17,6 +17,7 @@ mod ids;
 mod imports;
 pub(crate) mod schemas;
 mod subgraph;
+pub(crate) mod typing;
 mod validate;
 mod view;
 mod windows;

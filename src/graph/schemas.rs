@@ -65,6 +65,15 @@ impl Schema {
         found.map_or_else(|| vec![kind], |(_, types)| types.clone())
     }
 
+    /// True when `kind` may be a tensor of `dtype`.
+    pub(crate) fn allows(&self, kind: &'static str, dtype: DataType) -> bool {
+        let named = |name: &str| name.eq_ignore_ascii_case(dtype.as_str_name());
+        match self.symbols.iter().find(|(symbol, _)| *symbol == kind) {
+            Some((_, types)) => types.iter().any(|name| named(name)),
+            None => named(kind),
+        }
+    }
+
     /// Parameter number `i`; the last one repeats where the schema says so.
     pub(crate) fn parameter(list: &[Parameter], i: usize) -> Option<Parameter> {
         list.get(i).or_else(|| list.last().filter(|p| p.repeats != Repeats::Not)).copied()

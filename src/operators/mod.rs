@@ -10,7 +10,7 @@ mod others;
 mod rounding;
 
 pub use functions::{Function, function};
-pub use others::{Operator, Shape, operator, operators};
+pub use others::{Operator, Shape, Storage, operator, operators};
 pub use rounding::Rounding;
 
 /// What `op` does to the digits of what it reads; `None` where the tables do not have it.
@@ -41,6 +41,22 @@ pub fn is_homogeneous(op: &str) -> bool {
 #[must_use]
 pub fn keeps_apart(op: &str) -> bool {
     function(op).is_some() || operator(op).is_some_and(|o| o.apart)
+}
+
+/// Where runtimes leave what `op` gives: an elementwise function over its input.
+#[must_use]
+pub fn storage(op: &str) -> Storage {
+    match operator(op) {
+        Some(o) => o.storage,
+        None if function(op).is_some() => Storage::Over,
+        None => Storage::New,
+    }
+}
+
+/// True for an operator whose every entry comes of the entries in its place, if of several tensors, of those that broadcast there.
+#[must_use]
+pub fn maps_entries(op: &str) -> bool {
+    function(op).is_some() || operator(op).is_some_and(|o| matches!(o.shape, Shape::Entries | Shape::Broadcast))
 }
 
 /// True for an operator that maps entries of several tensors, which all broadcast, by the same function everywhere.

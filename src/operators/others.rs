@@ -11,12 +11,25 @@ pub struct Operator {
     pub shape: Shape,
     /// What it does to the digits of its inputs.
     pub rounding: Rounding,
-    /// True when it makes zeros of zeros.
+    /// True when it makes zeros of zeros. A window in the padding alone holds none: see `facts::has_full_windows`.
     pub zero: bool,
     /// True when it gives `k` times as much for `k x` as for `x`, for every `k > 0`.
     pub homogeneous: bool,
     /// True when it reads one tensor of data and treats its channels apart, all in the same way.
     pub apart: bool,
+    /// Where runtimes leave what it gives.
+    pub storage: Storage,
+}
+
+/// Where runtimes leave the result of an operator: what their planners of memory do where nothing reads the operand later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// It is the first input, seen with other sizes.
+    View,
+    /// It is written over an operand of the same size.
+    Over,
+    /// It takes memory of its own.
+    New,
 }
 
 /// What shape an operator's first output has.
@@ -33,11 +46,13 @@ pub enum Shape {
 }
 
 use Shape::{Broadcast, Entries, Own, Same};
+use Storage::{New, Over, View};
 
 macro_rules! operators {
-    ($($name:literal $shape:expr, $rounding:expr, $zero:expr, $homogeneous:expr, $apart:expr;)*) => {
+    ($($name:literal $shape:expr, $rounding:expr, $zero:expr, $homogeneous:expr, $apart:expr, $storage:expr;)*) => {
         &[$(Operator {
             name: $name, shape: $shape, rounding: $rounding, zero: $zero, homogeneous: $homogeneous, apart: $apart,
+            storage: $storage,
         }),*]
     };
 }
@@ -45,110 +60,110 @@ macro_rules! operators {
 /// Operators of which something is known besides their own file. Where one has parameters that are inputs, a column holds whatever these are.
 #[rustfmt::skip]
 const OPERATORS: &[Operator] = operators! {
-    // name                   shape      rounding      zero   homog. apart
-    "Identity"                Entries,   Moves,        true,  true,  true;
-    "Clip"                    Entries,   Moves,        false, false, true;
-    "PRelu"                   Same,      Rounds,       true,  false, false;
-    "Cast"                    Entries,   Rounds,       false, false, false;
-    "CastLike"                Entries,   Rounds,       false, false, false;
+    // name                   shape      rounding      zero   homog. apart  result
+    "Identity"                Entries,   Moves,        true,  true,  true,   View;
+    "Clip"                    Entries,   Moves,        false, false, true,   Over;
+    "PRelu"                   Same,      Rounds,       true,  false, false,  Over;
+    "Cast"                    Entries,   Rounds,       false, false, false,  New;
+    "CastLike"                Entries,   Rounds,       false, false, false,  New;
     // Inactive; in training it draws numbers for all channels together.
-    "Dropout"                 Entries,   Moves,        true,  false, false;
-    "Not"                     Entries,   Rounds,       false, false, false;
-    "IsNaN"                   Entries,   Rounds,       false, false, false;
-    "IsInf"                   Entries,   Rounds,       false, false, false;
+    "Dropout"                 Entries,   Moves,        true,  false, false,  View;
+    "Not"                     Entries,   Rounds,       false, false, false,  New;
+    "IsNaN"                   Entries,   Rounds,       false, false, false,  New;
+    "IsInf"                   Entries,   Rounds,       false, false, false,  New;
     // Arithmetic.
-    "Add"                     Broadcast, Rounds,       false, false, false;
-    "Sub"                     Broadcast, Rounds,       false, false, false;
-    "Mul"                     Broadcast, Rounds,       false, false, false;
-    "Div"                     Broadcast, Rounds,       false, false, false;
-    "Pow"                     Broadcast, Approximates, false, false, false;
-    "Max"                     Broadcast, Moves,        false, false, false;
-    "Min"                     Broadcast, Moves,        false, false, false;
-    "Sum"                     Broadcast, Rounds,       false, false, false;
-    "Mean"                    Broadcast, Approximates, false, false, false;
-    "Where"                   Broadcast, Moves,        false, false, false;
-    "Mod"                     Broadcast, Jumps,        false, false, false;
-    "Equal"                   Broadcast, Jumps,        false, false, false;
-    "Greater"                 Broadcast, Jumps,        false, false, false;
-    "Less"                    Broadcast, Jumps,        false, false, false;
-    "GreaterOrEqual"          Broadcast, Jumps,        false, false, false;
-    "LessOrEqual"             Broadcast, Jumps,        false, false, false;
-    "And"                     Broadcast, Rounds,       false, false, false;
-    "Or"                      Broadcast, Rounds,       false, false, false;
-    "Xor"                     Broadcast, Rounds,       false, false, false;
+    "Add"                     Broadcast, Rounds,       false, false, false,  Over;
+    "Sub"                     Broadcast, Rounds,       false, false, false,  Over;
+    "Mul"                     Broadcast, Rounds,       false, false, false,  Over;
+    "Div"                     Broadcast, Rounds,       false, false, false,  Over;
+    "Pow"                     Broadcast, Approximates, false, false, false,  Over;
+    "Max"                     Broadcast, Moves,        false, false, false,  Over;
+    "Min"                     Broadcast, Moves,        false, false, false,  Over;
+    "Sum"                     Broadcast, Rounds,       false, false, false,  Over;
+    "Mean"                    Broadcast, Approximates, false, false, false,  New;
+    "Where"                   Broadcast, Moves,        false, false, false,  New;
+    "Mod"                     Broadcast, Jumps,        false, false, false,  New;
+    "Equal"                   Broadcast, Jumps,        false, false, false,  New;
+    "Greater"                 Broadcast, Jumps,        false, false, false,  New;
+    "Less"                    Broadcast, Jumps,        false, false, false,  New;
+    "GreaterOrEqual"          Broadcast, Jumps,        false, false, false,  New;
+    "LessOrEqual"             Broadcast, Jumps,        false, false, false,  New;
+    "And"                     Broadcast, Rounds,       false, false, false,  New;
+    "Or"                      Broadcast, Rounds,       false, false, false,  New;
+    "Xor"                     Broadcast, Rounds,       false, false, false,  New;
     // Windows.
-    "MaxPool"                 Own,       Moves,        true,  true,  true;
-    "AveragePool"             Own,       Approximates, true,  true,  true;
-    "LpPool"                  Own,       Approximates, true,  true,  true;
-    "GlobalMaxPool"           Own,       Moves,        true,  true,  true;
-    "GlobalAveragePool"       Own,       Approximates, true,  true,  true;
-    "GlobalLpPool"            Own,       Approximates, true,  true,  true;
+    "MaxPool"                 Own,       Moves,        true,  true,  true,   New;
+    "AveragePool"             Own,       Approximates, true,  true,  true,   New;
+    "LpPool"                  Own,       Approximates, true,  true,  true,   New;
+    "GlobalMaxPool"           Own,       Moves,        true,  true,  true,   New;
+    "GlobalAveragePool"       Own,       Approximates, true,  true,  true,   New;
+    "GlobalLpPool"            Own,       Approximates, true,  true,  true,   New;
     // Reductions.
-    "ReduceMax"               Own,       Moves,        false, true,  false;
-    "ReduceMin"               Own,       Moves,        false, true,  false;
-    "ReduceMean"              Own,       Approximates, false, true,  false;
-    "ReduceSum"               Own,       Approximates, false, true,  false;
-    "ReduceProd"              Own,       Approximates, false, false, false;
-    "ReduceL1"                Own,       Approximates, false, true,  false;
-    "ReduceL2"                Own,       Approximates, false, true,  false;
-    "ReduceSumSquare"         Own,       Approximates, false, false, false;
-    "ArgMax"                  Own,       Moves,        false, false, false;
-    "ArgMin"                  Own,       Moves,        false, false, false;
-    "TopK"                    Own,       Moves,        false, false, false;
+    "ReduceMax"               Own,       Moves,        false, true,  false,  New;
+    "ReduceMin"               Own,       Moves,        false, true,  false,  New;
+    "ReduceMean"              Own,       Approximates, false, true,  false,  New;
+    "ReduceSum"               Own,       Approximates, false, true,  false,  New;
+    "ReduceProd"              Own,       Approximates, false, false, false,  New;
+    "ReduceL1"                Own,       Approximates, false, true,  false,  New;
+    "ReduceL2"                Own,       Approximates, false, true,  false,  New;
+    "ReduceSumSquare"         Own,       Approximates, false, false, false,  New;
+    "ArgMax"                  Own,       Moves,        false, false, false,  New;
+    "ArgMin"                  Own,       Moves,        false, false, false,  New;
+    "TopK"                    Own,       Moves,        false, false, false,  New;
     // Sums of products.
-    "MatMul"                  Own,       Approximates, false, false, false;
-    "Gemm"                    Own,       Approximates, false, false, false;
-    "Einsum"                  Own,       Approximates, false, false, false;
+    "MatMul"                  Own,       Approximates, false, false, false,  New;
+    "Gemm"                    Own,       Approximates, false, false, false,  New;
+    "Einsum"                  Own,       Approximates, false, false, false,  New;
     // Normalisations.
-    "BatchNormalization"      Same,      Approximates, false, false, false;
-    "InstanceNormalization"   Same,      Approximates, false, false, false;
-    "LayerNormalization"      Same,      Approximates, false, false, false;
-    "GroupNormalization"      Same,      Approximates, false, false, false;
-    "RMSNormalization"        Same,      Approximates, false, false, false;
-    "LRN"                     Same,      Approximates, false, false, false;
-    "LpNormalization"         Same,      Approximates, false, false, false;
-    "Softmax"                 Same,      Approximates, false, false, false;
-    "LogSoftmax"              Same,      Approximates, false, false, false;
-    "Hardmax"                 Same,      Approximates, false, false, false;
-    "CumSum"                  Same,      Approximates, false, false, false;
+    "BatchNormalization"      Same,      Approximates, false, false, false,  Over;
+    "InstanceNormalization"   Same,      Approximates, false, false, false,  New;
+    "LayerNormalization"      Same,      Approximates, false, false, false,  New;
+    "GroupNormalization"      Same,      Approximates, false, false, false,  New;
+    "RMSNormalization"        Same,      Approximates, false, false, false,  New;
+    "LRN"                     Same,      Approximates, false, false, false,  New;
+    "LpNormalization"         Same,      Approximates, false, false, false,  New;
+    "Softmax"                 Same,      Approximates, false, false, false,  New;
+    "LogSoftmax"              Same,      Approximates, false, false, false,  New;
+    "Hardmax"                 Same,      Approximates, false, false, false,  New;
+    "CumSum"                  Same,      Approximates, false, false, false,  New;
     // Integers of floats.
-    "QuantizeLinear"          Same,      Rounds,       false, false, false;
-    "DequantizeLinear"        Same,      Rounds,       false, false, false;
+    "QuantizeLinear"          Same,      Rounds,       false, false, false,  New;
+    "DequantizeLinear"        Same,      Rounds,       false, false, false,  New;
     // Entries of the inputs, in other places.
-    "Trilu"                   Same,      Moves,        false, false, false;
-    "ScatterElements"         Same,      Moves,        false, false, false;
-    "ScatterND"               Same,      Moves,        false, false, false;
-    "Reshape"                 Own,       Moves,        false, false, false;
-    "Flatten"                 Own,       Moves,        false, false, false;
-    "Squeeze"                 Own,       Moves,        false, false, false;
-    "Unsqueeze"               Own,       Moves,        false, false, false;
-    "Transpose"               Own,       Moves,        false, false, false;
-    "Slice"                   Own,       Moves,        false, false, false;
-    "Split"                   Own,       Moves,        false, false, false;
-    "Concat"                  Own,       Moves,        false, false, false;
-    "Gather"                  Own,       Moves,        false, false, false;
-    "GatherElements"          Own,       Moves,        false, false, false;
-    "GatherND"                Own,       Moves,        false, false, false;
-    "Expand"                  Own,       Moves,        false, false, false;
-    "Tile"                    Own,       Moves,        false, false, false;
-    "Pad"                     Own,       Moves,        false, false, false;
-    "DepthToSpace"            Own,       Moves,        false, false, false;
-    "SpaceToDepth"            Own,       Moves,        false, false, false;
-    "Compress"                Own,       Moves,        false, false, false;
-    "OneHot"                  Own,       Moves,        false, false, false;
-    "ReverseSequence"         Own,       Moves,        false, false, false;
-    "SplitToSequence"         Own,       Moves,        false, false, false;
-    "SequenceAt"              Own,       Moves,        false, false, false;
+    "Trilu"                   Same,      Moves,        false, false, false,  New;
+    "ScatterElements"         Same,      Moves,        false, false, false,  New;
+    "ScatterND"               Same,      Moves,        false, false, false,  New;
+    "Reshape"                 Own,       Moves,        false, false, false,  View;
+    "Flatten"                 Own,       Moves,        false, false, false,  View;
+    "Squeeze"                 Own,       Moves,        false, false, false,  View;
+    "Unsqueeze"               Own,       Moves,        false, false, false,  View;
+    "Transpose"               Own,       Moves,        false, false, false,  New;
+    "Slice"                   Own,       Moves,        false, false, false,  New;
+    "Split"                   Own,       Moves,        false, false, false,  New;
+    "Concat"                  Own,       Moves,        false, false, false,  New;
+    "Gather"                  Own,       Moves,        false, false, false,  New;
+    "GatherElements"          Own,       Moves,        false, false, false,  New;
+    "GatherND"                Own,       Moves,        false, false, false,  New;
+    "Expand"                  Own,       Moves,        false, false, false,  New;
+    "Tile"                    Own,       Moves,        false, false, false,  New;
+    "Pad"                     Own,       Moves,        false, false, false,  New;
+    "DepthToSpace"            Own,       Moves,        false, false, false,  New;
+    "SpaceToDepth"            Own,       Moves,        false, false, false,  New;
+    "Compress"                Own,       Moves,        false, false, false,  New;
+    "OneHot"                  Own,       Moves,        false, false, false,  New;
+    "ReverseSequence"         Own,       Moves,        false, false, false,  New;
+    "SplitToSequence"         Own,       Moves,        false, false, false,  New;
+    "SequenceAt"              Own,       Moves,        false, false, false,  New;
     // No entries of any input.
-    "Constant"                Own,       Moves,        false, false, false;
-    "ConstantOfShape"         Own,       Moves,        false, false, false;
-    "Shape"                   Own,       Moves,        false, false, false;
-    "Size"                    Own,       Moves,        false, false, false;
-    "NonMaxSuppression"       Own,       Moves,        false, false, false;
+    "Constant"                Own,       Moves,        false, false, false,  New;
+    "ConstantOfShape"         Own,       Moves,        false, false, false,  New;
+    "Shape"                   Own,       Moves,        false, false, false,  New;
+    "Size"                    Own,       Moves,        false, false, false,  New;
+    "NonMaxSuppression"       Own,       Moves,        false, false, false,  New;
     // What their bodies give.
-    "If"                      Own,       Moves,        false, false, false;
-    "Loop"                    Own,       Moves,        false, false, false;
-    "Scan"                    Own,       Moves,        false, false, false;
+    "If"                      Own,       Moves,        false, false, false,  New;
+    "Loop"                    Own,       Moves,        false, false, false,  New;
+    "Scan"                    Own,       Moves,        false, false, false,  New;
 };
 
 /// The row of `op`.

@@ -1,12 +1,13 @@
 //! Peak memory of activations: what is alive at once when the nodes run in their order.
 //!
 //! A tensor of data is alive from the node that computes it to the last one that reads it; the graph's inputs from the start, its
-//! outputs to the end. Weights are not counted, nor what a kernel takes for itself. Views (`Reshape` and its kin) take nothing, and an
-//! operator that works entry by entry writes over an operand of the same size that nothing reads later, as runtimes' planners do.
+//! outputs to the end. Weights are not counted, nor what a kernel takes for itself. Views take nothing, and what writes
+//! over an operand (`operators::Storage`) does so where that is of the same size and nothing reads it later, as runtimes' planners do.
 
-use crate::facts::{Dim, Facts, is_elementwise};
+use crate::facts::{Dim, Facts};
 use crate::graph::{GraphView, NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
+use crate::operators::{Storage, broadcasts, storage};
 
 /// The most that is alive at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,14 +105,11 @@ fn last_read(view: &GraphView<'_>, value: ValueId) -> usize {
 fn reused(view: &GraphView<'_>, buffers: &[Buffer], home: &[Option<usize>], node: NodeId, size: u64) -> Option<usize> {
     let op = view.op(node);
     let of = |slot: usize| home[view.input(node, slot)?.0 as usize];
-    if matches!(op, "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Identity" | "Dropout") {
-        return of(0).filter(|at| buffers[*at].bytes == size);
-    }
-    let operands = match op {
-        "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Max" | "Min" | "Pow" => view.inputs(node).len(),
-        "Clip" | "PRelu" | "BatchNormalization" => 1,
-        _ if is_elementwise(view, node) => 1,
-        _ => 0,
+    let operands = match storage(op) {
+        Storage::View => return of(0).filter(|at| buffers[*at].bytes == size),
+        Storage::New => return None,
+        Storage::Over if broadcasts(op) => view.inputs(node).len(),
+        Storage::Over => 1,
     };
     let fits = |b: &Buffer| b.bytes == size && b.last == view.position(node) && !b.is_given;
     (0..operands).filter_map(of).find(|at| fits(&buffers[*at]))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::facts::{Facts, is_elementwise};
 use crate::graph::{GraphView, NodeId, ValueId};
+use crate::operators::{Storage, storage};
 use crate::options::Rates;
 use crate::plan::work::Work;
 use crate::plan::{cost, latency, memory};
@@ -133,7 +134,7 @@ impl<'a> Meter<'a> {
     fn read(&mut self, view: &GraphView<'_>, facts: &Facts<'_>, node: NodeId) {
         let outputs = view.outputs(node).iter().flatten().copied().filter(|v| facts.is_data(*v));
         let outputs: Vec<ValueId> = outputs.collect();
-        if outputs.is_empty() || matches!(view.op(node), "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" | "Identity") {
+        if outputs.is_empty() || storage(view.op(node)) == Storage::View {
             return;
         }
         let macs = cost::macs(view, facts, node).unwrap_or(0) as f64;

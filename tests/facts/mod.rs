@@ -7,11 +7,12 @@
 mod bounds;
 mod cases;
 mod functions;
-use crate::common;
+mod operators;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::common;
 use onnx_rm::facts::{Constant, Dim, Facts, Interval};
 use onnx_rm::graph::GraphView;
 use onnx_rm::onnx::tensor_proto::DataType;

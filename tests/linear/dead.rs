@@ -47,6 +47,28 @@ fn rows_of_zeros_go_with_their_readers() {
     unchanged(&model, &linear());
 }
 
+/// Windows that hold no entry of the map make the lowest number of a channel of zeros, not a zero.
+#[test]
+fn zeros_behind_a_window_in_the_padding_alone_stay() {
+    for (pads, dilations) in [([1, 1, 0, 0], [1, 1]), ([2, 2, 2, 2], [1, 1]), ([1, 1, 1, 1], [4, 4])] {
+        let mut b = Build::new(64);
+        let x = b.input("x", &[1, 3, 3, 3]);
+        let w = holes(&mut b, [6, 3, 1, 1], &[1, 4], &[]);
+        let m = b.conv_with(&[&x, &w], &conv(3, 6, 1));
+        let pool = vec![ints("kernel_shape", &[2, 2]), ints("pads", &pads), ints("dilations", &dilations)];
+        let m = b.node("MaxPool", &[&m], pool);
+        let y = b.conv(&m, &conv(6, 2, 1));
+        let model = finish(b, &y);
+        match pads {
+            [1, 1, 0, 0] => {
+                let after = becomes_with(&model, &dead(), &["Conv", "MaxPool", "Conv"]);
+                assert_eq!(widths(&after), [[4, 3], [2, 4]]);
+            }
+            _ => unchanged(&model, &dead()),
+        }
+    }
+}
+
 #[test]
 fn channels_that_nothing_reads_go_through_everything_between() {
     let mut b = Build::new(61);

@@ -1,8 +1,10 @@
 //! What holds for every block: it computes the same in every form, whoever else reads its tensors.
 
 use onnx_rm::onnx::attribute_proto::AttributeType;
+use onnx_rm::onnx::tensor_proto::DataType;
 use onnx_rm::onnx::{AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto};
 use onnx_rm::options::{ActivationForm, Target};
+use onnx_rm::verify::structure::types;
 
 use super::blocks::{Block, model_of, stays};
 use super::judge::{assert_none, complaint, options};
@@ -45,10 +47,11 @@ fn stay_read(name: &str) -> usize {
     }
 }
 
-/// What the nodes compute, but for sequences.
+/// What the nodes compute, but for sequences and answers.
 fn tensors(model: &ModelProto) -> Vec<String> {
+    let types = types(model);
     let nodes = model.graph.as_ref().unwrap().node.iter().filter(|n| n.op_type() != "SplitToSequence");
-    nodes.flat_map(|n| n.output.clone()).collect()
+    nodes.flat_map(|n| &n.output).filter(|o| types.of(o) != Some(DataType::Bool)).cloned().collect()
 }
 
 fn tensors_read_twice_or_given_out_stay_right(name: &str, block: Block) {

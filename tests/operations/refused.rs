@@ -22,6 +22,22 @@ pub const ON_THE_BRANCH: &[Case] = &[
             b.node("AveragePool", &[y], vec![ints("kernel_shape", &[3, 3]), ints("pads", &[1, 1, 1, 1])])
         })
     }),
+    ("a choice by the largest of all", "cannot-pass", "Where", |b, x| {
+        basic_with(b, x, |b, y| {
+            let most = b.node("ReduceMax", &[y], vec![int("keepdims", 1)]);
+            let below = b.node("Less", &[y, &most], vec![]);
+            let e = b.node("Exp", &[y], vec![]);
+            b.node("Where", &[&below, &e, y], vec![])
+        })
+    }),
+    ("a choice by numbers drawn", "cannot-pass", "Where", |b, x| {
+        basic_with(b, x, |b, y| {
+            let (ratio, training) = (b.scalar(0.5), b.bools(&[], &[1]));
+            let drawn = b.node("Dropout", &[y, &ratio, &training], vec![]);
+            let above = b.node("Less", &[&drawn, y], vec![]);
+            b.node("Where", &[&above, &drawn, y], vec![])
+        })
+    }),
     ("a global mean", "cannot-pass", "GlobalAveragePool", |b, x| {
         let y = b.conv(x, &conv(C, 8, 3));
         let y = b.node("GlobalAveragePool", &[&y], vec![]);

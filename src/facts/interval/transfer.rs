@@ -7,7 +7,9 @@ use crate::operators::functions::{FUNCTIONS, Image, Parameter};
 
 use super::{Interval, POSITIVE, UNIT, ZERO};
 use crate::facts::shape::{axes_of, axis_of};
-use crate::facts::{Dim, Facts, Fill, Piece, clip_bounds, element, elements, elementwise, is_inactive_dropout};
+use crate::facts::{
+    Dim, Facts, Fill, Piece, clip_bounds, element, elements, elementwise, has_full_windows, is_inactive_dropout,
+};
 
 /// The bounds of a node's first output.
 type Transfer = fn(&Facts<'_>, NodeId) -> Interval;
@@ -154,16 +156,9 @@ fn pad(facts: &Facts<'_>, node: NodeId) -> Interval {
     }
 }
 
-/// The largest entry of each window. One that lies in the padding alone has none, and gives the lowest number there is;
-/// that needs taps that are apart, or more padding than taps.
+/// The largest entry of each window. One that has none gives the lowest number there is.
 pub(super) fn max_pool(facts: &Facts<'_>, node: NodeId, x: Interval) -> Interval {
-    let view = facts.view();
-    let kernel = view.attr_ints(node, "kernel_shape").unwrap_or_default();
-    let dense = view.attr_ints(node, "dilations").is_none_or(|d| d.iter().all(|d| *d == 1));
-    let pads = view.attr_ints(node, "pads").unwrap_or_default();
-    let inside = pads.is_empty()
-        || pads.len() == 2 * kernel.len() && pads.iter().zip(kernel.iter().chain(kernel)).all(|(p, k)| p < k);
-    if dense && inside { x } else { Interval { lo: f64::NEG_INFINITY, ..x } }
+    if has_full_windows(facts.view(), node) { x } else { Interval { lo: f64::NEG_INFINITY, ..x } }
 }
 
 /// The largest or smallest of the entries along some axes, which must not be empty.

@@ -1,7 +1,7 @@
 //! Shape and type inference, one function a group of operators.
 
-use crate::facts::{Dim, Equation, Facts, Piece, element, is_elementwise, tensor};
-use crate::graph::{NodeId, ValueId};
+use crate::facts::{Dim, Equation, Facts, Piece, element, is_elementwise};
+use crate::graph::{NodeId, ValueId, schemas, typing::Typing};
 use crate::onnx::tensor_proto::DataType;
 use crate::operators::{self, broadcasts, functions::FUNCTIONS, operator};
 
@@ -18,29 +18,6 @@ impl Dim {
         operators()
     }
 }
-
-/// Operators whose output has a type of its own, which is not looked for.
-const OTHER_TYPE: &[&str] = &[
-    "Multinomial",
-    "DynamicQuantizeLinear",
-    "QLinearConv",
-    "QLinearMatMul",
-    "ConvInteger",
-    "MatMulInteger",
-    "ImageDecoder",
-    "StringNormalizer",
-    "StringConcat",
-    "StringSplit",
-    "TfIdfVectorizer",
-    "HannWindow",
-    "HammingWindow",
-    "BlackmanWindow",
-    "MelWeightMatrix",
-    "Attention",
-    "Optional",
-    "OptionalGetElement",
-    "OptionalHasElement",
-];
 
 /// What gives the shape of an operator's first output.
 type Infer = fn(&Facts<'_>, NodeId) -> Option<Shape>;
@@ -133,51 +110,19 @@ fn global_pool(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
 /// The element type of one output.
 pub(in crate::facts) fn dtype(facts: &Facts<'_>, node: NodeId, slot: usize) -> Option<DataType> {
     let view = facts.view();
-    let of = |slot: usize| facts.dtype(view.input(node, slot)?);
-    // All of these have one type, so one input that is known is enough.
-    let any = || view.inputs(node).iter().flatten().find_map(|v| facts.dtype(*v));
-    let named = |name: &str| DataType::try_from(i32::try_from(view.attr_i(node, name)?).ok()?).ok();
+    let input = |slot: usize| facts.dtype(view.input(node, slot)?);
     match view.op(node) {
-        "Cast" => named("to"),
-        "Conv" | "ConvTranspose" | "Add" | "Sub" | "Mul" | "Div" | "Max" | "Min" | "Sum" | "Mean" | "Concat"
-        | "MatMul" | "Gemm" => any(),
-        "CastLike" => of(1),
-        "Shape" | "Size" | "ArgMax" | "ArgMin" | "NonZero" | "NonMaxSuppression" | "SequenceLength" => {
-            Some(DataType::Int64)
-        }
-        "Equal" | "Greater" | "Less" | "GreaterOrEqual" | "LessOrEqual" | "And" | "Or" | "Xor" | "Not" | "IsNaN"
-        | "IsInf" => Some(DataType::Bool),
-        "Constant" => match view.attr(node, "value").and_then(|a| a.t.as_ref()) {
-            Some(t) => tensor::dtype(t),
-            None if view.attr(node, "value_float").is_some() || view.attr(node, "value_floats").is_some() => {
-                Some(DataType::Float)
-            }
-            None if view.attr(node, "value_int").is_some() || view.attr(node, "value_ints").is_some() => {
-                Some(DataType::Int64)
-            }
-            None => None,
-        },
-        "ConstantOfShape" => {
-            Some(view.attr(node, "value").and_then(|a| a.t.as_ref()).and_then(tensor::dtype).unwrap_or(DataType::Float))
-        }
-        "Where" => of(1).or_else(|| of(2)),
-        "OneHot" => of(2),
-        "TopK" | "Unique" | "MaxPool" if slot > 0 => Some(DataType::Int64),
-        "Dropout" if slot > 0 => Some(DataType::Bool),
-        // Statistics have types of their own.
-        "LayerNormalization" | "BatchNormalization" | "GRU" | "LSTM" | "RNN" if slot > 0 => None,
-        "RandomNormalLike" | "RandomUniformLike" | "EyeLike" | "Bernoulli" => named("dtype").or_else(|| of(0)),
-        "RandomNormal" | "RandomUniform" => named("dtype").or(Some(DataType::Float)),
-        op if OTHER_TYPE.contains(&op) => None,
-        "DequantizeLinear" if view.opset() < 19 => Some(DataType::Float),
-        "DequantizeLinear" => match view.attr_i(node, "output_dtype").unwrap_or(0) {
-            0 => of(1),
-            other => DataType::try_from(i32::try_from(other).ok()?).ok(),
-        },
         "SequenceAt" => facts.dtype(Piece::new(view, facts, node)?.input),
-        op if op.contains("::") && !is_elementwise(view, node) || op.contains("Sequence") => None,
-        "If" | "Loop" | "Scan" | "QuantizeLinear" => None,
-        _ => of(0),
+        "If" | "Loop" | "Scan" => None,
+        _ if is_elementwise(view, node) => input(0),
+        op => {
+            // What is newer than the model's operator set is taken as it was first, and types that came later are taken too.
+            let schema = schemas::find(op, view.opset()).or_else(|| schemas::versions(op).first())?;
+            let attribute = |name: &str| view.attr(node, name);
+            let node = view.node(node);
+            let typing = Typing { schema, node, opset: view.opset(), input: &input, attribute: &attribute };
+            typing.output(slot, &typing.bound(false))
+        }
     }
 }
 

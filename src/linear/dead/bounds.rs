@@ -1,7 +1,7 @@
 //! Bounds of single channels, tight enough to prove that a channel is zero.
 
 use crate::algebra::Kernel;
-use crate::facts::{Interval, tensor};
+use crate::facts::{Interval, has_full_windows, tensor};
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 use crate::operators::keeps_zero;
@@ -54,12 +54,14 @@ pub(super) fn known(cx: Context<'_>, value: ValueId, channels: usize) -> Vec<Int
 pub(super) fn behind(cx: Context<'_>, node: NodeId, value: ValueId, inputs: &[Interval]) -> Vec<Interval> {
     let known = known(cx, value, inputs.len());
     let map = affine::affine(cx, node).filter(|(_, scale, _)| scale.len() == inputs.len());
+    // A window without entries gives no zero of zeros, and none of what is bounded.
+    let full = !cx.view.op(node).ends_with("Pool") || has_full_windows(cx.view, node);
     let of = |c: usize, x: Interval| match (&map, cx.view.op(node)) {
         // Only where nothing is left to round.
         (Some((_, scale, shift)), _) if x == ZERO || scale[c] == 0.0 => Interval::new(shift[c], shift[c]),
         (Some(_), _) => Interval::ANY,
-        (None, op) if x == ZERO && keeps_zero(op) => ZERO,
-        (None, "Identity" | "Dropout" | "MaxPool") => x,
+        (None, op) if x == ZERO && keeps_zero(op) && full => ZERO,
+        (None, "Identity" | "Dropout" | "MaxPool") if full => x,
         (None, _) => cx.facts.image(node, x).unwrap_or(Interval::ANY),
     };
     let meet = |a: Interval, b: Interval| Interval::new(a.lo.max(b.lo), a.hi.min(b.hi));

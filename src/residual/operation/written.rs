@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::algebra::Slot;
 use crate::emit::Emit;
-use crate::facts::is_elementwise;
+use crate::facts::is_inactive_dropout;
 use crate::graph::{NodeId, Use, ValueId};
+use crate::operators::maps_entries;
 use crate::options::ActivationForm;
 use crate::read::{Context, Reject, RejectCode};
 
@@ -34,7 +35,10 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
     if cx.view.op(node) == "Identity" {
         return None;
     }
-    let extents = extents(cx, value);
+    let mut extents = extents(cx, value);
+    // What is carried has one type all the way, whatever is cast and compared between.
+    let dtype = cx.facts.dtype(value);
+    extents.retain(|(input, _)| dtype.is_some() && cx.facts.dtype(*input) == dtype);
     let gated = extents.iter().find_map(|(input, nodes)| {
         let gate = nodes.iter().find_map(|n| gate(cx, *input, nodes, *n))?;
         Some((*input, nodes.clone(), Some(gate)))
@@ -73,9 +77,8 @@ fn extents(cx: Context<'_>, value: ValueId) -> Vec<(ValueId, Vec<NodeId>)> {
 fn operands(cx: Context<'_>, node: NodeId) -> Option<Vec<ValueId>> {
     let view = cx.view;
     let op = view.op(node);
-    let known = is_elementwise(view, node)
-        || matches!(op, "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Max" | "Min" | "Clip" | "Identity");
-    if !known || view.outputs(node).len() != 1 {
+    let random = op == "Dropout" && !is_inactive_dropout(view, cx.facts, node);
+    if !maps_entries(op) || random || view.outputs(node).len() != 1 {
         return None;
     }
     let mut data = Vec::new();

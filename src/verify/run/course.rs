@@ -106,9 +106,10 @@ pub(super) fn run(ready: &mut Ready<'_>, trials: Vec<Trial>, observer: Observer<
     }
     let rules: Vec<Rule> = ready.rules();
     let mut profiles = profiles(&done, &rules);
-    for index in 0..done.len() {
-        settle(ready, &mut done, index, (&rules, &mut profiles), effort);
-    }
+    // What one trial shows on a second look moves the limits of all others: it ends when no trial is looked at again.
+    while (0..done.len())
+        .fold(false, |any, index| any | settle(ready, &mut done, index, (&rules, &mut profiles), effort))
+    {}
     Ok(judged(done, skipped, (&rules, &profiles)))
 }
 
@@ -176,20 +177,22 @@ fn doubt(done: &[Done], index: usize, (rules, profiles): (&[Rule], &[Profile])) 
     })
 }
 
-/// Looks again at what is in doubt in a trial, as long as looking again can change anything.
+/// Looks again at what is in doubt in a trial, as long as looking again can change anything. True when it did.
 fn settle(
     ready: &mut Ready<'_>,
     done: &mut [Done],
     index: usize,
     (rules, all): (&[Rule], &mut Vec<Profile>),
     effort: Effort,
-) {
+) -> bool {
     let mut doubted = doubt(done, index, (rules, all));
+    let mut changed = false;
     if doubted == Some(Doubt::Screened) {
         let draws = effort.draws(0);
         let trial = done[index].0.clone();
         if let Ok((samples, draws)) = exactly(ready, &trial, draws) {
             (done[index].1, done[index].2) = (samples, draws);
+            changed = true;
             *all = profiles(done, rules);
             doubted = doubt(done, index, (rules, all));
         }
@@ -202,22 +205,28 @@ fn settle(
         let more = (*draws * 2).clamp(*draws + 1, effort.enough);
         ready.bench.draw_more(trial, *draws..more, samples);
         *draws = more;
+        changed = true;
         *all = profiles(done, rules);
         doubted = doubt(done, index, (rules, all));
     }
-    if doubted == Some(Doubt::Own) && matches!(ready.bench.arithmetic, Arithmetic::Runtime(_)) {
+    let is_new = !done[index].1.iter().any(|s| s.imitated);
+    if doubted == Some(Doubt::Own) && is_new && matches!(ready.bench.arithmetic, Arithmetic::Runtime(_)) {
         let mut imitated = done[index].1.clone();
         if ready.bench.imitate(&done[index].0, &mut imitated).is_err() {
-            return;
+            return changed;
         }
         imitated.iter_mut().for_each(|s| s.imitated = true);
         let before = std::mem::replace(&mut done[index].1, imitated);
         *all = profiles(done, rules);
-        if doubt(done, index, (rules, all)).is_some() {
-            done[index].1 = before;
-            *all = profiles(done, rules);
+        match doubt(done, index, (rules, all)) {
+            None => changed = true,
+            Some(_) => {
+                done[index].1 = before;
+                *all = profiles(done, rules);
+            }
         }
     }
+    changed
 }
 
 fn judged(done: Vec<Done>, skipped: Vec<String>, (rules, profiles): (&[Rule], &[Profile])) -> Course {

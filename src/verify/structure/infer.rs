@@ -4,15 +4,13 @@ use std::collections::HashMap;
 
 use crate::graph::GraphView;
 use crate::onnx::tensor_proto::DataType;
-use crate::onnx::{
-    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, SparseTensorProto,
-    TensorProto,
-};
+use crate::onnx::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
 
 use super::attributes::{is_standard, opset};
 use super::types::{Contradiction, Types, declared, is_no_tensor, label};
 use crate::graph::plain_domain;
-use crate::graph::schemas::{self, Repeats, Schema, element_type, type_name};
+use crate::graph::schemas::{self, Schema, element_type, type_name};
+use crate::graph::typing::{self, Bound, Typing, of_tensor};
 
 /// Deepest nesting of functions and subgraphs that is looked into.
 const MAX_DEPTH: usize = 32;
@@ -64,12 +62,6 @@ impl<'m> Frame<'m> {
     fn attribute(&self, node: &'m NodeProto, name: &str) -> Option<&'m AttributeProto> {
         let found = node.attribute.iter().find(|a| a.name() == name)?;
         if found.ref_attr_name().is_empty() { Some(found) } else { self.attributes.get(found.ref_attr_name()).copied() }
-    }
-
-    /// The element type that an attribute names by its number; 0 is none.
-    fn dtype(&self, node: &'m NodeProto, name: &str) -> Option<DataType> {
-        let number = self.attribute(node, name)?.i?;
-        DataType::try_from(i32::try_from(number).ok()?).ok().filter(|t| *t != DataType::Undefined)
     }
 }
 
@@ -160,39 +152,31 @@ impl<'m> Inference<'m> {
         }
         let schema = schemas::find(node.op_type(), opset(frame.opsets, node.domain())).filter(|s| !s.removed);
         let Some(schema) = schema.filter(|_| is_standard(node)) else { return Vec::new() };
-        let bound = self.inputs(schema, node, scope);
+        let input = |slot: usize| scope.of(node.input.get(slot)?);
+        let attribute = |name: &str| frame.attribute(node, name);
+        let opset = opset(frame.opsets, node.domain());
+        let typing = Typing { schema, node, opset, input: &input, attribute: &attribute };
+        let bound = typing.bound(true);
+        self.inputs(&typing, &bound);
         if let "If" | "Loop" | "Scan" = node.op_type() {
             return self.with_bodies(node, scope, frame);
         }
-        let output = |(k, _): (usize, &String)| {
-            let kind = Schema::parameter(&schema.outputs, k)?.kind;
-            let by_input = bound.iter().find(|(symbol, _)| *symbol == kind).map(|(_, t)| *t);
-            special(node, k, by_input, scope, frame).or(by_input).or_else(|| match schema.allowed(kind).as_slice() {
-                [one] => element_type(one),
-                _ => None,
-            })
-        };
-        node.output.iter().enumerate().map(output).collect()
+        (0..node.output.len()).map(|slot| typing.output(slot, &bound)).collect()
     }
 
-    /// Checks the inputs of `node`, and gives what the symbols of its operator stand for.
-    fn inputs(&mut self, schema: &Schema, node: &NodeProto, scope: &Scope<'_, 'm>) -> Vec<(&'static str, DataType)> {
-        let mut bound: Vec<(&'static str, DataType)> = Vec::new();
-        for (i, name) in node.input.iter().enumerate() {
-            let Some(t) = scope.of(name) else { continue };
-            let Some(parameter) = Schema::parameter(&schema.inputs, i) else { continue };
-            let allowed = schema.allowed(parameter.kind);
-            let known = bound.iter().find(|(symbol, _)| *symbol == parameter.kind).map(|(_, t)| *t);
-            if !allowed.contains(&type_name(t).as_str()) {
+    /// Checks the inputs of a node, at which the symbols of its operator stand for what is `bound`.
+    fn inputs(&mut self, typing: &Typing<'_>, bound: &Bound) {
+        for (slot, name) in typing.node.input.iter().enumerate() {
+            let Some(t) = (typing.input)(slot) else { continue };
+            let Some(parameter) = Schema::parameter(&typing.schema.inputs, slot) else { continue };
+            if !typing.schema.allows(parameter.kind, t) {
+                let allowed = typing.schema.allowed(parameter.kind);
                 let tensors: Vec<&str> = allowed.into_iter().filter(|a| element_type(a).is_some()).collect();
-                self.contradict(Some(node), name, one_of(&tensors), t);
-            } else if let Some(known) = known.filter(|k| *k != t) {
-                self.contradict(Some(node), name, type_name(known), t);
-            } else if known.is_none() && parameter.repeats != Repeats::WithAnyTypes {
-                bound.push((parameter.kind, t));
+                self.contradict(Some(typing.node), name, one_of(&tensors), t);
+            } else if let Some(known) = typing::of(bound, parameter.kind).filter(|k| *k != t) {
+                self.contradict(Some(typing.node), name, type_name(known), t);
             }
         }
-        bound
     }
 
     fn call(
@@ -261,66 +245,6 @@ impl<'m> Inference<'m> {
         self.nodes(graph.node.iter(), graph, &mut scope, &inner);
         graph.output.iter().map(|o| scope.of(o.name())).collect()
     }
-}
-
-/// Types that attributes decide. `by_input` is what the inputs say.
-fn special<'m>(
-    node: &'m NodeProto,
-    output: usize,
-    by_input: Option<DataType>,
-    scope: &Scope<'_, 'm>,
-    frame: &Frame<'m>,
-) -> Option<DataType> {
-    let float = Some(DataType::Float);
-    let named = |name| frame.dtype(node, name);
-    let first = || node.input.first().and_then(|i| scope.of(i));
-    match (node.op_type(), output) {
-        ("Cast" | "BitCast", _) => named("to"),
-        ("Constant", _) => constant(node, frame),
-        ("ConstantOfShape", _) => match frame.attribute(node, "value") {
-            Some(a) => a.t.as_ref().and_then(of_tensor),
-            None => float,
-        },
-        ("EyeLike" | "RandomNormalLike" | "RandomUniformLike" | "Bernoulli", _) => named("dtype").or_else(first),
-        ("RandomNormal" | "RandomUniform", _) => named("dtype").or(float),
-        ("Multinomial", _) => named("dtype").or(Some(DataType::Int32)),
-        ("HannWindow" | "HammingWindow" | "BlackmanWindow" | "MelWeightMatrix", _) => {
-            named("output_datatype").or(float)
-        }
-        ("QuantizeLinear", _) => by_input.or(named("output_dtype")).or_else(|| zero_point(node, scope)),
-        ("DequantizeLinear", _) => named("output_dtype").or_else(|| match opset(frame.opsets, node.domain()) {
-            ..19 => float,
-            _ => node.input.get(1).and_then(|i| scope.of(i)),
-        }),
-        ("LayerNormalization" | "RMSNormalization", 1..) => named("stash_type").or(float),
-        _ => None,
-    }
-}
-
-/// The type without a zero point; one that is given and unknown stays unknown.
-fn zero_point(node: &NodeProto, scope: &Scope<'_, '_>) -> Option<DataType> {
-    match node.input.get(2).filter(|i| !i.is_empty()) {
-        Some(zero) => scope.of(zero),
-        None => Some(DataType::Uint8),
-    }
-}
-
-fn constant<'m>(node: &'m NodeProto, frame: &Frame<'m>) -> Option<DataType> {
-    let has = |name| frame.attribute(node, name).is_some();
-    let sparse = |s: &'m SparseTensorProto| s.values.as_ref();
-    let tensor = frame.attribute(node, "value").and_then(|a| a.t.as_ref());
-    let tensor = tensor.or_else(|| frame.attribute(node, "sparse_value")?.sparse_tensor.as_ref().and_then(sparse));
-    match tensor {
-        Some(tensor) => of_tensor(tensor),
-        None if has("value_float") || has("value_floats") => Some(DataType::Float),
-        None if has("value_int") || has("value_ints") => Some(DataType::Int64),
-        None if has("value_string") || has("value_strings") => Some(DataType::String),
-        None => None,
-    }
-}
-
-fn of_tensor(tensor: &TensorProto) -> Option<DataType> {
-    DataType::try_from(tensor.data_type()).ok().filter(|t| *t != DataType::Undefined)
 }
 
 /// `a`, `a or b`, or how many more there are.

@@ -2,6 +2,7 @@
 
 use super::{Block, C, basic_with};
 use crate::common::*;
+use onnx_rm::onnx::tensor_proto::DataType;
 
 pub(super) const BLOCKS: &[(&str, Block)] = &[
     ("leaky relu", |b, x| basic_with(b, x, |b, y| b.node("LeakyRelu", &[y], vec![float("alpha", 0.1)]))),
@@ -116,6 +117,42 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
     ("elu", |b, x| basic_with(b, x, |b, y| b.node("Elu", &[y], vec![]))),
     ("tanh", |b, x| basic_with(b, x, |b, y| b.node("Tanh", &[y], vec![]))),
     ("hard swish", |b, x| basic_with(b, x, |b, y| b.node("HardSwish", &[y], vec![]))),
+    ("elu by a choice", |b, x| {
+        basic_with(b, x, |b, y| {
+            let [zero, one] = [0.0, 1.0].map(|v| b.scalar(v));
+            let below = b.node("Less", &[y, &zero], vec![]);
+            let e = b.node("Exp", &[y], vec![]);
+            let e = b.node("Sub", &[&e, &one], vec![]);
+            b.node("Where", &[&below, &e, y], vec![])
+        })
+    }),
+    ("two bounds by a choice", |b, x| {
+        basic_with(b, x, |b, y| {
+            let [lo, hi] = [-0.5, 0.75].map(|v| b.scalar(v));
+            let above = b.node("Greater", &[y, &lo], vec![]);
+            let below = b.node("Less", &[y, &hi], vec![]);
+            let within = b.node("And", &[&above, &below], vec![]);
+            let small = b.node("Mul", &[y, &lo], vec![]);
+            b.node("Where", &[&within, y, &small], vec![])
+        })
+    }),
+    ("a step as a number", |b, x| {
+        basic_with(b, x, |b, y| {
+            let zero = b.scalar(0.0);
+            let above = b.node("Greater", &[y, &zero], vec![]);
+            let not = b.node("Not", &[&above], vec![]);
+            let step = b.node("Cast", &[&not], vec![int("to", DataType::Float as i64)]);
+            b.node("Mul", &[&step, y], vec![])
+        })
+    }),
+    ("silu with a gate in half precision", |b, x| {
+        basic_with(b, x, |b, y| {
+            let h = b.node("Cast", &[y], vec![int("to", DataType::Float16 as i64)]);
+            let s = b.node("Sigmoid", &[&h], vec![]);
+            let s = b.node("Cast", &[&s], vec![int("to", DataType::Float as i64)]);
+            b.node("Mul", &[y, &s], vec![])
+        })
+    }),
     ("mish written out", |b, x| {
         basic_with(b, x, |b, y| {
             let s = b.node("Softplus", &[y], vec![]);

@@ -1,5 +1,4 @@
 //! What the documentation says is what the sources say; layers, sizes and file access are as `docs/ARCHITECTURE.md` has them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod api;
 mod circles;
