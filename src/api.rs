@@ -9,8 +9,8 @@ use bytes::Bytes;
 use crate::engine::{self, EngineError, Watch};
 use crate::io::{self, LoadError, LoadOptions, Model, SaveError, Saved, Staged};
 use crate::mend::{self, Unstable};
-use crate::options::Options;
-use crate::report::{Outcome, Verification};
+use crate::options::{Options, Plan};
+use crate::report::{Curve, Outcome, Verification};
 use crate::verify::VerifyReport;
 #[cfg(feature = "verify")]
 use crate::verify::{Observer, VerifyError, VerifyOptions};
@@ -61,6 +61,43 @@ pub fn inspect(model: &Model, options: &Options) -> Result<Outcome, EngineError>
 /// As [`inspect`]; [`EngineError::Stopped`].
 pub fn inspect_watched(model: &Model, options: &Options, watch: Watch<'_>) -> Result<Outcome, EngineError> {
     engine::inspect(model, options, watch)
+}
+
+/// What removal costs by how much of it is done, from no join to all, and every join in each form that can be asked for. Limits of
+/// `options` are not kept.
+///
+/// ```
+/// use onnx_rm::{Options, curve, load};
+/// let curve = curve(&load("models/digits_resnet.onnx")?, &Options::default(), &mut |_| std::ops::ControlFlow::Continue(()))?;
+/// let left: Vec<_> = curve.points.iter().map(|point| point.price.joins).collect();
+/// assert_eq!(left, [5, 4, 3, 2, 1, 0]);
+/// assert!(curve.points.is_sorted_by_key(|point| point.price.macs));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`EngineError`] when the graph is malformed or `watch` asks to stop.
+pub fn curve(model: &Model, options: &Options, watch: Watch<'_>) -> Result<Curve, EngineError> {
+    engine::curve(model, options, watch)
+}
+
+/// The plan that does again to `model` what `outcome` says was done with `options`, or could be: [`Options::plan`] takes it,
+/// perhaps edited.
+///
+/// ```
+/// use onnx_rm::{Options, inspect, load, planned, rewrite};
+/// let mut model = load("models/digits_resnet.onnx")?;
+/// let options = Options::default();
+/// let mut plan = planned(&model, &options, &inspect(&model, &options)?)?;
+/// plan.sites[0].remove = false;
+/// assert_eq!(rewrite(&mut model, &options.plan(plan))?.after.joins, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`EngineError`] when the graph is malformed.
+pub fn planned(model: &Model, options: &Options, outcome: &Outcome) -> Result<Plan, EngineError> {
+    engine::planned(model.proto(), options, outcome)
 }
 
 /// Removes every join that `options` allow and folds what folds. What is not part of a rewritten region keeps its bytes.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::api::{encode_mended, save, save_mended, save_when_equal};
-use crate::demand::{Demands, wishes};
+use crate::demand::{Demands, unplanned, wishes};
 use crate::engine::{self, EngineError};
 use crate::io::{LoadError, Model, SaveError, Saved};
 use crate::mend::{Unstable, judge};
@@ -61,6 +61,7 @@ pub fn deliver<E: From<SaveError> + From<LoadError> + From<EngineError>>(
 ) -> Result<Delivery, E> {
     let mut delivery = Delivery::default();
     report.unmet = terms.demands.unmet(rewritten.proto(), &report.outcome)?;
+    report.unmet = report.unmet.take().or_else(|| unplanned(&report.options, &report.outcome));
     report.notes = wishes(&report.options.target, rewritten.proto())?;
     if report.unmet.is_some() || terms.dry_run {
         delivery.finding = report.unmet.clone();

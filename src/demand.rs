@@ -4,7 +4,7 @@ use crate::engine::EngineError;
 use crate::facts::Facts;
 use crate::graph::{self, GraphView, NodeId, ValueId};
 use crate::onnx::ModelProto;
-use crate::options::{Family, Target};
+use crate::options::{Family, Options, Target};
 use crate::report::Outcome;
 
 /// A demand without further words.
@@ -84,6 +84,15 @@ impl Demands {
         })?;
         Some(format!("{found} is none of the operators asked for: {}", self.operators.join(", ")))
     }
+}
+
+/// The first join that the plan of `options` has go and that stays, in words.
+#[must_use]
+pub fn unplanned(options: &Options, outcome: &Outcome) -> Option<String> {
+    let plan = options.plan.as_ref()?;
+    let goes = |tensor: &str| plan.site(tensor).is_some_and(|site| site.remove);
+    let (site, reject) = outcome.kept().find(|(site, _)| site.is_residual() && goes(&site.tensor))?;
+    Some(format!("the plan has join '{}' go, and it stays: {}", site.join, reject.reason))
 }
 
 /// What `target` asks of a model and `model` is not, in words: nothing that a rewrite could change.

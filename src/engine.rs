@@ -3,10 +3,12 @@
 mod associate;
 mod budget;
 mod calls;
+mod curve;
 mod defaults;
 mod edits;
 mod error;
 mod join;
+mod planned;
 mod price;
 mod record;
 mod round;
@@ -26,7 +28,9 @@ use crate::options::{Family, Options};
 use crate::read::{Context, RejectCode};
 use crate::report::{NotInspected, Outcome, RejectReport, SiteReport, SiteStatus, StopReason};
 
+pub use curve::curve;
 pub use error::EngineError;
+pub use planned::planned;
 pub use price::price;
 pub use record::{Record, mark_pruned, without_record};
 pub use round::Refused;
@@ -128,6 +132,7 @@ fn rewrite_under(
     graph::check_operators(model)?;
     let mut refused = refused;
     budget::not_asked(model, options, &mut refused)?;
+    planned::left(model, options, &mut refused)?;
     let before = defaults::as_constants(model, options);
     let (rewritten, mut outcome) = calls::rewrite(&before, options, &mut |before| {
         let mut attempt = |refused: &Refused| {

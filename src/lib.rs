@@ -98,8 +98,8 @@ pub mod transpose;
 pub mod verify;
 
 pub use api::{
-    encode_mended, inspect, inspect_watched, load, load_with, rewrite, rewrite_watched, save, save_mended,
-    save_when_equal,
+    curve, encode_mended, inspect, inspect_watched, load, load_with, planned, rewrite, rewrite_watched, save,
+    save_mended, save_when_equal,
 };
 #[cfg(feature = "verify")]
 pub use api::{verify, verify_files, verify_watched};
@@ -114,7 +114,7 @@ pub use mend::Unstable;
 pub use onnx::ModelProto;
 pub use options::{
     ActivationForm, Chain, Downsample, Families, Family, FusePointwise, Groups, Limit, Limits, Objective, Options,
-    Pads, Rates, Selector, Target, TargetError,
+    Pads, Plan, PlannedNote, PlannedSite, Rates, Selector, Target, TargetError,
 };
 pub use plan::change::{Change, Channels, Exactness, Price};
 pub use prune::{
@@ -123,7 +123,8 @@ pub use prune::{
 };
 pub use read::RejectCode;
 pub use report::{
-    Action, NotInspected, Outcome, RejectReport, Report, SiteReport, SiteStatus, StopReason, Verification,
+    Action, Curve, CurvePoint, NotInspected, Outcome, PricedForm, RejectReport, Report, SiteForms, SiteReport,
+    SiteStatus, StopReason, Verification,
 };
 pub use verify::reach::Missed;
 pub use verify::samples::{Layout, Order, Preprocess, Resize};

@@ -4,6 +4,7 @@ mod choices;
 mod families;
 mod limits;
 mod located;
+mod plan;
 mod rates;
 mod target;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use choices::{ActivationForm, Chain, Downsample, FusePointwise, Objective, Pads};
 pub use families::{Families, Family, Selector};
 pub use limits::{Limit, Limits};
+pub use plan::{Plan, PlannedNote, PlannedSite};
 pub use rates::Rates;
 pub use target::{Groups, Target, TargetError};
 
@@ -54,6 +56,9 @@ pub struct Options {
     pub keep: Vec<String>,
     /// Joins that may go, likewise; all when there is none.
     pub sites: Vec<String>,
+    /// What becomes of single joins, and in which form they go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
     /// Whether initializers that are graph inputs as well are constants, and no inputs any more once something is rewritten.
     pub constant_initializers: bool,
     /// Whether calls of the model's local functions stay, even where a join could go that they are part of.
@@ -154,6 +159,12 @@ impl Options {
     #[must_use]
     pub fn sites(self, sites: Vec<String>) -> Self {
         Self { sites, ..self }
+    }
+
+    /// Sets what becomes of single joins.
+    #[must_use]
+    pub fn plan(self, plan: Plan) -> Self {
+        Self { plan: Some(plan), ..self }
     }
 
     /// Sets whether initializers that are graph inputs as well are constants.

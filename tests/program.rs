@@ -9,6 +9,7 @@ mod common;
 mod interrupted;
 mod io;
 mod page;
+mod plan_command;
 mod prune_command;
 mod python;
 mod schema;

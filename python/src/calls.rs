@@ -54,7 +54,7 @@ fn rewritten(
 ) -> Result<(Report, Delivery), Fault> {
     let (name, path) = (source.name(), source.path().map(Path::to_owned));
     let original = source.load(asked.reading.options())?;
-    let (options, feed) = (asked.planning.options(), asked.comparing().options());
+    let (options, feed) = (asked.options(), asked.comparing().options());
     let mut model = original.clone();
     let outcome = rewrite_watched(&mut model, &options, &mut |p| planning(teller, p))
         .map_err(|e| Fault::engine(e, path.as_deref()))?;

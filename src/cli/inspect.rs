@@ -13,10 +13,12 @@ use crate::printable::Lines;
 use crate::report::{Action, Report};
 
 use super::report::{Reporting, net};
+use super::rewrite::write_plan;
 use super::{Bar, Demanding, Failure, Planning, Reading, Verdict, print};
 
 pub(super) const EXAMPLES: &str = "Examples:
   onnx-rm inspect model.onnx
+  onnx-rm inspect model.onnx --plan --plan-out plan.json
   onnx-rm inspect model.onnx --long-skips --json | jq '.sites[] | select(.status == \"kept\")'";
 
 /// What is asked of a look at a model, wherever it comes from.
@@ -28,6 +30,9 @@ pub struct Inspecting {
     pub reading: Reading,
     #[command(flatten)]
     demanding: Demanding,
+    /// Also say what the model costs with how many joins left, and what each join costs in which form
+    #[arg(long)]
+    plan: bool,
 }
 
 impl Inspecting {
@@ -45,6 +50,9 @@ impl Inspecting {
         let (rewritten, outcome) = engine::plan(model, &options, watch)?;
         let mut report = Report::new(Action::Inspect, name, options, outcome);
         report.unmet = self.demanding.demands().unmet(&rewritten, &report.outcome)?;
+        if self.plan {
+            report.curve = Some(engine::curve(model, &report.options, watch)?);
+        }
         report.notes = wishes(&report.options.target, &rewritten)?;
         Ok((rewritten, report))
     }
@@ -56,6 +64,9 @@ pub(super) struct Arguments {
     model: PathBuf,
     #[command(flatten)]
     inspecting: Inspecting,
+    /// Write which joins would go and in which form, for --plan of a rewrite
+    #[arg(long, value_name = "FILE")]
+    plan_out: Option<PathBuf>,
     #[command(flatten)]
     reporting: Reporting,
     /// Print a versioned JSON report
@@ -67,13 +78,14 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
-    arguments.reporting.spare(&[&arguments.model])?;
+    arguments.reporting.spare(&[&arguments.model], arguments.plan_out.as_deref())?;
     let bar = Bar::new(arguments.quiet || arguments.json);
     let model = arguments.inspecting.reading.load(&arguments.model)?;
     let name = arguments.model.display().to_string();
     let (rewritten, report) =
         arguments.inspecting.plan(&model, name, &mut |p| bar.show(p)).map_err(|e| Failure::new(&arguments.model, e))?;
     drop(bar);
+    write_plan(arguments.plan_out.as_deref(), &model, &report)?;
     let reported = arguments.reporting.write(|| report.to_json(), || page(&model, &rewritten, &report));
     if arguments.json {
         print(&report.to_json())?;

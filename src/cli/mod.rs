@@ -145,6 +145,7 @@ impl Planning {
             },
             keep: self.keep.clone(),
             sites: self.sites.clone(),
+            plan: None,
             constant_initializers: self.constant_initializers,
             keep_functions: self.keep_functions,
             open_norms: self.open_norms,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::options::{Rates, Target};
+use crate::options::{Plan, Rates, Target};
 
 /// The target that is called `word`, or that the file `word` describes.
 ///
@@ -24,6 +24,14 @@ pub(super) fn rates(path: &str) -> Result<Rates, String> {
     let path = Path::new(path);
     let text = crate::io::read_text(path).map_err(|e| e.to_string())?;
     Rates::parse(&text, is_json(path))
+}
+
+/// The plan that the file at `path` has.
+///
+/// # Errors
+/// What is wrong with it, in one line.
+pub(super) fn plan(path: &str) -> Result<Plan, String> {
+    Plan::parse(&crate::io::read_text(Path::new(path)).map_err(|e| e.to_string())?)
 }
 
 /// True for the name of a JSON file.

@@ -25,14 +25,19 @@ impl Reporting {
         self.report.iter().any(|path| is_page(path))
     }
 
-    /// Refuses to write over `models`.
-    pub(super) fn spare(&self, models: &[&Path]) -> Result<(), Failure> {
+    /// Refuses to write over `models`, a plan at `plan` either.
+    pub(super) fn spare(&self, models: &[&Path], plan: Option<&Path>) -> Result<(), Failure> {
         let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let taken = self.report.iter().find(|path| models.iter().any(|model| whole(model) == whole(path)));
+        let taken = self
+            .report
+            .iter()
+            .map(PathBuf::as_path)
+            .chain(plan)
+            .find(|path| models.iter().any(|model| whole(model) == whole(path)));
         match taken {
             Some(path) => Err(Failure {
-                message: format!("{}: the report would be written over a model", path.display()),
-                hint: Some("--report FILE.html takes a name of its own".to_owned()),
+                message: format!("{}: the report or plan would be written over a model", path.display()),
+                hint: Some("--report and --plan-out take names of their own".to_owned()),
             }),
             None => Ok(()),
         }

@@ -6,20 +6,23 @@ use clap::Args;
 
 use crate::deliver::{Goal, Terms, deliver};
 use crate::engine;
-use crate::io::Model;
+use crate::io::{self, Model};
 use crate::mend::Unstable;
+use crate::options::{Options, Plan};
 use crate::page::{self, ModelPart, Page, Source, Tone};
 use crate::printable::Printable;
 use crate::report::{Action, Report, Verification};
 
 use super::report::{Reporting, again, inputs, net};
-use super::{Bar, Comparing, Demanding, Failure, Feeding, Planning, Reading, Talking, Verdict, print, say};
+use super::{Bar, Comparing, Demanding, Failure, Feeding, Planning, Reading, Talking, Verdict, named, print, say};
 
 pub(super) const EXAMPLES: &str = "Examples:
   onnx-rm rewrite resnet50.onnx chain.onnx
   onnx-rm rewrite edsr.onnx chain.onnx --long-skips
   onnx-rm rewrite model.onnx chain.onnx --target onnxruntime --json > report.json
   onnx-rm rewrite model.onnx chain.onnx --inputs samples.npz --require
+  onnx-rm rewrite model.onnx chain.onnx --max-macs 1.5x --plan-out plan.json
+  onnx-rm rewrite model.onnx chain.onnx --plan plan.json
 
 Both saved files are run before the output gets its name. If they differ, nothing is written and the exit code is 1.";
 
@@ -30,6 +33,9 @@ pub struct Rewriting {
     pub planning: Planning,
     #[command(flatten)]
     pub reading: Reading,
+    /// Remove the joins that a plan has go, each in its form, and leave those that it leaves; --plan-out writes one
+    #[arg(long, value_name = "FILE", value_parser = named::plan)]
+    plan: Option<Plan>,
     /// Write without running the models; the report says so
     #[arg(long)]
     pub no_verify: bool,
@@ -46,6 +52,12 @@ pub struct Rewriting {
 }
 
 impl Rewriting {
+    /// What to do, for the library.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        Options { plan: self.plan.clone(), ..self.planning.options() }
+    }
+
     /// What the result is compared on.
     #[must_use]
     pub fn comparing(&self) -> Comparing {
@@ -68,6 +80,9 @@ pub(super) struct Arguments {
     output: PathBuf,
     #[command(flatten)]
     rewriting: Rewriting,
+    /// Write which joins went and in which form, for --plan of a later run
+    #[arg(long, value_name = "FILE")]
+    plan_out: Option<PathBuf>,
     #[command(flatten)]
     reporting: Reporting,
     #[command(flatten)]
@@ -75,8 +90,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
-    let Arguments { input, output, rewriting, reporting, talking } = arguments;
-    reporting.spare(&[input, output])?;
+    let Arguments { input, output, rewriting, plan_out, reporting, talking } = arguments;
+    reporting.spare(&[input, output], plan_out.as_deref())?;
     if !rewriting.no_verify && !rewriting.dry_run && !cfg!(feature = "verify") {
         return Err(Failure {
             message: "this build cannot verify: it was built without the feature 'verify'".to_owned(),
@@ -85,7 +100,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     }
     let bar = Bar::new(talking.quiet || talking.json);
     let original = rewriting.reading.load(input)?;
-    let options = rewriting.planning.options();
+    let options = rewriting.options();
     let mut model = original.clone();
     let outcome = engine::rewrite(&mut model, &options, &mut |p| bar.show(p)).map_err(|e| Failure::new(input, e))?;
     let mut report = Report::new(Action::Rewrite, input.display().to_string(), options, outcome);
@@ -94,6 +109,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let planned = reporting.has_page().then(|| model.clone());
     let delivery = deliver(&original, model, &mut report, &rewriting.terms(), Goal::File(output, compare))?;
     drop(bar);
+    write_plan(plan_out.as_deref(), &original, &report)?;
     let hint = report.output.as_ref().map(|_| "the model itself was written".to_owned());
     let page = || planned.as_ref().map_or_else(String::new, |planned| page(arguments, &original, planned, &report));
     let reported = reporting.write(|| report.to_json(), page).map_err(|f| Failure { hint: hint.clone(), ..f });
@@ -114,6 +130,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     }
     reported?;
     Ok(if delivery.finding.is_some() { Verdict::Finding } else { Verdict::Done })
+}
+
+/// Writes the plan of what `report` says of `model`, where a file for it is named.
+pub(super) fn write_plan(path: Option<&Path>, model: &Model, report: &Report) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
+    let plan = engine::planned(model.proto(), &report.options, &report.outcome)?;
+    io::write_text(path, &plan.to_json(), false).map_err(|e| Failure::new(path, e))
 }
 
 /// What was made, or would have been.

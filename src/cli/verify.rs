@@ -113,7 +113,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let (Some(original), Some(rewritten)) = (original, rewritten) else {
         return judged(judge.as_deref().unwrap_or(Path::new("")), comparing, *talking);
     };
-    reporting.spare(&[original, rewritten])?;
+    reporting.spare(&[original, rewritten], None)?;
     let bar = Bar::new(talking.quiet || talking.json);
     // First, for it says what is wrong with the labels.
     let labels = comparing.labels([original, rewritten])?;

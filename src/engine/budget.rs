@@ -10,6 +10,7 @@ use crate::read::RejectCode;
 use crate::report::{Outcome, RejectReport, SiteStatus};
 
 use super::error::EngineError;
+use super::planned::is_sum;
 use super::round::Refused;
 
 /// Most joins that are tried one by one beyond the cheapest that fit together: the price of a join depends on its neighbours.
@@ -27,7 +28,7 @@ pub(super) fn not_asked(model: &ModelProto, options: &Options, refused: &mut Ref
     let compiled = |patterns: &[String]| patterns.iter().map(|p| WildMatch::new(p)).collect::<Vec<_>>();
     let (keep, sites) = (compiled(&options.keep), compiled(&options.sites));
     let view = GraphView::new(model)?;
-    for node in view.nodes().filter(|n| matches!(view.op(*n), "Add" | "Sum" | "Sub")) {
+    for node in view.nodes().filter(|n| is_sum(&view, *n)) {
         let Some(tensor) = view.output(node).map(|v| view.name(v)) else { continue };
         let name = view.node(node).name();
         let is_in = |patterns: &[WildMatch]| patterns.iter().any(|p| p.matches(name) || p.matches(tensor));
@@ -98,7 +99,7 @@ pub(super) fn within(
 }
 
 /// The tensors of the joins that were removed, those first that take the smallest share of what a limit allows.
-fn cheapest_first(limits: &Limits, before: &Price, outcome: &Outcome) -> Vec<String> {
+pub(super) fn cheapest_first(limits: &Limits, before: &Price, outcome: &Outcome) -> Vec<String> {
     let share = |more: f64, limit: Option<Limit>, before: u64| {
         limit.map_or(0.0, |limit| more / (limit.of(before) as f64).max(1.0))
     };

@@ -18,6 +18,12 @@ pub enum EngineError {
         /// What is beyond which limit.
         reason: String,
     },
+    /// The plan names what is no join. The model is as it was.
+    #[error("the plan names tensor '{tensor}', which no sum of the model computes")]
+    Plan {
+        /// The tensor.
+        tensor: String,
+    },
     /// An edit would have broken it, which is a fault of this crate. The model is as it was.
     #[error("{0}; nothing was rewritten. This is a fault of onnx-rm: please report it")]
     Apply(#[from] graph::ApplyError),

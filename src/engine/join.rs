@@ -14,6 +14,7 @@ use crate::residual::check::{self, Proof, Recipe};
 use crate::residual::find::{self, PathStep, Site};
 use crate::residual::operation::{Form, Step};
 
+use super::planned;
 use super::round::report;
 use super::untaken;
 
@@ -29,6 +30,8 @@ pub(super) fn plan_join(
     claimed: &BTreeSet<NodeId>,
     names: &mut Names,
 ) -> Result<Planned, Reject> {
+    let options = planned::options(cx, join);
+    let cx = Context { options: &options, ..cx };
     let mut nearest: Option<Reject> = None;
     let mut proofs = Vec::new();
     for site in find::find(cx, join)? {

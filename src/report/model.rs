@@ -6,6 +6,8 @@ use crate::options::{Family, Options};
 use crate::plan::change::{Change, Price};
 use crate::read::{Reject, RejectCode};
 
+use super::curve::Curve;
+
 /// Version of the JSON.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -196,6 +198,9 @@ pub struct Report {
     /// What was found and done.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// What removal costs by how much of it is done, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub curve: Option<Curve>,
     /// What was required and does not hold, in words: nothing was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unmet: Option<String>,
@@ -219,6 +224,7 @@ impl Report {
             output: None,
             options,
             outcome,
+            curve: None,
             unmet: None,
             notes: Vec::new(),
             verification: None,

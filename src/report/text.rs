@@ -7,6 +7,7 @@ use crate::options::Family;
 use crate::printable::Printable;
 
 use super::model::{Action, NotInspected, Outcome, Report, SiteReport, Verification};
+use super::number::thousands;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -15,6 +16,9 @@ impl fmt::Display for Report {
         kept(f, &self.outcome)?;
         not_inspected(f, self.outcome.not_inspected)?;
         price(f, &self.outcome)?;
+        if let Some(curve) = &self.curve {
+            write!(f, "{curve}")?;
+        }
         if let Some(unmet) = &self.unmet {
             writeln!(f, "required, but {}", Printable(unmet))?;
         }
@@ -168,29 +172,4 @@ fn price(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
         row("peak bytes", a, b)?;
     }
     Ok(())
-}
-
-/// `1234567` as `1,234,567`.
-pub(crate) fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::thousands;
-
-    #[test]
-    fn digits_stand_in_threes() {
-        assert_eq!(thousands(0), "0");
-        assert_eq!(thousands(999), "999");
-        assert_eq!(thousands(1_234_567), "1,234,567");
-    }
 }

@@ -1,0 +1,82 @@
+//! A plan that the user has of the joins: replayed, and made of what a rewrite did.
+
+use std::borrow::Cow;
+
+use crate::graph::{GraphView, NodeId};
+use crate::onnx::ModelProto;
+use crate::options::{Family, Options, Plan, PlannedNote, PlannedSite};
+use crate::read::{Context, RejectCode};
+use crate::report::{Outcome, RejectReport, SiteStatus};
+
+use super::error::EngineError;
+use super::round::Refused;
+
+/// Nodes that may be joins.
+pub(super) fn is_sum(view: &GraphView<'_>, node: NodeId) -> bool {
+    matches!(view.op(node), "Add" | "Sum" | "Sub")
+}
+
+/// Adds to `refused` the joins of `model` that the plan leaves.
+///
+/// # Errors
+/// When the plan names what is no join of `model`.
+pub(super) fn left(model: &ModelProto, options: &Options, refused: &mut Refused) -> Result<(), EngineError> {
+    let Some(plan) = &options.plan else { return Ok(()) };
+    let view = GraphView::new(model)?;
+    for site in &plan.sites {
+        let node = view.value(&site.tensor).and_then(|v| view.def(v)).filter(|n| is_sum(&view, *n));
+        let Some(node) = node else { return Err(EngineError::Plan { tensor: site.tensor.clone() }) };
+        if !site.remove {
+            let reject = RejectReport {
+                node: view.node(node).name().to_owned(),
+                tensor: site.tensor.clone(),
+                ..RejectReport::new(RejectCode::NotAsked, "the plan leaves it".to_owned())
+            };
+            refused.entry((Family::Residual, site.tensor.clone())).or_insert(reject);
+        }
+    }
+    Ok(())
+}
+
+/// The options for the join at `join`: those of the plan where it has some.
+pub(super) fn options<'o>(cx: Context<'o>, join: NodeId) -> Cow<'o, Options> {
+    let site = || cx.options.plan.as_ref()?.site(cx.view.output(join).map(|v| cx.view.name(v))?);
+    let Some(site) = site() else { return Cow::Borrowed(cx.options) };
+    let mut options = cx.options.clone();
+    options.carry = site.carry.unwrap_or(options.carry);
+    options.downsample = site.downsample.unwrap_or(options.downsample);
+    options.activation = site.activation.unwrap_or(options.activation);
+    Cow::Owned(options)
+}
+
+/// The plan that does again what `outcome` says of `model`, as far as its joins stand in the file.
+///
+/// # Errors
+/// When the graph is malformed.
+pub fn planned(model: &ModelProto, options: &Options, outcome: &Outcome) -> Result<Plan, EngineError> {
+    let view = GraphView::new(model)?;
+    let mut plan = Plan::default();
+    for site in outcome.sites.iter().filter(|site| site.is_residual()) {
+        let node = view.value(&site.tensor).and_then(|v| view.def(v)).filter(|n| is_sum(&view, *n));
+        if node.is_none() || plan.site(&site.tensor).is_some() {
+            continue;
+        }
+        let asked = options.plan.as_ref().and_then(|plan| plan.site(&site.tensor));
+        let mut planned = PlannedSite { tensor: site.tensor.clone(), ..PlannedSite::default() };
+        let mut note = PlannedNote { join: site.join.clone(), ..PlannedNote::default() };
+        match &site.status {
+            SiteStatus::Removed(change) | SiteStatus::Candidate(change) => {
+                planned.remove = true;
+                planned.carry = Some(asked.and_then(|a| a.carry).unwrap_or(options.carry));
+                planned.downsample = Some(asked.and_then(|a| a.downsample).unwrap_or(options.downsample));
+                planned.activation = Some(asked.and_then(|a| a.activation).unwrap_or(options.activation));
+                note.says = change.form.clone();
+                (note.macs_before, note.macs_after) = (change.macs_before, change.macs_after);
+            }
+            SiteStatus::Kept(reject) => note.says = format!("{}: {}", reject.code.as_str(), reject.reason),
+        }
+        planned.note = Some(note);
+        plan.sites.push(planned);
+    }
+    Ok(plan)
+}
