@@ -216,8 +216,8 @@ def rewrite(
         Those of ``onnx-rm rewrite``, with underscores: `long_skips`, `downsample`, `activation`, `target`, `objective`,
         `carry`, `pads`, `cost_model`, `only`, `skip`, `fuse_pointwise`, `fold_head`, `max_macs`, `max_parameters`,
         `max_bytes`, `max_peak_memory`, `keep`, `sites`, `open_norms`, `keep_functions`, `constant_initializers`,
-        `drop_unknown_fields`, `require`, `require_ops`, `no_verify`, `accept_unstable`, `inputs` (an .npz, or a dict of
-        arrays), `input_shape` (a dict of sizes), `seed` and `dump`.
+        `drop_unknown_fields`, `require`, `require_ops`, `plan` (a file that `inspect` or an editor wrote), `no_verify`,
+        `accept_unstable`, `inputs` (an .npz, or a dict of arrays), `input_shape` (a dict of sizes), `seed` and `dump`.
 
     Returns
     -------
@@ -278,8 +278,8 @@ def inspect(
         Those of ``onnx-rm inspect``, with underscores: `long_skips`, `downsample`, `activation`, `target`, `objective`,
         `carry`, `pads`, `cost_model`, `only`, `skip`, `fuse_pointwise`, `fold_head`, `max_macs`, `max_parameters`,
         `max_bytes`, `max_peak_memory`, `keep`, `sites`, `open_norms`, `keep_functions`, `constant_initializers`,
-        `drop_unknown_fields`, `require` and `require_ops`. Where what is required does not hold, `Report.unmet` says
-        so.
+        `drop_unknown_fields`, `require`, `require_ops` and `plan` (True fills `Report.curve`). Where what is required
+        does not hold, `Report.unmet` says so.
 
     Returns
     -------

@@ -74,6 +74,8 @@ class _Feeding(TypedDict, total=False):
 class InspectOptions(_Planning, _Demanding, _Reading, total=False):
     """Options of `inspect`."""
 
+    plan: bool
+
 
 class VerifyOptions(_Feeding, _Reading, total=False):
     """Options of `verify`."""
@@ -93,6 +95,7 @@ class VerifyOptions(_Feeding, _Reading, total=False):
 class RewriteOptions(_Planning, _Demanding, _Feeding, _Reading, total=False):
     """Options of `rewrite`."""
 
+    plan: str | PathLike[str]
     no_verify: bool
     accept_unstable: bool
 

@@ -399,6 +399,46 @@ def _change(before: int | None, after: int | None) -> str:
 
 
 @dataclass(frozen=True)
+class CurvePoint(Record):
+    """A model with some of its joins removed."""
+
+    removed: int
+    price: Price
+    kept: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PricedForm(Record):
+    """A form in which a join can be removed, and what to ask for to get it."""
+
+    carry: Literal["auto", "conv"]
+    downsample: Literal["auto", "v1", "v2"]
+    form: str
+    exactness: Literal["bitwise", "reordered"]
+    macs_before: int | None
+    macs_after: int | None
+    params_before: int
+    params_after: int
+
+
+@dataclass(frozen=True)
+class SiteForms(Record):
+    """The forms in which one join can be removed, the chosen one first."""
+
+    join: str
+    tensor: str
+    forms: tuple[PricedForm, ...]
+
+
+@dataclass(frozen=True)
+class Curve(Record):
+    """What removal costs by how much of it is done."""
+
+    points: tuple[CurvePoint, ...]
+    sites: tuple[SiteForms, ...]
+
+
+@dataclass(frozen=True)
 class Report(_Told):
     """What `rewrite` did, or what `inspect` says that it would do; ``str`` of it is what the program prints."""
 
@@ -413,6 +453,7 @@ class Report(_Told):
     after: Price
     stop: Literal["fixed-point", "nothing-to-do", "round-limit"]
     not_inspected: NotInspected
+    curve: Curve | None
     unmet: str | None
     notes: tuple[str, ...] | None
     verification: Verification | None

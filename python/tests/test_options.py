@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 COMMANDS: dict[str, tuple[type, set[str]]] = {
-    # A report is a value here, and `inspect` is the dry run.
-    "rewrite": (onnx_rm.RewriteOptions, {"json", "quiet", "help", "dry_run", "report"}),
-    "inspect": (onnx_rm.InspectOptions, {"json", "quiet", "help", "report"}),
+    # A report is a value here, `inspect` is the dry run, and the program writes plans.
+    "rewrite": (onnx_rm.RewriteOptions, {"json", "quiet", "help", "dry_run", "report", "plan_out"}),
+    "inspect": (onnx_rm.InspectOptions, {"json", "quiet", "help", "report", "plan_out"}),
     "prune": (onnx_rm.PruneOptions, {"json", "quiet", "help"}),
     # A saved report is judged by the program: no model is given then.
     "verify": (onnx_rm.VerifyOptions, {"json", "quiet", "help", "report", "judge"}),
@@ -53,6 +54,21 @@ def test_values_are_those_of_the_program(block: Path) -> None:
             assert set(caught.value.condition.split("expected one of ")[1].split(", ")) == allowed, name
             looked += 1
     assert looked == 9
+
+
+def test_a_plan_is_asked_for_and_followed(resnet: Path, tmp_path: Path) -> None:
+    curve = onnx_rm.inspect(resnet, plan=True).curve
+    assert curve is not None
+    assert [point.price.joins for point in curve.points] == [5, 4, 3, 2, 1, 0]
+    assert {form.downsample for site in curve.sites for form in site.forms} == {"auto", "v1"}
+    assert onnx_rm.inspect(resnet).curve is None
+    plan = tmp_path / "plan.json"
+    stays = [{"tensor": tensor, "remove": False} for tensor in curve.points[2].kept]
+    plan.write_text(json.dumps({"schema_version": 1, "sites": stays}))
+    assert onnx_rm.rewrite(resnet, plan=plan, no_verify=True).report.after.joins == len(stays) == 3
+    plan.write_text(json.dumps({"schema_version": 1, "sites": [{"tensor": "nowhere", "remove": True}]}))
+    with pytest.raises(onnx_rm.OptionError, match="nowhere"):
+        onnx_rm.rewrite(resnet, plan=plan)
 
 
 def test_options_reach_the_library(resnet: Path) -> None:
