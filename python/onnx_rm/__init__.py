@@ -2,8 +2,8 @@
 
 `rewrite` makes a plain chain of a model and proves it, `inspect` says what it would do, `verify` compares two models,
 `bench` times them, `prune` makes a smaller model, which computes something else, `check` holds files to a policy.
-Models are paths, ``bytes``, ``onnx.ModelProto`` or what ``torch.onnx.export(..., dynamo=True)`` returns; nothing but the
-standard library is needed.
+Models are paths, ``bytes``, ``onnx.ModelProto`` or what ``torch.onnx.export(..., dynamo=True)`` returns. Nothing but
+the standard library is needed.
 
 Examples
 --------

@@ -546,7 +546,7 @@ def check(
     >>> import onnx_rm
     >>> report = onnx_rm.check("models/digits_resnet.onnx")
     >>> report
-    <CheckReport failed: 0 of 1 models passed, 2 findings>
+    <CheckReport failed: 0 of 1 models passed, 1 findings>
     >>> report.files[0].findings[0]
     <CheckFinding 'max-removable-joins': 5 joins that rewrite would remove, where 0 are allowed>
     """

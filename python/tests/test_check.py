@@ -69,13 +69,14 @@ def test_a_check_that_fails_is_a_report(folder: Path) -> None:
 
 def test_files_folders_and_patterns(folder: Path) -> None:
     both = {"models/block.onnx": "failed", "models/chain.onnx": "passed"}
-    for models in ("models", folder / "models", "models/*.onnx", ["models/block.onnx", Path("models/chain.onnx")]):
+    several: list[str | Path] = ["models/block.onnx", Path("models/chain.onnx")]
+    for models in ("models", folder / "models", "models/*.onnx", several):
         assert statuses(onnx_rm.check(models)) == both, models
     assert list(statuses(onnx_rm.check(("models/chain.onnx", "resnet.onnx")))) == ["models/chain.onnx", "resnet.onnx"]
     assert len(onnx_rm.check(path for path in Path("models").iterdir()).files) == 2
     unmatched = onnx_rm.check("none/*.onnx")
     assert unmatched.status == "failed"
-    assert unmatched.all_findings == ((None, unmatched.findings[0]), (None, unmatched.findings[-1]))
+    assert unmatched.all_findings == ((None, unmatched.findings[0]),)
     assert unmatched.findings[0].key == "unmatched"
     assert onnx_rm.check("none/*.onnx", allow_unmatched=True).status == "passed"
 
@@ -101,12 +102,12 @@ def test_a_model_that_is_broken_or_missing_is_a_finding(folder: Path) -> None:
 
 def test_a_policy_says_what_is_asked(folder: Path) -> None:
     policy = folder / "policy.toml"
-    policy.write_text("[[models]]\nfiles = 'models/*'\nmax-joins = 1\nmax-nodes = 3\n")
+    policy.write_text("[[models]]\nfiles = 'models/*'\nmax-joins = 9\nmax-nodes = 2\n")
     for given in (policy, "policy.toml"):
         report = onnx_rm.check(policy=given)
         assert report.policy == str(given)
         assert {file.checked for file in report.files} == {("max-joins", "max-nodes")}
-        assert {finding.line for _, finding in report.all_findings} == {4}
+        assert {(finding.key, finding.line) for _, finding in report.all_findings} == {("max-nodes", 4)}
     # That of the working folder is taken where no other is named.
     policy.rename("onnx-rm.toml")
     assert onnx_rm.check().policy == "onnx-rm.toml"
@@ -195,7 +196,9 @@ def test_reports_are_those_of_the_program(folder: Path) -> None:
 
 
 def test_every_field_of_the_schema_is_an_attribute(folder: Path) -> None:
-    (folder / "p.toml").write_text("max-joins = 0\naccept = [{ code = 'removable', reason = 'dear', until = 2990-01-01 }]\n")
+    (folder / "p.toml").write_text(
+        "max-joins = 0\naccept = [{ code = 'removable', reason = 'dear', until = 2990-01-01 }]\n"
+    )
     for report in (onnx_rm.check(["models", "nowhere.onnx"]), onnx_rm.check("models", policy="p.toml")):
         assert unread(report, report.to_dict(), "CheckReport") == []
     schema = json.loads((ROOT / "docs" / "schema" / "check.schema.json").read_text(encoding="utf-8"))
