@@ -260,7 +260,7 @@ def test_what_a_callback_raises_ends_the_run(folder: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
 def test_ctrl_c_raises_keyboard_interrupt(folder: Path) -> None:
-    # One model alone: what is compared goes on for seconds.
+    # A comparison takes longest, so that something is going on when the signal comes.
     shutil.copy("resnet.onnx", "same.onnx")
     Path("policy.toml").write_text("equal-to = 'same.onnx'\n")
     code = """
