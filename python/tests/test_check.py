@@ -253,8 +253,15 @@ def test_what_a_callback_raises_ends_the_run(folder: Path) -> None:
         told.append(p)
         raise LookupError(p.message)
 
-    with pytest.raises(LookupError, match="models/block"):
-        onnx_rm.check(["models", "resnet.onnx"], jobs=1, progress=stop)
+    Path("policy.toml").write_text("equal-to = 'resnet.onnx'\n")
+    models = [shutil.copy("resnet.onnx", f"{n}.onnx") for n in range(4)]
+    begin = time.perf_counter()
+    assert onnx_rm.check(models, policy="policy.toml", jobs=1)
+    took = time.perf_counter() - begin
+    begin = time.perf_counter()
+    with pytest.raises(LookupError, match=r"0\.onnx"):
+        onnx_rm.check(models, policy="policy.toml", jobs=1, progress=stop)
+    assert time.perf_counter() - begin < took / 2
     assert len(told) == 1
 
 
