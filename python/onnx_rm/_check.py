@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from onnx_rm._report import Record, Told
+from onnx_rm._report import Record, _Told
 
 Status = Literal["passed", "failed", "error"]
 
@@ -125,7 +125,7 @@ class Summary(Record):
 
 
 @dataclass(frozen=True)
-class CheckReport(Told):
+class CheckReport(_Told):
     """What `check` found; ``str`` of it is what the program prints.
 
     It is true when all is as the policy says.

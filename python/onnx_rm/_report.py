@@ -310,7 +310,7 @@ class LabelReport(Record):
     agreement: float
 
 
-class Told(Record):
+class _Told(Record):
     """A report that has words for people too."""
 
     _text: str
@@ -327,11 +327,11 @@ class Told(Record):
         return self._text
 
 
-_T = TypeVar("_T", bound=Told)
+_T = TypeVar("_T", bound=_Told)
 
 
 @dataclass(frozen=True)
-class VerifyReport(Told):
+class VerifyReport(_Told):
     """The result of a comparison of two models."""
 
     schema_version: int
@@ -399,7 +399,7 @@ def _change(before: int | None, after: int | None) -> str:
 
 
 @dataclass(frozen=True)
-class Report(Told):
+class Report(_Told):
     """What `rewrite` did, or what `inspect` says that it would do; ``str`` of it is what the program prints."""
 
     schema_version: int
@@ -469,7 +469,7 @@ class EngineTime(Record):
 
 
 @dataclass(frozen=True)
-class TimeReport(Told):
+class TimeReport(_Told):
     """How long two models take, run in turns."""
 
     schema_version: int
@@ -527,7 +527,7 @@ class PruneWay(Record):
 
 
 @dataclass(frozen=True)
-class PruneReport(Told):
+class PruneReport(_Told):
     """What `prune` did; ``str`` of it is what the program prints."""
 
     macs: float
