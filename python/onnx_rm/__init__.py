@@ -1,8 +1,9 @@
 """Removes residual connections from trained ONNX networks without changing what they compute.
 
 `rewrite` makes a plain chain of a model and proves it, `inspect` says what it would do, `verify` compares two models,
-`bench` times them, `prune` makes a smaller model, which computes something else. Models are paths, ``bytes``,
-``onnx.ModelProto`` or what ``torch.onnx.export(..., dynamo=True)`` returns; nothing but the standard library is needed.
+`bench` times them, `prune` makes a smaller model, which computes something else, `check` holds files to a policy.
+Models are paths, ``bytes``, ``onnx.ModelProto`` or what ``torch.onnx.export(..., dynamo=True)`` returns. Nothing but
+the standard library is needed.
 
 Examples
 --------
@@ -12,7 +13,8 @@ Examples
 <Report 5 of 5 joins removable, MACs 1,418,560 -> 2,700,608 (1.90x)>
 """
 
-from onnx_rm._api import Progress, Pruned, Rewritten, bench, inspect, prune, rewrite, verify
+from onnx_rm._api import Progress, Pruned, Rewritten, bench, check, inspect, prune, rewrite, verify
+from onnx_rm._check import CheckFinding, CheckReport, FileReport
 from onnx_rm._errors import (
     FileError,
     Finding,
@@ -27,12 +29,16 @@ from onnx_rm._errors import (
     VerifyError,
 )
 from onnx_rm._native import __version__
-from onnx_rm._options import BenchOptions, InspectOptions, PruneOptions, RewriteOptions, VerifyOptions
+from onnx_rm._options import BenchOptions, CheckOptions, InspectOptions, PruneOptions, RewriteOptions, VerifyOptions
 from onnx_rm._report import Price, PruneReport, Report, Site, TimeReport, Verification, VerifyReport
 
 __all__ = [
     "BenchOptions",
+    "CheckFinding",
+    "CheckOptions",
+    "CheckReport",
     "FileError",
+    "FileReport",
     "Finding",
     "GraphError",
     "InspectOptions",
@@ -59,6 +65,7 @@ __all__ = [
     "VerifyReport",
     "__version__",
     "bench",
+    "check",
     "inspect",
     "prune",
     "rewrite",

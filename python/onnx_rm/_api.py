@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, overload
 
 from onnx_rm import _native
+from onnx_rm._check import CheckReport
 from onnx_rm._errors import OnnxRmError, RequirementError, VerificationError
-from onnx_rm._options import BenchOptions, InspectOptions, Known, PruneOptions, RewriteOptions, VerifyOptions, words
+from onnx_rm._options import (
+    BenchOptions,
+    CheckOptions,
+    InspectOptions,
+    Known,
+    PruneOptions,
+    RewriteOptions,
+    VerifyOptions,
+    words,
+)
 from onnx_rm._report import PruneReport, Report, TimeReport, VerifyReport
 
 if TYPE_CHECKING:
@@ -51,11 +61,11 @@ class Progress:
     Attributes
     ----------
     stage : str
-        What is done: ``round 1`` and so on while joins are looked at, ``verify``, ``bench``.
+        What is done: ``round 1`` and so on while joins are looked at, ``verify``, ``bench``, ``prune``, ``check``.
     message : str
-        The join in hand, or what the stage does.
+        The join or model in hand, or what the stage does.
     done, total : int
-        Steps of this stage.
+        Steps of this stage; models of `check`.
     """
 
     stage: str
@@ -496,3 +506,57 @@ def bench(
             return name
 
         return TimeReport._told(_native.bench(path(first), path(second), said, _listener(progress)))
+
+
+def check(
+    models: str | PathLike[str] | Iterable[str | PathLike[str]] = (),
+    *,
+    progress: Callable[[Progress], object] | None = None,
+    **options: Unpack[CheckOptions],
+) -> CheckReport:
+    """Say whether models are what a policy asks: the gate for exported models.
+
+    Parameters
+    ----------
+    models : path, or several
+        Files, folders with all ``.onnx`` files below them, or patterns as ``models/**/*.onnx``; without any, what the
+        sections of the policy mean. Models in memory have no place here: a policy means files by their names.
+    progress : callable, optional
+        Is called with a `Progress`, in the thread of the caller, at least once a model.
+    **options
+        Those of ``onnx-rm check``, with underscores: `policy` (the path of a TOML file; without it ``onnx-rm.toml`` of
+        the working folder where there is one, else nothing may be left to rewrite), `baseline` (the path of the JSON
+        of an earlier run), `allow_unmatched`, `jobs` and `drop_unknown_fields`.
+
+    Returns
+    -------
+    CheckReport
+        The verdict. It is true when all is as the policy says; that it is not, or that a model is broken or missing, is
+        no error but a finding.
+
+    Raises
+    ------
+    OptionError
+        When the policy or the baseline is none, or nothing is named to check.
+    FileError
+        When the policy, the baseline or a folder cannot be read.
+
+    Examples
+    --------
+    >>> import onnx_rm
+    >>> report = onnx_rm.check("models/digits_resnet.onnx")
+    >>> report
+    <CheckReport failed: 0 of 1 models passed, 1 findings>
+    >>> report.files[0].findings[0]
+    <CheckFinding 'max-removable-joins': 5 joins that rewrite would remove, where 0 are allowed>
+    """
+    if isinstance(models, (str, PathLike)):
+        models = (models,)
+    elif isinstance(models, (bytes, bytearray, memoryview)) or not isinstance(models, Iterable):
+        msg = f"expected a path or several, got {type(models).__name__}"
+        raise TypeError(msg)
+    said = words("check", CheckOptions, options)
+    told, forms = _native.check([fspath(model) for model in models], said, _listener(progress))
+    report = CheckReport._told(told)
+    object.__setattr__(report, "_forms", forms)
+    return report

@@ -66,7 +66,7 @@ class OnnxRmError(Exception):
 
 
 class OptionError(OnnxRmError, ValueError):
-    """An option has a value that it cannot have."""
+    """An option has a value that it cannot have, or names a file that is not what it has to be."""
 
 
 class LoadError(OnnxRmError):

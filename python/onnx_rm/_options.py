@@ -120,6 +120,16 @@ class PruneOptions(_Planning, _Reading, total=False):
     seed: int
 
 
+class CheckOptions(TypedDict, total=False):
+    """Options of `check`."""
+
+    policy: str | PathLike[str] | None
+    baseline: str | PathLike[str] | None
+    allow_unmatched: bool
+    jobs: int | None
+    drop_unknown_fields: bool
+
+
 class BenchOptions(TypedDict, total=False):
     """Options of `bench`."""
 

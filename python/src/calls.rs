@@ -1,14 +1,17 @@
 //! The functions of the program, for Python. Options come as the words of the command line and are read by it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use onnx_rm::cli::{self, Inspecting, Pruning, Rewriting, Timing};
+use onnx_rm::cli::{self, Checking, Inspecting, Pruning, Rewriting, Timing};
 use onnx_rm::deliver::{Delivery, Goal, deliver};
 use onnx_rm::report::Action;
-use onnx_rm::{Model, Report, VerifyOptions, VerifyReport, load, prune_watched, rewrite_watched};
+use onnx_rm::{
+    CheckProgress, Model, Report, VerifyOptions, VerifyReport, check_watched, load, prune_watched, rewrite_watched,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde::Serialize;
@@ -81,6 +84,32 @@ pub(crate) fn inspect(py: Python<'_>, model: Source, words: Vec<String>, progres
         let model = model.load(asked.reading.options())?;
         let report = asked.report(&model, name, &mut |p| planning(teller, p));
         told(&report.map_err(|e| Fault::engine(e, path.as_deref()))?)
+    })
+}
+
+/// The same report in the forms that other programs read, by their names.
+type Forms = BTreeMap<&'static str, String>;
+
+/// Returns the report. All its forms are made at once, so that what Python holds are texts alone, which it can copy and send on.
+#[pyfunction]
+pub(crate) fn check(
+    py: Python<'_>,
+    models: Vec<PathBuf>,
+    words: Vec<String>,
+    progress: Progress<'_>,
+) -> PyResult<(Told, Forms)> {
+    watched(py, progress.as_ref(), |teller| {
+        let asked: Checking = cli::read(words).map_err(Fault::option)?;
+        let watch = |p: &CheckProgress| teller.tell("check", &p.file, p.done, p.total);
+        let report = check_watched(&models, &asked.options()?, &watch)?;
+        let forms = [
+            ("json", report.to_json()),
+            ("sarif", report.to_sarif()),
+            ("junit", report.to_junit()),
+            ("markdown", report.to_markdown()),
+            ("github", report.to_github()),
+        ];
+        Ok((told(&report)?, Forms::from(forms)))
     })
 }
 

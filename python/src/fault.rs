@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use onnx_rm::{EngineError, ExternalError, GraphError, LoadError, PruneError, SaveError, VerifyError};
+use onnx_rm::{CheckError, EngineError, ExternalError, GraphError, LoadError, PruneError, SaveError, VerifyError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -63,8 +63,9 @@ impl Fault {
 
     /// The exception. What is wrong, without the name of the file, is its condition.
     pub(crate) fn raise(self, py: Python<'_>) -> PyErr {
-        let prefix = self.file.as_ref().map(|file| format!("{file}: "));
-        let condition = prefix.and_then(|p| self.message.strip_prefix(&p)).unwrap_or(&self.message).to_owned();
+        // Behind the file stands a colon, and in front of what is wrong with a policy its line.
+        let bare = self.file.as_ref().and_then(|file| self.message.strip_prefix(file)?.strip_prefix(':'));
+        let condition = bare.map_or(self.message.as_str(), str::trim_start).to_owned();
         let make = || -> PyResult<PyErr> {
             let class = py.import("onnx_rm._errors")?.getattr(self.class)?;
             let words = PyDict::new(py);
@@ -156,6 +157,21 @@ impl From<SaveError> for Fault {
         let system = std::error::Error::source(&error).and_then(|e| e.downcast_ref::<std::io::Error>());
         let errno = system.and_then(std::io::Error::raw_os_error);
         Self { file: file(error.path().to_owned()), errno, ..Self::new("FileError", &error) }
+    }
+}
+
+impl From<CheckError> for Fault {
+    fn from(error: CheckError) -> Self {
+        let fault = Self::new("OptionError", &error);
+        match error {
+            CheckError::Policy(error) => Self { file: Some(error.policy), ..fault },
+            CheckError::Baseline { path, .. } => Self { file: Some(path), ..fault },
+            CheckError::Io { path, source } => {
+                Self { class: "FileError", file: Some(path), errno: source.raw_os_error(), ..fault }
+            }
+            CheckError::Nothing => fault,
+            _ => Self { class: "OnnxRmError", ..fault },
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _native {
     #[pymodule_export]
-    use super::calls::{bench, inspect, main, prune, rewrite, verify};
+    use super::calls::{bench, check, inspect, main, prune, rewrite, verify};
 
     use super::*;
 

@@ -23,6 +23,11 @@ COMMANDS: dict[str, tuple[type, set[str]]] = {
     "prune": (onnx_rm.PruneOptions, {"json", "quiet", "help"}),
     # A saved report is judged by the program: no model is given then.
     "verify": (onnx_rm.VerifyOptions, {"json", "quiet", "help", "report", "judge"}),
+    # A report writes itself in each form, and a first policy is the program's to write.
+    "check": (
+        onnx_rm.CheckOptions,
+        {"json", "quiet", "help", "report", "init", "github", "sarif", "junit", "markdown"},
+    ),
     "bench": (onnx_rm.BenchOptions, {"json", "quiet", "help"}),
 }
 

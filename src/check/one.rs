@@ -22,13 +22,15 @@ pub(super) struct Bench<'a> {
     pub(super) today: Date,
     pub(super) load: &'a LoadOptions,
     pub(super) turn: &'a Mutex<()>,
-    pub(super) stop: &'a dyn Fn() -> ControlFlow<()>,
+    /// Tells who watches that work goes on, and asks whether it shall.
+    pub(super) stop: &'a (dyn Fn() -> ControlFlow<()> + Sync),
 }
 
 /// The report of a model that was read.
 pub(super) fn look(file: &str, path: &Path, model: &Model, applied: &Applied, bench: &Bench<'_>) -> FileReport {
     let accepts = Accepts::new(&applied.accepts, bench.today);
-    let around = Around { accepts: &accepts, path, root: bench.root, load: bench.load, turn: bench.turn };
+    let &Bench { root, load, turn, stop, .. } = bench;
+    let around = Around { accepts: &accepts, path, root, load, turn, stop };
     let mut findings = Vec::new();
     let measures = match examine(model, applied, &around, bench, &mut findings) {
         Ok(measures) => Some(measures),

@@ -59,7 +59,8 @@ pub fn check<P: AsRef<Path>>(paths: &[P], options: &CheckOptions) -> Result<Chec
     check_watched(paths, options, &|_| ControlFlow::Continue(()))
 }
 
-/// [`check`], and tells `watch` of progress, from several threads; where that says [`ControlFlow::Break`], it stops.
+/// [`check`], and tells `watch` of progress, from several threads and several times a model; where that says
+/// [`ControlFlow::Break`], it stops.
 ///
 /// # Errors
 /// As [`check`]; [`CheckError::Stopped`].
@@ -214,22 +215,23 @@ fn work(jobs: &[Job], options: &CheckOptions, watch: CheckObserver<'_>) -> Resul
     let turn = Mutex::new(());
     let reports: Vec<Mutex<Option<FileReport>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
     let run = || {
-        let stop = || match stopped.load(Ordering::Relaxed) {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        };
-        let root = options.policy.root();
-        let bench = Bench { root, today: options.today, load: &options.load, turn: &turn, stop: &stop };
         while let Some((at, job)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, jobs.get(at)?)))
         {
-            let progress =
-                CheckProgress { done: done.load(Ordering::Relaxed), total: jobs.len(), file: job.file.clone() };
-            if watch(&progress).is_break() {
-                stopped.store(true, Ordering::Relaxed);
-            }
+            // Asked again at every step of a model, for one may take long.
+            let stop = || {
+                let done = done.load(Ordering::Relaxed);
+                let progress = CheckProgress { done, total: jobs.len(), file: job.file.clone() };
+                if stopped.load(Ordering::Relaxed) || watch(&progress).is_break() {
+                    stopped.store(true, Ordering::Relaxed);
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            };
             if stop().is_break() {
                 return;
             }
+            let root = options.policy.root();
+            let bench = Bench { root, today: options.today, load: &options.load, turn: &turn, stop: &stop };
             let report = one(job, options, &gate, &bench);
             done.fetch_add(1, Ordering::Relaxed);
             *reports[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(report);

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::check::policy::TEMPLATE;
 use crate::check::{Baseline, CheckError, CheckOptions, CheckReport, CheckStatus, Policy, check_watched};
 use crate::engine::{self, go_on};
-use crate::io::{self, LoadOptions, Model};
+use crate::io::{self, Model};
 use crate::onnx::ModelProto;
 use crate::options::Options;
 use crate::page::{self, ModelPart, Page, Tone};
@@ -30,19 +30,53 @@ Exit codes: 0 when all is as the policy says, 1 for findings, 2 when a file is b
 /// The policy that is taken where it is there and no other is named.
 const POLICY: &str = "onnx-rm.toml";
 
+/// How models are checked, whatever becomes of the report.
+#[derive(Args, Clone, Debug)]
+pub struct Checking {
+    /// What is asked of which model; without it onnx-rm.toml of this folder where there is one, else that nothing is left to rewrite
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// A report of an earlier run: only what it does not have fails
+    #[arg(long, value_name = "REPORT.json")]
+    baseline: Option<PathBuf>,
+    /// Let folders, patterns and sections of the policy mean no file
+    #[arg(long)]
+    allow_unmatched: bool,
+    /// Models that are looked at at once; as many as there are processors without it
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+impl Checking {
+    /// The same for the library, with the policy and the baseline read.
+    ///
+    /// # Errors
+    /// When one of these cannot be read, or is none.
+    pub fn options(&self) -> Result<CheckOptions, CheckError> {
+        let mut options = CheckOptions::default().allow_unmatched(self.allow_unmatched).load(self.reading.options());
+        options.jobs = self.jobs;
+        let beside = Path::new(POLICY);
+        if let Some(path) = self.policy.as_deref().or_else(|| is_there(beside).then_some(beside)) {
+            options = options.policy(Policy::from_path(path)?);
+        }
+        if let Some(path) = &self.baseline {
+            options = options.baseline(Baseline::from_path(path)?);
+        }
+        Ok(options)
+    }
+}
+
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
     /// Files, folders with all .onnx files below them, or patterns; without any, what the policy's sections mean
     models: Vec<PathBuf>,
-    /// What is asked of which model; without it onnx-rm.toml of this folder where there is one, else that nothing is left to rewrite
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    checking: Checking,
     /// Write a commented policy to begin with, as onnx-rm.toml or where --policy says
     #[arg(long, conflicts_with_all = ["models", "baseline", "json", "github", "sarif", "junit", "markdown", "report"])]
     init: bool,
-    /// A report of an earlier run: only what it does not have fails
-    #[arg(long, value_name = "REPORT.json")]
-    baseline: Option<PathBuf>,
     /// Print a versioned JSON report
     #[arg(long, conflicts_with = "github")]
     json: bool,
@@ -60,14 +94,6 @@ pub(super) struct Arguments {
     /// Write a summary in Markdown
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
-    /// Let folders, patterns and sections of the policy mean no file
-    #[arg(long)]
-    allow_unmatched: bool,
-    /// Models that are looked at at once; as many as there are processors without it
-    #[arg(long, value_name = "N")]
-    jobs: Option<NonZeroUsize>,
-    #[command(flatten)]
-    reading: Reading,
     /// Say nothing but what is wrong
     #[arg(long, short)]
     quiet: bool,
@@ -77,17 +103,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     if arguments.init {
         return init(arguments);
     }
-    let mut options = CheckOptions::default()
-        .allow_unmatched(arguments.allow_unmatched)
-        .load(LoadOptions::default().drop_unknown_fields(arguments.reading.drop_unknown_fields));
-    options.jobs = arguments.jobs;
-    let beside = Path::new(POLICY);
-    if let Some(path) = arguments.policy.as_deref().or_else(|| is_there(beside).then_some(beside)) {
-        options = options.policy(Policy::from_path(path)?);
-    }
-    if let Some(path) = &arguments.baseline {
-        options = options.baseline(Baseline::from_path(path)?);
-    }
+    let options = arguments.checking.options()?;
     let bar = Bar::new(arguments.quiet || arguments.json);
     let watch = |p: &crate::check::CheckProgress| -> ControlFlow<()> { bar.count("check", &p.file, p.done, p.total) };
     let report = check_watched(&arguments.models, &options, &watch)?;
@@ -130,7 +146,8 @@ fn page(arguments: &Arguments, report: &CheckReport, options: &CheckOptions) -> 
         CheckStatus::Error => (Tone::Bad, "Something could not be found out"),
     };
     let mut bytes = 0;
-    let beside = [("policy", options.policy.name().map(Path::new)), ("baseline", arguments.baseline.as_deref())];
+    let beside =
+        [("policy", options.policy.name().map(Path::new)), ("baseline", arguments.checking.baseline.as_deref())];
     let mut files: Vec<_> = beside.into_iter().filter_map(|(role, path)| Some(beside_model(role, path?))).collect();
     let mut drawn: Vec<Option<Drawn>> = Vec::new();
     for (at, file) in report.files.iter().enumerate() {
@@ -199,7 +216,7 @@ fn tell(arguments: &Arguments, report: &CheckReport) -> Result<(), Failure> {
 }
 
 fn init(arguments: &Arguments) -> Result<Verdict, Failure> {
-    let path = arguments.policy.as_deref().unwrap_or(Path::new(POLICY));
+    let path = arguments.checking.policy.as_deref().unwrap_or(Path::new(POLICY));
     io::write_text(path, TEMPLATE, true).map_err(|e| Failure::new(path, e))?;
     if !arguments.quiet {
         say(&format!("wrote '{}'\n", crate::printable::Printable(path.display())));

@@ -37,6 +37,7 @@ use crate::options::{
 use crate::printable::{Lines, Printable};
 
 pub use bench::Timing;
+pub use check::Checking;
 pub use inspect::Inspecting;
 pub use prune::Pruning;
 pub use rewrite::Rewriting;

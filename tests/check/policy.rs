@@ -193,3 +193,26 @@ fn who_watches_can_stop() {
     let stopped = check_watched(&[folder.path("")], &folder.options("max-joins = 0"), &watch);
     assert!(matches!(stopped, Err(CheckError::Stopped)));
 }
+
+/// A large model, or a comparison, may take minutes.
+#[test]
+fn who_watches_can_stop_in_the_middle_of_a_model() {
+    let folder = Folder::new();
+    folder.rewrite("block.onnx", "made.onnx", &onnx_rm::Options::default());
+    for (policy, file) in [
+        ("max-removable-joins = 0", "block.onnx"),
+        ("equal-to = 'block.onnx'", "made.onnx"),
+        ("up-to-date-with = 'block.onnx'", "made.onnx"),
+    ] {
+        let seen = AtomicUsize::new(0);
+        let watch = |p: &onnx_rm::CheckProgress| {
+            assert_eq!((p.done, p.total), (0, 1));
+            match seen.fetch_add(1, Ordering::Relaxed) {
+                0 => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(()),
+            }
+        };
+        let stopped = check_watched(&[folder.path(file)], &folder.options(policy), &watch);
+        assert!(matches!(stopped, Err(CheckError::Stopped)), "{policy}: {stopped:?}");
+    }
+}

@@ -1,5 +1,6 @@
 //! What a key may look at beside the model.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -17,6 +18,8 @@ pub(in crate::check) struct Around<'a> {
     pub(in crate::check) load: &'a LoadOptions,
     /// Who compares models holds it: that takes all threads, and memory by the size of the maps.
     pub(in crate::check) turn: &'a Mutex<()>,
+    /// Says whether to go on.
+    pub(in crate::check) stop: &'a (dyn Fn() -> ControlFlow<()> + Sync),
 }
 
 impl Around<'_> {

@@ -15,9 +15,10 @@ pub(super) fn findings(key: &str, template: &str, around: &Around<'_>) -> Vec<Fi
 
 #[cfg(feature = "verify")]
 fn compare(key: &str, reference: &Path, around: &Around<'_>) -> Option<Finding> {
-    use crate::verify::{VerifyOptions, verify};
+    use crate::verify::{VerifyOptions, verify_watched};
     let _turn = around.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    match verify(reference, around.path, &VerifyOptions::default()) {
+    let stop = around.stop;
+    match verify_watched(reference, around.path, &VerifyOptions::default(), &|_| stop()) {
         Ok(report) if report.is_equal() => None,
         Ok(report) => {
             let message = format!("compared with '{}': {report}", reference.display());

@@ -2,7 +2,7 @@
 
 use crate::check::report::{Finding, Level};
 use crate::check::subject::Subject;
-use crate::engine::{self, EngineError, Record, Refused};
+use crate::engine::{self, EngineError, Record, Refused, Watch};
 use crate::io::{Model, load};
 use crate::onnx::ModelProto;
 use crate::options::Options;
@@ -25,12 +25,12 @@ pub(super) fn findings(
         Ok(source) => source,
         Err(error) => return Ok(vec![Finding::new(key, Level::Error, error.to_string())]),
     };
-    let stale = stale(subject.model, &source, &path.display().to_string())?;
+    let stale = stale(subject.model, &source, &path.display().to_string(), &mut |_| (around.stop)())?;
     Ok(stale.into_iter().map(|why| Finding::new(key, Level::Failure, why)).collect())
 }
 
 /// Why `model` is not what this version makes of `source`, which stands at `path`.
-fn stale(model: &Model, source: &Model, path: &str) -> Result<Option<String>, EngineError> {
+fn stale(model: &Model, source: &Model, path: &str, watch: Watch<'_>) -> Result<Option<String>, EngineError> {
     let record = match Record::of(model.proto()) {
         Ok(record) => record,
         Err(why) => return Ok(Some(why)),
@@ -43,7 +43,7 @@ fn stale(model: &Model, source: &Model, path: &str) -> Result<Option<String>, En
                 "it does not say what it was made of: this version of onnx-rm did not write it".to_owned(),
             ));
         }
-        let outcome = engine::inspect(source, &Options::default(), &mut engine::go_on)?;
+        let outcome = engine::inspect(source, &Options::default(), watch)?;
         let left = outcome.removed().count();
         return Ok((left > 0).then(|| format!("it is a copy of '{path}', in which rewrite would change {left} places")));
     };
@@ -60,7 +60,7 @@ fn stale(model: &Model, source: &Model, path: &str) -> Result<Option<String>, En
     let reject = || RejectReport::new(RejectCode::Unverified, "as recorded");
     let left: Refused = record.left.iter().map(|site| (site.clone(), reject())).collect();
     let mut again = source.clone();
-    engine::rewrite_without(&mut again, &record.options, &left, &mut engine::go_on)?;
+    engine::rewrite_without(&mut again, &record.options, &left, watch)?;
     if bare(again) == bare(model.clone()) {
         return Ok(None);
     }
