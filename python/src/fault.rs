@@ -146,6 +146,7 @@ impl From<EngineError> for Fault {
         match error {
             EngineError::Graph(error) => error.into(),
             EngineError::Limit { .. } => Self::new("LimitError", error),
+            EngineError::Plan { .. } => Self::new("OptionError", error),
             EngineError::Apply(_) => Self::new("InternalError", error),
             _ => Self::new("OnnxRmError", error),
         }
