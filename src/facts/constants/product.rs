@@ -7,10 +7,19 @@ use crate::graph::NodeId;
 
 use super::{Table, input, output_shape};
 
-pub(super) const OPERATORS: Table = &[("MatMul", matmul), ("Gemm", gemm), ("Einsum", einsum)];
+pub(super) const OPERATORS: Table = &[
+    ("MatMul", |facts, node| finite(matmul(facts, node)?)),
+    ("Gemm", |facts, node| finite(gemm(facts, node)?)),
+    ("Einsum", |facts, node| finite(einsum(facts, node)?)),
+];
 
 /// Most products of two or more entries that one operator may take: some seconds.
 const MAX_PRODUCTS: usize = 1 << 28;
+
+/// Sums that overflow are infinite or no number by the order of their terms, which is every runtime's own.
+fn finite(sums: ArrayD<f64>) -> Option<ArrayD<f64>> {
+    sums.iter().all(|v| v.is_finite()).then_some(sums)
+}
 
 /// Matrices of floats, as many of them as the axes in front say.
 fn matmul(facts: &Facts<'_>, node: NodeId) -> Option<ArrayD<f64>> {

@@ -4,14 +4,14 @@
 //! Columns are gathered for a band of output positions at a time. Bands depend on the sizes alone, and every output is summed in
 //! the order of the taps: the result does not depend on the number of threads.
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayD, ArrayView2, ArrayViewMut2, Axis, Slice};
+use faer::{MatMut, MatRef};
+use ndarray::ArrayD;
 
 use super::Value;
 use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
-use super::gemm::blocks;
+use super::gemm::{column_blocks, multiply, row_blocks};
 use super::parallel;
 use super::window::{AXES, Rounding, Window, three, windows};
 
@@ -20,7 +20,7 @@ pub(super) const OPERATORS: Table = &[("Conv", conv)];
 /// Elements of a matrix of gathered columns (4 MiB for each thread), unless a single column is larger.
 const COLUMNS: usize = 1 << 19;
 
-/// Output positions of a band: enough that packing the weights does not count, and few enough to stay in the cache.
+/// Output positions of a band: few enough to stay in the cache.
 const BAND: usize = 512;
 
 /// Sizes of a convolution.
@@ -166,10 +166,10 @@ fn three_taps(x: &[f64], [u, v, w]: [f64; 3], out: &mut [f64], c: &Window) {
 
 /// What one product computes: the outputs of one group of one image at a stretch of positions.
 struct Band<'a> {
-    weights: ArrayView2<'a, f64>,
+    weights: MatRef<'a, f64>,
     /// The input channels of the group.
     input: &'a [f64],
-    out: ArrayViewMut2<'a, f64>,
+    out: MatMut<'a, f64>,
     /// The first position.
     start: usize,
 }
@@ -178,36 +178,33 @@ struct Band<'a> {
 fn by_columns(x: &ArrayD<f64>, w: &ArrayD<f64>, y: &mut ArrayD<f64>, s: &Sizes) -> Outcome<()> {
     let (x, w) = (dims::rows(x)?, dims::rows(w)?);
     let (plane, depth) = (s.plane_out(), s.inputs * s.taps());
-    let weights = ArrayView2::from_shape((s.group * s.outputs, depth), w)?;
+    let weights = MatRef::from_row_major_slice(w, s.group * s.outputs, depth);
     let Some(y) = y.as_slice_mut() else { return fault!("an array is not contiguous") };
-    let all = ArrayViewMut2::from_shape((s.batch * s.group * s.outputs, plane), y)?;
+    let all = MatMut::from_row_major_slice_mut(y, s.batch * s.group * s.outputs, plane);
     let width = (COLUMNS / depth.max(1)).clamp(1, BAND);
-    let bands = blocks(all, Axis(0), s.outputs).zip(x.chunks_exact(s.inputs * s.plane_in())).enumerate();
+    let bands = row_blocks(all, s.outputs).zip(x.chunks_exact(s.inputs * s.plane_in())).enumerate();
     let bands = bands.flat_map(|(i, (out, input))| {
-        let weights = weights.slice_axis(Axis(0), Slice::from(i % s.group * s.outputs..(i % s.group + 1) * s.outputs));
+        let weights = weights.subrows(i % s.group * s.outputs, s.outputs);
         let part = move |(n, out)| Band { weights, input, out, start: n * width };
-        blocks(out, Axis(1), width).enumerate().map(part)
+        column_blocks(out, width).enumerate().map(part)
     });
     parallel::each(s.work(), bands, |space: &mut Vec<f64>, band| band.compute(s, space));
     Ok(())
 }
 
 impl Band<'_> {
-    fn compute(mut self, s: &Sizes, space: &mut Vec<f64>) {
+    fn compute(self, s: &Sizes, space: &mut Vec<f64>) {
         let (n, depth) = (self.out.ncols(), self.weights.ncols());
         let columns = if s.is_pointwise() {
-            let all = ArrayView2::from_shape((depth, s.plane_out()), self.input);
-            all.map(|all| all.split_at(Axis(1), self.start).1.split_at(Axis(1), n).0)
+            MatRef::from_row_major_slice(self.input, depth, s.plane_out()).subcols(self.start, n)
         } else {
             if space.len() < depth * n {
                 space.resize(depth * n, 0.0);
             }
             gather(self.input, s, self.start, n, space);
-            ArrayView2::from_shape((depth, n), &space[..depth * n])
+            MatRef::from_row_major_slice(&space[..depth * n], depth, n)
         };
-        if let Ok(columns) = columns {
-            general_mat_mul(1.0, &self.weights, &columns, 0.0, &mut self.out);
-        }
+        multiply(self.weights, columns, self.out);
     }
 }
 

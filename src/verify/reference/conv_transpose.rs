@@ -1,13 +1,14 @@
 //! `ConvTranspose` over one to three axes: every input element adds its kernel to the output.
 
-use ndarray::linalg::general_mat_mul;
-use ndarray::{ArrayD, ArrayView2, ArrayViewMut2, s};
+use faer::{MatMut, MatRef};
+use ndarray::ArrayD;
 
 use super::Value;
 use super::call::{Call, Table};
 use super::conv::add_per_channel;
 use super::dims;
 use super::error::{Outcome, fault};
+use super::gemm::multiply;
 use super::parallel;
 use super::window::{AXES, Attributes};
 
@@ -112,8 +113,8 @@ fn scatter(x: &ArrayD<f64>, w: &ArrayD<f64>, y: &mut ArrayD<f64>, group: usize, 
     let (inputs, outputs) = (x.shape()[1] / group, w.shape()[1]);
     let work = x.len().saturating_mul(outputs * taps);
     let (x, w) = (dims::rows(x)?, dims::rows(w)?);
-    let x = ArrayView2::from_shape((x.len() / plane_in, plane_in), x)?;
-    let w = ArrayView2::from_shape((group * inputs, outputs * taps), w)?;
+    let x = MatRef::from_row_major_slice(x, x.len() / plane_in, plane_in);
+    let w = MatRef::from_row_major_slice(w, group * inputs, outputs * taps);
     let Some(y) = y.as_slice_mut() else { return fault!("an array is not contiguous") };
     // So many output channels at a time that the product stays small.
     let most = (PRODUCT / (taps * BAND.min(plane_in))).clamp(1, outputs);
@@ -123,16 +124,16 @@ fn scatter(x: &ArrayD<f64>, w: &ArrayD<f64>, y: &mut ArrayD<f64>, group: usize, 
         .flat_map(|(i, y)| y.chunks_mut(most * plane_out).enumerate().map(move |(part, y)| (i, part * most, y)));
     parallel::each(work, blocks, |space: &mut Vec<f64>, (i, first, y)| {
         let channels = y.len() / plane_out;
-        let x = x.slice(s![i * inputs..(i + 1) * inputs, ..]);
+        let x = x.subrows(i * inputs, inputs);
         let from = i % group * inputs;
-        let weights = w.slice(s![from..from + inputs, first * taps..(first + channels) * taps]);
+        let weights = w.subrows(from, inputs).subcols(first * taps, channels * taps);
         let rows = channels * taps;
         let band = (PRODUCT / rows).clamp(1, BAND);
         for start in (0..plane_in).step_by(band) {
             let n = band.min(plane_in - start);
             space.resize(rows * n, 0.0);
-            let Ok(mut product) = ArrayViewMut2::from_shape((rows, n), space.as_mut_slice()) else { return };
-            general_mat_mul(1.0, &weights.t(), &x.slice(s![.., start..start + n]), 0.0, &mut product);
+            let product = MatMut::from_row_major_slice_mut(space.as_mut_slice(), rows, n);
+            multiply(weights.transpose(), x.subcols(start, n), product);
             for (row, values) in space.chunks_exact(n).enumerate() {
                 let y = &mut y[row / taps * plane_out..][..plane_out];
                 add_tap(values, start, row % taps, y, axes);
