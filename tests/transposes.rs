@@ -226,6 +226,52 @@ fn a_layer_norm_stays_where_it_is_between_layers_that_move() {
     stays(&model, &options());
 }
 
+/// ConvNeXt as `torchvision` has it: behind the first block every order with its layers moved has more nodes than the file, and is
+/// taken for the joins that go.
+#[test]
+fn an_order_with_a_few_more_nodes_is_taken_for_the_joins_that_go() {
+    fn norm(b: &mut Build, x: &str) -> String {
+        let (scale, shift) = (b.random(&[C], 1.0), b.random(&[C], 0.5));
+        b.node("LayerNormalization", &[x, &scale, &shift], vec![int("axis", -1)])
+    }
+    fn block(b: &mut Build, x: &str) -> String {
+        let y = b.conv(x, &conv(C, C, 3).group(C));
+        let y = turned(b, &y, TO_LAST);
+        let y = norm(b, &y);
+        let (w, c, v, d) =
+            (b.random(&[C, 12], 0.5), b.random(&[12], 0.5), b.random(&[12, C], 0.5), b.random(&[C], 0.5));
+        let y = b.node("MatMul", &[&y, &w], vec![]);
+        let y = b.add(&y, &c);
+        let y = b.node("Gelu", &[&y], vec![]);
+        let y = b.node("MatMul", &[&y, &v], vec![]);
+        let y = b.add(&y, &d);
+        let y = turned(b, &y, TO_FIRST);
+        let scale = b.random(&[C, 1, 1], 1.0);
+        let y = b.node("Mul", &[&scale, &y], vec![]);
+        b.add(&y, x)
+    }
+    let mut b = Build::new(15);
+    b.opset = 20;
+    let x = b.input("x", &[2, C as i64, 8, 8]);
+    let y = b.conv(&x, &conv(C, C, 2).stride(2).pad(0));
+    let y = turned(&mut b, &y, TO_LAST);
+    let y = norm(&mut b, &y);
+    let y = turned(&mut b, &y, TO_FIRST);
+    let y = block(&mut b, &y);
+    let y = block(&mut b, &y);
+    let y = turned(&mut b, &y, TO_LAST);
+    let y = norm(&mut b, &y);
+    let y = turned(&mut b, &y, TO_FIRST);
+    let y = b.conv(&y, &conv(C, C, 2).stride(2).pad(0));
+    let y = block(&mut b, &y);
+    b.output(&y);
+    let model = b.model();
+    let (after, outcome) = rewrite(&model, &options().open_norms(true));
+    assert_eq!(joins(&outcome), 0, "{:?}", outcome.sites);
+    same(&model, &after);
+    assert_eq!(rewrite(&after, &options().open_norms(true)).0, after);
+}
+
 #[test]
 fn pairs_go_and_what_is_given_out_keeps_its_name() {
     let mut b = Build::new(5);

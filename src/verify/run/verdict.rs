@@ -44,11 +44,16 @@ fn is_ordinary(input: &str) -> bool {
 /// Share of an output's largest value above which rounding decides everything. A quantised tensor moves by a step, which is less.
 const EVERYTHING: f64 = 0.1;
 
+/// How near to float64 the original's own arithmetic is where rounding, whatever draws of it may do, does not decide everything.
+const NEAR: f64 = 1e-3;
+
 /// Why an output says nothing. `depends`: some input reaches it, so it must show that it varies.
 fn silence(depends: bool, varies: bool, measures: &[Measure]) -> Option<String> {
     let speaks = measures.iter().any(|m| m.no_evidence.is_none());
     // Inputs on which everything grows without bound are stable, and say nothing of those that a model is made for.
-    let decides = |m: &&Measure| m.unstable && m.rounding > EVERYTHING && is_ordinary(&m.input);
+    let is_near = |m: &Measure| m.limit > 0.0 && !m.screened && m.original_error < NEAR;
+    let is_decided = |input: &str| !measures.iter().any(|m| m.input == input && is_near(m));
+    let decides = |m: &&Measure| m.unstable && m.rounding > EVERYTHING && is_ordinary(&m.input) && is_decided(&m.input);
     if let Some(m) = measures.iter().find(decides).filter(|_| speaks) {
         return Some(format!(
             "rounding alone may move it by {:.0e} of its largest value on {} input",
@@ -190,4 +195,30 @@ fn untouched(original: &ModelProto, rewritten: &ModelProto) -> HashSet<String> {
         true
     };
     graph.output.iter().map(|o| o.name().to_owned()).filter(|o| is_untouched(o)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measure(input: &str, rounding: f64, original_error: f64) -> Measure {
+        let no_evidence = (rounding > EVERYTHING).then(|| "rounding".to_owned());
+        let input = input.to_owned();
+        let unstable = no_evidence.is_some();
+        Measure { input, rounding, original_error, limit: 1e-5, unstable, no_evidence, ..Measure::default() }
+    }
+
+    #[test]
+    fn rounding_decides_what_it_moves_and_what_a_runtime_misses() {
+        let silent = |measures: &[Measure]| silence(true, true, measures).is_some();
+        let stable = measure("normal", 1e-6, 1e-6);
+        assert!(!silent(&[stable.clone()]));
+        assert!(silent(&[stable.clone(), measure("uniform", 0.2, 0.3)]), "both say so");
+        assert!(!silent(&[stable.clone(), measure("uniform", 0.2, 4e-6)]), "a draw alone says so");
+        // In other sizes only draws were made.
+        let drawn = Measure { limit: 0.0, size: 1, ..measure("uniform", 0.2, 0.0) };
+        assert!(silent(&[stable.clone(), drawn.clone()]));
+        assert!(!silent(&[stable.clone(), measure("uniform", 0.2, 4e-6), drawn]));
+        assert!(!silent(&[stable, measure("level", 0.2, 0.3)]), "not what models are made for");
+    }
 }
