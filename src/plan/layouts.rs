@@ -167,14 +167,14 @@ impl<'p> Search<'_, 'p> {
             after.extend(best.map(|(cost, from)| State { layout, cost, from, form: Form::Direct }));
         }
         let parted = next_parting(branch, item).is_some();
-        let many = before.iter().map(|s| s.layout.len()).chain([place.conv.channels.1]).any(|n| n > MAX_CUT);
+        let many = place.conv.channels.1 > MAX_CUT;
         if cx.options.carry == Chain::Conv || !takes_selections(cx) || !cx.is_channels_first() || parted || many {
             return after;
         }
         let mut more = Vec::new();
-        // Behind a selection one layout is as good as another.
-        let cheapest =
-            before.iter().enumerate().reduce(|a, b| if b.1.cost.beats(Some(&a.1.cost), objective) { b } else { a });
+        // Behind a selection one layout is as good as another. One that repeats channels for a convolution as it is may be long.
+        let short = before.iter().enumerate().filter(|(_, state)| state.layout.len() <= MAX_CUT);
+        let cheapest = short.reduce(|a, b| if b.1.cost.beats(Some(&a.1.cost), objective) { b } else { a });
         for (layout, cost, form) in cheapest.iter().flat_map(|(_, state)| self.blocks(place, &state.layout)) {
             let Some((from, state)) = cheapest else { break };
             more.push(State { layout, cost: state.cost + cost, from, form });

@@ -146,6 +146,17 @@ fn blocks_cost_a_fraction_of_what_widening_costs() {
     }
 }
 
+/// The last bottlenecks of ResNet-50: a layout that repeats channels for one convolution may have more than can be cut.
+#[test]
+fn the_widest_bottleneck_is_cut_as_the_others_are() {
+    let model = bottleneck(512, false);
+    for (objective, most) in [(Objective::Macs, 1.15), (Objective::Latency, 1.6)] {
+        let (_, outcome) = rewrite(&model, &by(objective));
+        let ratio = macs(&outcome) as f64 / outcome.before.macs.unwrap() as f64;
+        assert!(joins(&outcome) == 0 && ratio < most, "{objective:?}: {ratio}");
+    }
+}
+
 #[test]
 fn a_projection_goes_into_the_sum() {
     let mut b = Build::new(79);
