@@ -46,7 +46,7 @@ pub fn curve(model: &Model, options: &Options, watch: Watch<'_>) -> Result<Curve
 /// Numbers of joins of `all` to look at: none, all, and evenly between.
 fn steps(all: usize) -> Vec<usize> {
     let count = all.min(MAX_POINTS - 1);
-    let mut steps: Vec<usize> = (0..=count).map(|i| if count == 0 { 0 } else { i * all / count }).collect();
+    let mut steps: Vec<usize> = (0..=count).map(|i| (i * all).checked_div(count).unwrap_or(0)).collect();
     steps.dedup();
     steps
 }

@@ -11,7 +11,8 @@ use onnx_rm::verify::{VerifyOptions, verify_models};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::mutants::{nets, spec, write};
+use crate::mutants::nets;
+use crate::random::{spec, write};
 
 /// Random models.
 const RANDOM: usize = 40;

@@ -19,18 +19,12 @@ mod mutation;
 mod nets;
 mod norms;
 mod rearrange;
-#[path = "../random/rows.rs"]
-mod rows;
 mod run;
 mod sizes;
-#[path = "../random/spec.rs"]
-mod spec;
 mod types;
 mod weights;
 mod windows;
 mod wiring;
-#[path = "../random/write.rs"]
-mod write;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

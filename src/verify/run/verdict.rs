@@ -212,7 +212,7 @@ mod tests {
     fn rounding_decides_what_it_moves_and_what_a_runtime_misses() {
         let silent = |measures: &[Measure]| silence(true, true, measures).is_some();
         let stable = measure("normal", 1e-6, 1e-6);
-        assert!(!silent(&[stable.clone()]));
+        assert!(!silent(std::slice::from_ref(&stable)));
         assert!(silent(&[stable.clone(), measure("uniform", 0.2, 0.3)]), "both say so");
         assert!(!silent(&[stable.clone(), measure("uniform", 0.2, 4e-6)]), "a draw alone says so");
         // In other sizes only draws were made.
