@@ -90,9 +90,15 @@ impl Demands {
 #[must_use]
 pub fn unplanned(options: &Options, outcome: &Outcome) -> Option<String> {
     let plan = options.plan.as_ref()?;
-    let goes = |tensor: &str| plan.site(tensor).is_some_and(|site| site.remove);
-    let (site, reject) = outcome.kept().find(|(site, _)| site.is_residual() && goes(&site.tensor))?;
-    Some(format!("the plan has join '{}' go, and it stays: {}", site.join, reject.reason))
+    plan.sites.iter().filter(|site| site.remove).find_map(|planned| {
+        let here = |tensor: &str| tensor == planned.tensor;
+        if let Some((site, reject)) = outcome.kept().find(|(site, _)| site.is_residual() && here(&site.tensor)) {
+            return Some(format!("the plan has join '{}' go, and it stays: {}", site.join, reject.reason));
+        }
+        let gone = outcome.removed().any(|(site, _)| here(&site.tensor));
+        let why = "it is no residual join, or none is looked for (--only, --skip)";
+        (!gone).then(|| format!("the plan has the sum that computes '{}' go, and it stays: {why}", planned.tensor))
+    })
 }
 
 /// What `target` asks of a model and `model` is not, in words: nothing that a rewrite could change.

@@ -8,6 +8,7 @@ mod defaults;
 mod edits;
 mod error;
 mod join;
+mod origins;
 mod planned;
 mod price;
 mod record;
@@ -37,6 +38,7 @@ pub use round::Refused;
 pub use watch::{Progress, Watch, go_on};
 
 use edits::{drop_surplus, legalize, plan_edits};
+use origins::Origins;
 use price::priced;
 use round::Round;
 use survivors::Known;
@@ -120,6 +122,8 @@ struct Applied {
     model: ModelProto,
     known: Known,
     removed: Vec<SiteReport>,
+    /// Tensors, each with the one that stands in its place.
+    renamed: Vec<(String, String)>,
 }
 
 fn rewrite_under(
@@ -168,12 +172,16 @@ fn rounds(
     let mut sites: Vec<SiteReport> = Vec::new();
     let mut stop = StopReason::RoundLimit;
     let mut kept = Vec::new();
+    let mut origins = Origins::default();
     let mut through_joins = false;
     let mut last: Option<Applied> = None;
     // Orders of axes that freed nothing, and what was gone when they were last looked at from the start.
     let (mut tried, mut gone) = (BTreeSet::new(), 0);
     // The last one only looks at what the one before did.
     for number in 1..=MAX_ROUNDS + 1 {
+        if let Some(applied) = &last {
+            origins.note(&applied.renamed, &mut refused);
+        }
         let known = last.as_ref().map(|applied| &applied.known);
         let under = (net, known, &refused, &mut tried);
         let round = plan_round(model, options, (through_joins, number), under, watch)?;
@@ -183,7 +191,7 @@ fn rounds(
                 refuse_all(&mut refused, applied.removed, &fault);
                 continue;
             }
-            sites.extend(applied.removed);
+            sites.extend(applied.removed.into_iter().map(|site| origins.named(site)));
         }
         if number > MAX_ROUNDS {
             break;
@@ -203,6 +211,8 @@ fn rounds(
             stop = if sites.is_empty() { StopReason::NothingToDo } else { StopReason::FixedPoint };
             break;
         }
+        let edited = round.edits.iter().flat_map(|edits| edits.renamed.iter().cloned());
+        let renamed = round.renamed.into_iter().chain(edited).collect();
         let mut next = match round.parted {
             Some(parted) => parted,
             None => model.clone(),
@@ -210,13 +220,14 @@ fn rounds(
         let touched = graph::apply(&mut next, &round.edits)?;
         graph::clean(&mut next, &touched);
         graph::validate(&next)?;
-        last = Some(Applied { model: std::mem::replace(model, next), known: round.known, removed: round.removed });
+        let model = std::mem::replace(model, next);
+        last = Some(Applied { model, known: round.known, removed: round.removed, renamed });
     }
     if let (false, Some(record)) = (sites.is_empty(), record) {
         record.write(model);
     }
     let after = if sites.is_empty() { before.clone() } else { priced(model)? };
-    sites.extend(kept);
+    sites.extend(kept.into_iter().map(|site| origins.named(site)));
     let (in_subgraphs, in_functions) = graph::sums_inside(model);
     Ok(Outcome { sites, before, after, stop, not_inspected: NotInspected { in_subgraphs, in_functions } })
 }

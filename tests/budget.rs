@@ -5,7 +5,7 @@ use onnx_rm::engine::{self, go_on};
 use onnx_rm::onnx::ModelProto;
 use onnx_rm::{Chain, EngineError, Limit, Limits, Options, Outcome, RejectCode};
 
-use crate::common::{self, Build, conv};
+use crate::common::{self, Build, conv, ints};
 
 /// Blocks of such widths, each behind a convolution that brings its channels, and the tensors of the joins.
 fn net(widths: &[usize]) -> (ModelProto, Vec<String>) {
@@ -144,4 +144,47 @@ fn patterns_say_which_joins_stay_or_go() {
     assert_eq!(stays(dense().keep(vec!["Add_*".to_owned()])), joins);
     assert_eq!(stays(dense().sites(vec!["*".to_owned()]).keep(vec![joins[0].clone()])), [joins[0].clone()]);
     assert!(stays(dense().keep(vec!["nothing?".to_owned()])).is_empty());
+}
+
+/// A join inside the branch of another: what is carried past it makes it wider, and its tensor has another name then. With the channels
+/// behind, the order of axes changes that name too.
+#[test]
+fn a_join_that_was_asked_to_stay_stays_whatever_it_is_called_then() {
+    let nested = |last: bool| {
+        let mut b = Build::new(23);
+        let x = if last { b.input("x", &[1, 8, 8, 4]) } else { b.input("x", &[1, 4, 8, 8]) };
+        let layer = |b: &mut Build, x: &str| {
+            let x = if last { b.node("Transpose", &[x], vec![ints("perm", &[0, 3, 1, 2])]) } else { x.to_owned() };
+            let y = b.conv(&x, &conv(4, 4, 3));
+            if last { b.node("Transpose", &[&y], vec![ints("perm", &[0, 2, 3, 1])]) } else { y }
+        };
+        let x = b.relu(&x);
+        let y = layer(&mut b, &x);
+        let fork = b.relu(&y);
+        let y = layer(&mut b, &fork);
+        let y = b.relu(&y);
+        let y = layer(&mut b, &y);
+        let inner = b.add(&y, &fork);
+        let y = b.relu(&inner);
+        let y = layer(&mut b, &y);
+        let outer = b.add(&y, &x);
+        b.output(&outer);
+        (b.model(), inner, outer)
+    };
+    for last in [false, true] {
+        let (model, inner, outer) = nested(last);
+        assert_eq!(rewrite(&model, &Options::default().long_skips(true)).1.after.joins, 0);
+        for options in [
+            Options::default().keep(vec![inner.clone()]),
+            Options::default().sites(vec![outer.clone()]),
+            Options::default().long_skips(true).keep(vec![inner.clone()]),
+        ] {
+            let (_, outcome) = rewrite(&model, &options);
+            assert_eq!(stayed(&outcome, RejectCode::NotAsked), [inner.as_str()], "{last}: {:#?}", outcome.sites);
+            assert_eq!(
+                outcome.after.joins,
+                outcome.before.joins - outcome.removed().filter(|(s, _)| s.is_residual()).count()
+            );
+        }
+    }
 }

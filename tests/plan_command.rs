@@ -133,8 +133,39 @@ fn a_plan_that_cannot_be_followed_writes_nothing() {
     let (code, report, _) = replay(&folder, &edited);
     let report: Value = serde_json::from_str(&report).unwrap();
     assert!(code == Some(1) && !out.exists() && report["unmet"].as_str().unwrap().contains("MaxPool"), "{report}");
-    // A plan is never written over a model.
-    let before = fs::read(folder.join("digits.onnx")).unwrap();
-    let (code, _, error) = run(&folder, &["inspect", "digits.onnx", "--plan-out", "./digits.onnx"]);
-    assert!(code == Some(2) && fs::read(folder.join("digits.onnx")).unwrap() == before, "{error}");
+    // With nothing that would remove a join it is one as well.
+    let all = ["rewrite", "digits.onnx", "out.onnx", "--no-verify", "--plan", "edited.json", "--only", "linear"];
+    assert!(run(&folder, &all).0 == Some(1) && !out.exists());
+}
+
+/// However the path is written, a plan or report is no file of the run: not the input, the output, or the weights beside them.
+#[cfg(unix)]
+#[test]
+fn a_plan_is_written_over_nothing_that_is_needed() {
+    let (_kept, folder) = folder();
+    let model = folder.join("digits.onnx");
+    let before = fs::read(&model).unwrap();
+    std::os::unix::fs::symlink("digits.onnx", folder.join("link.json")).unwrap();
+    std::os::unix::fs::symlink("out.onnx", folder.join("later.json")).unwrap();
+    fs::hard_link(&model, folder.join("hard.json")).unwrap();
+    fs::create_dir(folder.join("sub")).unwrap();
+    for option in ["--plan-out", "--report"] {
+        for path in ["./digits.onnx", "sub/../digits.onnx", "link.json", "hard.json"] {
+            let (code, _, error) = run(&folder, &["inspect", "digits.onnx", option, path]);
+            assert!(code == Some(2) && error.contains("would be written over"), "{option} {path}: {error}");
+        }
+        for path in ["out.onnx", "later.json", "sub/../out.onnx"] {
+            let (code, _, error) = run(&folder, &["rewrite", "digits.onnx", "out.onnx", "--no-verify", option, path]);
+            assert!(code == Some(2) && !folder.join("out.onnx").exists(), "{option} {path}: {error}");
+        }
+    }
+    let both = ["inspect", "digits.onnx", "--plan-out", "one.json", "--report", "sub/../one.json"];
+    assert_eq!(run(&folder, &both).0, Some(2));
+    assert!(fs::read(&model).unwrap() == before);
+    // Where only the plan cannot be written, the model is there, and the error says so.
+    let (code, _, error) = run(&folder, &["rewrite", "digits.onnx", "out.onnx", "--no-verify", "--plan-out", "sub"]);
+    assert!(
+        code == Some(2) && error.contains("the model itself was written") && folder.join("out.onnx").exists(),
+        "{error}"
+    );
 }

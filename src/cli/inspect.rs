@@ -1,6 +1,6 @@
 //! `onnx-rm inspect`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -81,11 +81,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     arguments.reporting.spare(&[&arguments.model], arguments.plan_out.as_deref())?;
     let bar = Bar::new(arguments.quiet || arguments.json);
     let model = arguments.inspecting.reading.load(&arguments.model)?;
+    let weights: Vec<&Path> = model.side_files().iter().map(|file| file.path.as_path()).collect();
+    arguments.reporting.spare(&weights, arguments.plan_out.as_deref())?;
     let name = arguments.model.display().to_string();
     let (rewritten, report) =
         arguments.inspecting.plan(&model, name, &mut |p| bar.show(p)).map_err(|e| Failure::new(&arguments.model, e))?;
     drop(bar);
-    write_plan(arguments.plan_out.as_deref(), &model, &report)?;
+    let saved = write_plan(arguments.plan_out.as_deref(), &model, &report);
     let reported = arguments.reporting.write(|| report.to_json(), || page(&model, &rewritten, &report));
     if arguments.json {
         print(&report.to_json())?;
@@ -93,6 +95,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
         print(&Lines(report.to_string().trim_end()))?;
     }
     reported?;
+    saved?;
     Ok(if report.unmet.is_some() { Verdict::Finding } else { Verdict::Done })
 }
 

@@ -25,22 +25,23 @@ impl Reporting {
         self.report.iter().any(|path| is_page(path))
     }
 
-    /// Refuses to write over `models`, a plan at `plan` either.
-    pub(super) fn spare(&self, models: &[&Path], plan: Option<&Path>) -> Result<(), Failure> {
-        let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let taken = self
-            .report
-            .iter()
-            .map(PathBuf::as_path)
-            .chain(plan)
-            .find(|path| models.iter().any(|model| whole(model) == whole(path)));
-        match taken {
-            Some(path) => Err(Failure {
-                message: format!("{}: the report or plan would be written over a model", path.display()),
-                hint: Some("--report and --plan-out take names of their own".to_owned()),
-            }),
-            None => Ok(()),
+    /// Refuses to write over `files` of the run, or twice into one file; a plan at `plan` is written too.
+    pub(super) fn spare(&self, files: &[&Path], plan: Option<&Path>) -> Result<(), Failure> {
+        let written: Vec<&Path> = self.report.iter().map(PathBuf::as_path).chain(plan).collect();
+        for (i, path) in written.iter().enumerate() {
+            let over = files.iter().chain(&written[..i]).find(|other| io::is_same(path, other));
+            if let Some(over) = over {
+                return Err(Failure {
+                    message: format!(
+                        "{}: the report or plan would be written over '{}'",
+                        path.display(),
+                        over.display()
+                    ),
+                    hint: Some("--report and --plan-out take names of their own".to_owned()),
+                });
+            }
         }
+        Ok(())
     }
 
     /// Writes all of them, as far as they can be; the first that cannot is the error.

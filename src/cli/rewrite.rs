@@ -91,7 +91,8 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let Arguments { input, output, rewriting, plan_out, reporting, talking } = arguments;
-    reporting.spare(&[input, output], plan_out.as_deref())?;
+    let given = rewriting.feeding.given();
+    reporting.spare(&[input.as_path(), output].into_iter().chain(given).collect::<Vec<_>>(), plan_out.as_deref())?;
     if !rewriting.no_verify && !rewriting.dry_run && !cfg!(feature = "verify") {
         return Err(Failure {
             message: "this build cannot verify: it was built without the feature 'verify'".to_owned(),
@@ -100,6 +101,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     }
     let bar = Bar::new(talking.quiet || talking.json);
     let original = rewriting.reading.load(input)?;
+    let weights: Vec<&Path> = original.side_files().iter().map(|file| file.path.as_path()).collect();
+    reporting.spare(&weights, plan_out.as_deref())?;
     let options = rewriting.options();
     let mut model = original.clone();
     let outcome = engine::rewrite(&mut model, &options, &mut |p| bar.show(p)).map_err(|e| Failure::new(input, e))?;
@@ -109,10 +112,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
     let planned = reporting.has_page().then(|| model.clone());
     let delivery = deliver(&original, model, &mut report, &rewriting.terms(), Goal::File(output, compare))?;
     drop(bar);
-    write_plan(plan_out.as_deref(), &original, &report)?;
     let hint = report.output.as_ref().map(|_| "the model itself was written".to_owned());
     let page = || planned.as_ref().map_or_else(String::new, |planned| page(arguments, &original, planned, &report));
     let reported = reporting.write(|| report.to_json(), page).map_err(|f| Failure { hint: hint.clone(), ..f });
+    let saved = write_plan(plan_out.as_deref(), &original, &report).map_err(|f| Failure { hint: hint.clone(), ..f });
     if !talking.quiet {
         for file in &delivery.left {
             let file = Printable(file.display());
@@ -129,6 +132,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Verdict, Failure> {
         say(&format!("{}: {finding}\n", input.display()));
     }
     reported?;
+    saved?;
     Ok(if delivery.finding.is_some() { Verdict::Finding } else { Verdict::Done })
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Round {
     pub(super) kept: Vec<SiteReport>,
     /// The model without a pair of the inputs of a longer `Sum`.
     pub(super) parted: Option<ModelProto>,
+    /// Tensors that have other names in it: see [`EditList::renamed`].
+    pub(super) renamed: Vec<(String, String)>,
     /// What is known of the tensors before any edit.
     pub(super) known: Known,
     /// What contradicts what was known before the last round's.

@@ -29,8 +29,9 @@ pub(super) fn remove_pair(
             continue;
         }
         match first_pair(model, cx, node)? {
-            Ok((model, status)) => {
+            Ok((model, status, renamed)) => {
                 round.parted = Some(model);
+                round.renamed = renamed;
                 round.removed.push(report(cx, Family::Residual, node, status));
                 return Ok(());
             }
@@ -43,7 +44,8 @@ pub(super) fn remove_pair(
     Ok(())
 }
 
-type Removed = (ModelProto, SiteStatus);
+/// The model, what was done, and what has other names in it.
+type Removed = (ModelProto, SiteStatus, Vec<(String, String)>);
 
 fn first_pair(model: &ModelProto, cx: Context<'_>, node: NodeId) -> Result<Result<Removed, Reject>, EngineError> {
     let inputs = cx.view.inputs(node);
@@ -98,10 +100,11 @@ fn without_pair(
             return Ok(Err(reject));
         }
     };
+    let renamed = edits.renamed.clone();
     touched.extend(graph::apply(&mut parted, &[edits])?);
     graph::clean(&mut parted, &touched);
     graph::validate(&parted)?;
-    Ok(Ok((parted, report.status)))
+    Ok(Ok((parted, report.status, renamed)))
 }
 
 /// `node` as a sum of two of its inputs and a sum of that with the rest, and the name of the inner one's result.

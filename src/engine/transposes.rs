@@ -75,6 +75,7 @@ fn free_by(
         }
         let (has_layers, needs_more) = (moved.has_layers, moved.fewer < 0);
         let mut other = model.clone();
+        let renamed = moved.edits.renamed.clone();
         let touched = graph::apply(&mut other, &[moved.edits])?;
         graph::clean(&mut other, &touched);
         graph::validate(&other)?;
@@ -95,6 +96,7 @@ fn free_by(
         };
         if !freed.removed.is_empty() {
             round.parted = Some(other);
+            round.renamed = renamed;
             round.removed.push(site);
             if needs_more {
                 round.edits = freed.edits;

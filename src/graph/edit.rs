@@ -21,6 +21,8 @@ pub struct EditList {
     pub unread: Vec<String>,
     /// Tensors that keep their name, but not their shape: what is said of them goes.
     pub changed: Vec<String>,
+    /// Tensors, each with the one that stands in its place: under the new name it is the same to the user.
+    pub renamed: Vec<(String, String)>,
     /// Written into the metadata of every new node.
     pub provenance: String,
 }

@@ -27,7 +27,7 @@ pub use save::{SaveError, Saved, Staged, save, stage};
 pub use temporary::discard;
 pub(crate) use text::read_text;
 #[cfg(feature = "cli")]
-pub(crate) use text::write_text;
+pub(crate) use text::{is_same, write_text};
 pub(crate) use walk::{Found, entries, find, size, walk};
 pub use wire::UnknownField;
 

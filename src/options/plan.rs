@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{ActivationForm, Chain, Downsample};
 
@@ -28,12 +29,12 @@ pub struct PlannedSite {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activation: Option<ActivationForm>,
     /// For people: the node, the form that was chosen, its price, or why the join stays. Nothing of it is read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "unread")]
     pub note: Option<PlannedNote>,
 }
 
 /// What a plan says of a join for people.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PlannedNote {
     /// The node.
@@ -41,11 +42,16 @@ pub struct PlannedNote {
     /// The form that was chosen, or why it stays.
     pub says: String,
     /// Multiply-accumulates of branch and shortcut.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub macs_before: Option<u64>,
     /// Multiply-accumulates of the chain.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub macs_after: Option<u64>,
+}
+
+/// Passes over whatever stands there.
+fn unread<'de, D: Deserializer<'de>>(value: D) -> Result<Option<PlannedNote>, D::Error> {
+    IgnoredAny::deserialize(value).map(|_| None)
 }
 
 /// Which joins go, and how. Joins that it does not name are treated as without it.
@@ -66,12 +72,18 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// Reads the text of a file. Notes for people are left behind.
+    /// Reads the text of a file. Notes for people are passed over.
     ///
     /// # Errors
     /// What is wrong with it, in one line.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut plan: Self = serde_json::from_str(text).map_err(|e| format!("this is no plan: {e}"))?;
+        let wrong = |e: serde_json::Error| format!("this is no plan: {e}");
+        let raw: serde_json::Value = serde_json::from_str(text).map_err(wrong)?;
+        let sites = raw.get("sites").and_then(serde_json::Value::as_array);
+        if !raw.is_object() || sites.is_some_and(|sites| !sites.iter().all(serde_json::Value::is_object)) {
+            return Err("this is no plan: a list stands where fields with names are expected".to_owned());
+        }
+        let plan: Self = serde_json::from_str(text).map_err(wrong)?;
         if plan.schema_version != SCHEMA_VERSION {
             return Err(format!(
                 "a plan of version {}; this program reads version {SCHEMA_VERSION}",
@@ -79,8 +91,7 @@ impl Plan {
             ));
         }
         let mut seen = BTreeSet::new();
-        for site in &mut plan.sites {
-            site.note = None;
+        for site in &plan.sites {
             if !seen.insert(site.tensor.clone()) {
                 return Err(format!("the plan names tensor '{}' twice", site.tensor));
             }
@@ -114,12 +125,23 @@ mod tests {
     }
 
     #[test]
+    fn notes_may_say_anything() {
+        for note in ["{}", "3", "\"text\"", "[1, 2]", "{\"macs_before\": -1.5}"] {
+            let text =
+                format!(r#"{{"schema_version": 1, "sites": [{{"tensor": "y", "remove": true, "note": {note}}}]}}"#);
+            assert!(Plan::parse(&text).is_ok_and(|plan| plan.sites[0].note.is_none()), "{note}");
+        }
+    }
+
+    #[test]
     fn what_is_no_plan_is_refused() {
         for wrong in [
             "",
             "[]",
             r#"{"schema_version": 2, "sites": []}"#,
             r#"{"schema_version": 1}"#,
+            r#"[1, []]"#,
+            r#"{"schema_version": 1, "sites": [["y", true]]}"#,
             r#"{"schema_version": 1, "sites": [{"tensor": "y"}]}"#,
             r#"{"schema_version": 1, "sites": [{"tensor": "y", "remove": true, "carried": "conv"}]}"#,
             r#"{"schema_version": 1, "sites": [{"tensor": "y", "remove": true, "carry": "none"}]}"#,

@@ -87,6 +87,10 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
             provide(cx, proof, item, &mut emit, &output, lout)
                 .ok_or_else(|| broken("a channel of the body is lost"))?;
         }
+        if !last {
+            let names = item.values.iter().map(|v| (view.name(*v).to_owned(), output.clone()));
+            emit.edits.renamed.extend(names);
+        }
         tensors.push(output.clone());
         input = output;
     }

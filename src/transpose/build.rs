@@ -274,6 +274,8 @@ impl<'n, 'a> Plan<'n, 'a> {
 
     fn write(&self, emit: &mut Emit<'_>, turned: &mut Turned, node: NodeId) -> Option<()> {
         let mut copy = self.renamed(node);
+        let outputs = self.net.cx.view.node(node).output.iter().cloned().zip(copy.output.iter().cloned());
+        emit.edits.renamed.extend(outputs.filter(|(old, new)| old != new));
         if let Some((order, perm)) = self.net.works(self.orders, node).and_then(|o| Some((o, self.net.mover(node)?))) {
             return write(self.net.cx, emit, turned, (node, perm), copy, order);
         }

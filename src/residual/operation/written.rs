@@ -78,7 +78,9 @@ fn operands(cx: Context<'_>, node: NodeId) -> Option<Vec<ValueId>> {
     let view = cx.view;
     let op = view.op(node);
     let random = op == "Dropout" && !is_inactive_dropout(view, cx.facts, node);
-    if !maps_entries(op) || random || view.outputs(node).len() != 1 {
+    // What is thrown away is computed all the same: integers that are divided by a carried zero end a run.
+    let partial = matches!(op, "Div" | "Mod") && cx.facts.float_type([view.output(node)?]).is_none();
+    if !maps_entries(op) || random || partial || view.outputs(node).len() != 1 {
         return None;
     }
     let mut data = Vec::new();
@@ -145,6 +147,7 @@ impl Operation for Written {
             let mut name =
                 if direct { output.to_owned() } else { emit.fresh(&format!("{}_wide", cx.view.name(value))) };
             emit.copy(proto, &inputs, &name);
+            emit.edits.renamed.push((cx.view.name(value).to_owned(), name.clone()));
             if let (Form::Floor, Some(gate)) = (form, self.gate.as_ref().filter(|g| g.node == *node)) {
                 name = floored(emit, proto.name(), &name, gate.bounds, lin);
             }

@@ -145,6 +145,19 @@ pub(super) const BLOCKS: &[(&str, Block)] = &[
             b.node("Mul", &[&step, y], vec![])
         })
     }),
+    // Computed on what is carried, integers would be divided by 0.
+    ("a quotient of integers", |b, x| {
+        basic_with(b, x, |b, y| {
+            let (one, six) = (b.scalar(1.0), b.ints(&[6]));
+            let a = b.node("Abs", &[y], vec![]);
+            let a = b.node("Add", &[&a, &one], vec![]);
+            let a = b.node("Clip", &[&a, &one], vec![]);
+            let i = b.node("Cast", &[&a], vec![int("to", DataType::Int64 as i64)]);
+            let q = b.node("Div", &[&six, &i], vec![]);
+            let q = b.node("Cast", &[&q], vec![int("to", DataType::Float as i64)]);
+            b.node("Mul", &[y, &q], vec![])
+        })
+    }),
     ("silu with a gate in half precision", |b, x| {
         basic_with(b, x, |b, y| {
             let h = b.node("Cast", &[y], vec![int("to", DataType::Float16 as i64)]);
