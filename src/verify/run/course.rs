@@ -11,7 +11,7 @@ use super::options::{Observer, VerifyProgress};
 use super::range;
 use super::sample::Sample;
 use super::stage::Trial;
-use super::trial::{Arithmetic, Trouble};
+use super::trial::{Arithmetic, TrialError};
 use crate::verify::report::Measure;
 
 /// What all trials in some sizes gave.
@@ -140,14 +140,14 @@ fn attempt(ready: &mut Ready<'_>, trial: &Trial, effort: Effort, index: usize) -
 fn exactly(ready: &mut Ready<'_>, trial: &Trial, draws: u64) -> Result<(Vec<Sample>, u64), String> {
     match ready.bench.run(trial, draws) {
         Ok(samples) => return Ok((samples, draws)),
-        Err(Trouble::Original(reason)) => return Err(reason),
-        Err(Trouble::Rewritten(reason)) => return Ok((failed(ready, &reason), draws)),
-        Err(Trouble::Runtime(reason)) => ready.imitate(Obstacle::Runtime(ready.bench.engine(), reason)),
+        Err(TrialError::Original(reason)) => return Err(reason),
+        Err(TrialError::Rewritten(reason)) => return Ok((failed(ready, &reason), draws)),
+        Err(TrialError::Runtime(reason)) => ready.imitate(Obstacle::Runtime(ready.bench.engine(), reason)),
     }
     match ready.bench.run(trial, draws) {
         Ok(samples) => Ok((samples, draws)),
-        Err(Trouble::Original(reason) | Trouble::Runtime(reason)) => Err(reason),
-        Err(Trouble::Rewritten(reason)) => Ok((failed(ready, &reason), draws)),
+        Err(TrialError::Original(reason) | TrialError::Runtime(reason)) => Err(reason),
+        Err(TrialError::Rewritten(reason)) => Ok((failed(ready, &reason), draws)),
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Bench<'a> {
 }
 
 /// Why a trial gave nothing.
-pub(super) enum Trouble {
+pub(super) enum TrialError {
     /// The original itself cannot be evaluated on these inputs, or in these sizes.
     Original(String),
     /// Only the rewritten model cannot.
@@ -68,15 +68,15 @@ impl<'a> Bench<'a> {
     ///
     /// # Errors
     /// Which side failed, and why.
-    pub(super) fn run(&self, trial: &Trial, draws: u64) -> Result<Vec<Sample>, Trouble> {
-        let feed = self.stage.feed(trial).map_err(Trouble::Original)?;
+    pub(super) fn run(&self, trial: &Trial, draws: u64) -> Result<Vec<Sample>, TrialError> {
+        let feed = self.stage.feed(trial).map_err(TrialError::Original)?;
         let (exact, own) = match &self.arithmetic {
             Arithmetic::Runtime(runners) => {
-                beside(|| self.exact(&feed), || runners.run(&feed).map_err(Trouble::Runtime))?
+                beside(|| self.exact(&feed), || runners.run(&feed).map_err(TrialError::Runtime))?
             }
             Arithmetic::Rounded => {
                 let exact = self.exact(&feed);
-                (exact, self.rounded(&feed).map_err(Trouble::Original).map(Some))
+                (exact, self.rounded(&feed).map_err(TrialError::Original).map(Some))
             }
             Arithmetic::None => (self.exact(&feed), Ok(None)),
         };
@@ -102,11 +102,11 @@ impl<'a> Bench<'a> {
     ///
     /// # Errors
     /// Which side failed, and why.
-    pub(super) fn screen(&self, trial: &Trial) -> Option<Result<Vec<Sample>, Trouble>> {
+    pub(super) fn screen(&self, trial: &Trial) -> Option<Result<Vec<Sample>, TrialError>> {
         let Arithmetic::Runtime(runners) = &self.arithmetic else { return None };
         let run = || {
-            let feed = self.stage.feed(trial).map_err(Trouble::Original)?;
-            let (original, rewritten) = stage::guarded(|| runners.run(&feed)).map_err(Trouble::Runtime)?;
+            let feed = self.stage.feed(trial).map_err(TrialError::Original)?;
+            let (original, rewritten) = stage::guarded(|| runners.run(&feed)).map_err(TrialError::Runtime)?;
             let mut samples = sample(&original, &rewritten, None);
             self.compare(&mut samples, self.engine(), (&original, &rewritten));
             self.expect(&mut samples, self.engine(), (&original, &rewritten), trial);
@@ -201,10 +201,10 @@ impl<'a> Bench<'a> {
         Ok((original, stage::rounded(&self.stage.rewritten, feed, &self.rounding.1)?))
     }
 
-    fn exact(&self, feed: &Feed) -> Result<Exact, Trouble> {
+    fn exact(&self, feed: &Feed) -> Result<Exact, TrialError> {
         let (before, after) = (Watch::new(&self.rounding.0), Watch::new(&self.rounding.1));
-        let original = stage::evaluate(&self.stage.original, feed, &before).map_err(Trouble::Original)?;
-        let rewritten = stage::evaluate(&self.stage.rewritten, feed, &after).map_err(Trouble::Rewritten)?;
+        let original = stage::evaluate(&self.stage.original, feed, &before).map_err(TrialError::Original)?;
+        let rewritten = stage::evaluate(&self.stage.rewritten, feed, &after).map_err(TrialError::Rewritten)?;
         let overflow = after.overflow().filter(|_| before.overflow().is_none()).map(|o| {
             format!(
                 "tensor '{}' of node '{}' in the rewritten model leaves the range of {}; none does in the original",
@@ -232,19 +232,19 @@ fn sample(original: &[Value], rewritten: &[Value], own: Option<&Own>) -> Vec<Sam
         .collect()
 }
 
-type Beside = (Result<Exact, Trouble>, Result<Option<Own>, Trouble>);
+type Beside = (Result<Exact, TrialError>, Result<Option<Own>, TrialError>);
 
 /// Runs `exact` here and `own` in a thread beside it. A panic of the runtime is an error like any other.
 fn beside(
-    exact: impl FnOnce() -> Result<Exact, Trouble>,
-    own: impl FnOnce() -> Result<Own, Trouble> + Send,
-) -> Result<Beside, Trouble> {
+    exact: impl FnOnce() -> Result<Exact, TrialError>,
+    own: impl FnOnce() -> Result<Own, TrialError> + Send,
+) -> Result<Beside, TrialError> {
     thread::scope(|scope| {
         let started = stage::thread().spawn_scoped(scope, own);
         let exact = exact();
         let own = match started {
-            Ok(thread) => thread.join().unwrap_or_else(|_| Err(Trouble::Runtime("it panicked".to_owned()))),
-            Err(e) => return Err(Trouble::Runtime(format!("no thread could be started: {e}"))),
+            Ok(thread) => thread.join().unwrap_or_else(|_| Err(TrialError::Runtime("it panicked".to_owned()))),
+            Err(e) => return Err(TrialError::Runtime(format!("no thread could be started: {e}"))),
         };
         Ok((exact, own.map(Some)))
     })
