@@ -93,15 +93,57 @@ pub fn inputs(graph: &GraphProto) -> Vec<Port> {
     graph.input.iter().filter(|i| !defaults.contains(i.name())).map(Port::new).collect()
 }
 
-/// How the second signature differs from the first, in words. Defaults that a caller may override count too.
+impl Port {
+    /// True when `other`, an output, says the same, or names sizes that this one leaves free: [`wrong_size`] tells whether those are
+    /// so.
+    fn allows(&self, other: &Self) -> bool {
+        let sizes = match (&self.dims, &other.dims) {
+            (Some(a), Some(b)) => {
+                let known = |(a, b): (&PortDim, &PortDim)| a == b || !matches!(a, PortDim::Fixed(_));
+                a.len() == b.len() && a.iter().zip(b).all(known)
+            }
+            (a, b) => a == b,
+        };
+        sizes && self.name == other.name && self.dtype == other.dtype
+    }
+}
+
+/// What is wrong with a size that `rewritten` declares of its output `name`, where `original` leaves it free and it turned out to be
+/// one of `shape`; in words.
+#[must_use]
+pub fn wrong_size(original: &GraphProto, rewritten: &GraphProto, name: &str, shape: &[usize]) -> Option<String> {
+    let of = |graph: &GraphProto| graph.output.iter().find(|o| o.name() == name).map(Port::new)?.dims;
+    let (before, after) = (of(original)?, of(rewritten)?);
+    let wrong = |((before, after), size): ((&PortDim, &PortDim), &usize)| match (before, after) {
+        (PortDim::Fixed(_), _) => false,
+        (_, PortDim::Fixed(said)) => said != size,
+        _ => false,
+    };
+    let found = before.iter().zip(&after).zip(shape).any(wrong);
+    found.then(|| format!("the rewritten model declares sizes that it has not: it is {shape:?}"))
+}
+
+/// How the second signature differs from the first, in words. Defaults that a caller may override count too. Sizes of outputs that were
+/// left free may be named.
 #[must_use]
 pub fn difference(original: &GraphProto, rewritten: &GraphProto) -> Option<String> {
+    differs(original, rewritten, Port::allows)
+}
+
+/// The same, of which no size of an output may be named either.
+#[must_use]
+pub fn strict_difference(original: &GraphProto, rewritten: &GraphProto) -> Option<String> {
+    differs(original, rewritten, Port::eq)
+}
+
+fn differs(original: &GraphProto, rewritten: &GraphProto, alike: fn(&Port, &Port) -> bool) -> Option<String> {
     let sides = [("input", &original.input, &rewritten.input), ("output", &original.output, &rewritten.output)];
     for (what, a, b) in sides {
         if a.len() != b.len() {
             return Some(format!("{} graph {what}s became {}", a.len(), b.len()));
         }
-        let changed = a.iter().zip(b).map(|(a, b)| (Port::new(a), Port::new(b))).find(|(a, b)| a != b);
+        let same = |(a, b): &(Port, Port)| if what == "output" { alike(a, b) } else { a == b };
+        let changed = a.iter().zip(b).map(|(a, b)| (Port::new(a), Port::new(b))).find(|pair| !same(pair));
         if let Some((a, b)) = changed {
             return Some(format!("graph {what} {a} became {b}"));
         }

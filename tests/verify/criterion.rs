@@ -147,6 +147,30 @@ fn another_signature_is_a_mismatch() {
     assert!(graph(&|g| set_type(&mut g.output[0], DataType::Double)).contains("became"));
 }
 
+/// As simplifiers do: sizes that the exporter left free are named where they follow from the inputs.
+#[test]
+fn sizes_of_outputs_may_be_named_where_they_are_right() {
+    let sized = |size: Option<i64>, free: bool| {
+        let mut b = Build::new(2);
+        let x = b.input("x", &[1, 2, if free { -1 } else { 6 }, 6]);
+        let y = b.conv(&x, &conv(2, 4, 3));
+        b.output(&y);
+        let mut model = b.model();
+        set_dims(&mut model.graph.as_mut().unwrap().output[0], &[Some(1), Some(4), size, Some(6)]);
+        model
+    };
+    let (open, right) = (sized(None, false), sized(Some(6), false));
+    assert_eq!(check(&open, &right).status, Status::Equal);
+    let wrong = check(&open, &sized(Some(7), false));
+    assert!(wrong.status == Status::Mismatch && wrong.message.contains("it is [1, 4, 6, 6]"), "{wrong}");
+    // Right in one size only.
+    let wrong = check(&sized(None, true), &sized(Some(64), true));
+    assert!(wrong.status == Status::Mismatch && wrong.message.contains("declares sizes"), "{wrong}");
+    // What was named stays so.
+    let wrong = check(&right, &open);
+    assert!(wrong.status == Status::Mismatch && wrong.message.contains("became"), "{wrong}");
+}
+
 #[test]
 fn a_graph_that_is_broken_is_named() {
     let mut bad = net();

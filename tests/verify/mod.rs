@@ -80,7 +80,7 @@ fn set_dims(info: &mut ValueInfoProto, dims: &[Option<i64>]) {
         ..Default::default()
     };
     let Some(type_proto::Value::TensorType(t)) = info.r#type.as_mut().unwrap().value.as_mut() else { panic!() };
-    t.shape.as_mut().unwrap().dim = dims.iter().map(dim).collect();
+    t.shape.get_or_insert_default().dim = dims.iter().map(dim).collect();
 }
 
 fn set_type(info: &mut ValueInfoProto, dtype: DataType) {

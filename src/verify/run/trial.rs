@@ -4,6 +4,7 @@
 use std::thread;
 
 use crate::verify::reference::Value;
+use crate::verify::signature;
 
 use super::errors::{Against, Errors, Model, Pairing};
 use super::inputs::Feed;
@@ -83,6 +84,11 @@ impl<'a> Bench<'a> {
         let Exact { original, rewritten, overflow } = exact?;
         let own = own?;
         let mut samples = sample(&original, &rewritten, own.as_ref());
+        let graphs = (self.stage.original.graph(), self.stage.rewritten.graph());
+        for (sample, (name, value)) in samples.iter_mut().zip(self.stage.original.outputs.iter().zip(&rewritten)) {
+            let wrong = signature::wrong_size(graphs.0, graphs.1, name, value.shape());
+            sample.failure = sample.failure.take().or(wrong);
+        }
         self.compare(&mut samples, FLOAT64, (&original, &rewritten));
         if let Some((a, b)) = &own {
             self.compare(&mut samples, self.engine(), (a, b));
