@@ -77,7 +77,9 @@ def test_runs_do_not_disturb_each_other(resnet: Path) -> None:
 def test_ctrl_c_raises_keyboard_interrupt(listens: bool, resnet: Path, tmp_path: Path) -> None:
     progress = "lambda p: None" if listens else "None"
     code = f"""
-import onnx_rm, sys
+import onnx_rm, signal, sys
+# Whoever starts the tests may have it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 print("ready", flush=True)
 try:
     while True:
