@@ -8,9 +8,6 @@ import json
 import os
 import pickle
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -19,7 +16,7 @@ from typing import Any
 
 import onnx
 import pytest
-from conftest import ROOT, program
+from conftest import ROOT, ends_by_ctrl_c, program
 from test_reports import unread
 
 import onnx_rm
@@ -270,23 +267,4 @@ def test_ctrl_c_raises_keyboard_interrupt(folder: Path) -> None:
     # A comparison takes longest, so that something is going on when the signal comes.
     shutil.copy("resnet.onnx", "same.onnx")
     Path("policy.toml").write_text("equal-to = 'same.onnx'\n")
-    code = """
-import onnx_rm, signal, sys
-# Whoever starts the tests may have it ignored.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-print("ready", flush=True)
-try:
-    while True:
-        onnx_rm.check("resnet.onnx", policy="policy.toml")
-except KeyboardInterrupt:
-    sys.exit(42)
-"""
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    time.sleep(0.5)
-    begin = time.perf_counter()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 42
-    process.stdout.close()
-    assert time.perf_counter() - begin < 10
+    ends_by_ctrl_c('onnx_rm.check("resnet.onnx", policy="policy.toml")')

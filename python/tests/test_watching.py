@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -12,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import program
+from conftest import ends_by_ctrl_c, program
 
 import onnx_rm
 
@@ -76,26 +75,7 @@ def test_runs_do_not_disturb_each_other(resnet: Path) -> None:
 @pytest.mark.parametrize("listens", [False, True])
 def test_ctrl_c_raises_keyboard_interrupt(listens: bool, resnet: Path, tmp_path: Path) -> None:
     progress = "lambda p: None" if listens else "None"
-    code = f"""
-import onnx_rm, signal, sys
-# Whoever starts the tests may have it ignored.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-print("ready", flush=True)
-try:
-    while True:
-        onnx_rm.rewrite({str(resnet)!r}, {str(tmp_path / "out.onnx")!r}, progress={progress})
-except KeyboardInterrupt:
-    sys.exit(42)
-"""
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    time.sleep(0.5)
-    begin = time.perf_counter()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 42
-    process.stdout.close()
-    assert time.perf_counter() - begin < 10
+    ends_by_ctrl_c(f"onnx_rm.rewrite({str(resnet)!r}, {str(tmp_path / 'out.onnx')!r}, progress={progress})")
     assert {path.name for path in tmp_path.iterdir()} <= {"out.onnx"}
 
 
