@@ -159,7 +159,22 @@ impl<'a> Emit<'a> {
         if self.frame == Frame::ChannelsLast {
             return self.layer(name, weight, kernel, input, output);
         }
-        let w = self.constant(weight, &kernel.weight);
+        let written = tensor::write("", &kernel.weight, self.dtype);
+        self.conv_of(name, weight, (kernel, written), window, input, output);
+    }
+
+    /// The same of weights that are written already, in the element type of the constants.
+    pub fn conv_of(
+        &mut self,
+        name: &str,
+        weight: &str,
+        (kernel, written): (&Kernel, TensorProto),
+        window: &Geometry,
+        input: &str,
+        output: &str,
+    ) {
+        let w = self.fresh(weight);
+        self.edits.add_initializers.push(TensorProto { name: Some(w.clone()), ..written });
         let b = kernel
             .bias
             .as_ref()

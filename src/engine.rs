@@ -19,6 +19,7 @@ mod transposes;
 mod untaken;
 mod watch;
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use crate::facts::Facts;
@@ -68,8 +69,11 @@ pub fn rewrite_without(
     watch: Watch<'_>,
 ) -> Result<Outcome, EngineError> {
     let mut proto = model.proto().clone();
-    let record = Record::new(model, options, refused);
-    let outcome = rewrite_under((&net, Some(&record)), &mut proto, options, refused.clone(), watch)?;
+    // The digest of a large file takes a while, so it is not made before it is known to be needed.
+    let record = LazyCell::new(|| Record::new(model, options, refused));
+    let sign = |model: &mut ModelProto| record.write(model);
+    let outcome = rewrite_under((&net, Some(&sign)), &mut proto, options, refused.clone(), watch)?;
+    drop(record);
     if outcome.removed().next().is_some() {
         model.replace(proto);
     }
@@ -90,8 +94,10 @@ pub fn inspect(model: &Model, options: &Options, watch: Watch<'_>) -> Result<Out
 /// As [`rewrite`].
 pub fn plan(model: &Model, options: &Options, watch: Watch<'_>) -> Result<(ModelProto, Outcome), EngineError> {
     let mut copy = model.proto().clone();
-    let record = Record::new(model, options, &Refused::new());
-    let mut outcome = rewrite_under((&net, Some(&record)), &mut copy, options, Refused::new(), watch)?;
+    let refused = Refused::new();
+    let record = LazyCell::new(|| Record::new(model, options, &refused));
+    let sign = |model: &mut ModelProto| record.write(model);
+    let mut outcome = rewrite_under((&net, Some(&sign)), &mut copy, options, Refused::new(), watch)?;
     for site in &mut outcome.sites {
         if let SiteStatus::Removed(change) = &site.status {
             site.status = SiteStatus::Candidate(change.clone());
@@ -117,6 +123,9 @@ fn net(known: &Known, view: &GraphView<'_>, facts: &Facts<'_>) -> Option<String>
     fault
 }
 
+/// Writes into a rewritten model what it says of itself.
+type Sign<'s> = &'s dyn Fn(&mut ModelProto);
+
 /// A round whose edits were applied, until the facts of the graph that came out say that they were right.
 struct Applied {
     model: ModelProto,
@@ -127,7 +136,7 @@ struct Applied {
 }
 
 fn rewrite_under(
-    under: (Net<'_>, Option<&Record>),
+    under: (Net<'_>, Option<Sign<'_>>),
     model: &mut ModelProto,
     options: &Options,
     refused: Refused,
@@ -162,7 +171,7 @@ fn rewrite_under(
 }
 
 fn rounds(
-    (net, record): (Net<'_>, Option<&Record>),
+    (net, sign): (Net<'_>, Option<Sign<'_>>),
     model: &mut ModelProto,
     options: &Options,
     mut refused: Refused,
@@ -223,8 +232,8 @@ fn rounds(
         let model = std::mem::replace(model, next);
         last = Some(Applied { model, known: round.known, removed: round.removed, renamed });
     }
-    if let (false, Some(record)) = (sites.is_empty(), record) {
-        record.write(model);
+    if let (false, Some(sign)) = (sites.is_empty(), sign) {
+        sign(model);
     }
     let after = if sites.is_empty() { before.clone() } else { priced(model)? };
     sites.extend(kept.into_iter().map(|site| origins.named(site)));

@@ -92,6 +92,7 @@ pub mod read;
 pub mod report;
 #[doc(hidden)]
 pub mod residual;
+mod tasks;
 #[doc(hidden)]
 pub mod transpose;
 #[doc(hidden)]

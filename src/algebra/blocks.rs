@@ -119,6 +119,12 @@ impl Hop {
         Some(Self { select: proper(needed(reach, lin, lout, groups)?, lin.len()), sum: None })
     }
 
+    /// How many channels such a selection takes; `None` where it does not fit, or nothing is selected.
+    #[must_use]
+    pub fn selected_channels(reach: Reach, lin: &[Slot], lout: &[Slot], groups: usize) -> Option<usize> {
+        count_needed(reach, lin, lout, groups)
+    }
+
     /// The blocks of `cut`, and their sum in `groups`. `reach` is that of the convolution, which passes so many `carried`
     /// channels, `merge` that of the sum, for which the body is the identity.
     #[must_use]
@@ -139,18 +145,35 @@ impl Hop {
 /// The columns of `lin` that each of `groups` equal runs of `lout` reads, in ascending order and as many for each: a run
 /// that reads fewer has one of them several times, which changes nothing. `None` when `lout` has no such runs, or when `lin` lacks a channel.
 fn needed(reach: Reach, lin: &[Slot], lout: &[Slot], groups: usize) -> Option<Vec<usize>> {
+    let mut runs: Vec<Vec<usize>> = vec![Vec::new(); groups];
+    each_needed(reach, lin, lout, groups, |run, column| runs[run].push(column))?;
+    runs.iter_mut().for_each(|run| run.sort_unstable());
+    let width = runs.iter().map(Vec::len).max().filter(|width| *width > 0)?;
+    runs.len().checked_mul(width).filter(|slots| *slots <= MAX_SLOTS)?;
+    for run in &mut runs {
+        run.resize(width, run.last().copied().unwrap_or(0));
+    }
+    Some(runs.concat())
+}
+
+/// Calls `read` with the number of a run and each of the columns that it reads, once.
+fn each_needed(
+    reach: Reach,
+    lin: &[Slot],
+    lout: &[Slot],
+    groups: usize,
+    mut read: impl FnMut(usize, usize),
+) -> Option<()> {
     if groups == 0 || lout.is_empty() || !lout.len().is_multiple_of(groups) {
         return None;
     }
     let columns = Columns::new(lin);
-    let mut runs: Vec<Vec<usize>> = Vec::new();
-    // The last run that each column was put into.
+    // The last run that each column was put into, counted from 1.
     let mut put = vec![0; lin.len()];
-    for rows in lout.chunks(lout.len() / groups) {
-        let mut run = Vec::new();
+    for (run, rows) in lout.chunks(lout.len() / groups).enumerate() {
         let mut add = |column: usize| {
-            if put.get_mut(column).is_some_and(|last| std::mem::replace(last, runs.len() + 1) <= runs.len()) {
-                run.push(column);
+            if put.get_mut(column).is_some_and(|last| std::mem::replace(last, run + 1) <= run) {
+                read(run, column);
             }
         };
         // Neighbouring rows mostly read the same channels.
@@ -170,15 +193,22 @@ fn needed(reach: Reach, lin: &[Slot], lout: &[Slot], groups: usize) -> Option<Ve
             }
             seen = (body, carried);
         }
-        run.sort_unstable();
-        runs.push(run);
     }
-    let width = runs.iter().map(Vec::len).max().filter(|width| *width > 0)?;
-    runs.len().checked_mul(width).filter(|slots| *slots <= MAX_SLOTS)?;
-    for run in &mut runs {
-        run.resize(width, run.last().copied().unwrap_or(0));
-    }
-    Some(runs.concat())
+    Some(())
+}
+
+/// How many columns `needed` has; `None` where it has none, or all of them as they stand.
+fn count_needed(reach: Reach, lin: &[Slot], lout: &[Slot], groups: usize) -> Option<usize> {
+    // Of each run how many there are, the first and the last.
+    let mut runs = vec![(0_usize, usize::MAX, 0_usize); groups];
+    each_needed(reach, lin, lout, groups, |run, column| {
+        let (count, first, last) = &mut runs[run];
+        (*count, *first, *last) = (*count + 1, column.min(*first), column.max(*last));
+    })?;
+    let width = runs.iter().map(|(count, ..)| *count).max().filter(|width| *width > 0)?;
+    let slots = runs.len().checked_mul(width).filter(|slots| *slots <= MAX_SLOTS)?;
+    let stand = |(at, run): (usize, &(usize, usize, usize))| *run == (width, at * width, at * width + width - 1);
+    (slots != lin.len() || !runs.iter().enumerate().all(stand)).then_some(slots)
 }
 
 /// `columns`, unless they are all of `width` as they stand.

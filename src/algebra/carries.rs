@@ -6,31 +6,43 @@ impl Kernel {
     /// True when some channels pass the map unchanged, or negated, beside others that it computes: a row that reads one entry
     /// of one channel by 1, or a column that is read so by one row alone, beside rows or columns that are none. That is
     /// what widening makes ([`super::widen`]), and what no training does.
+    ///
+    /// Rows and columns are looked at until they are known to be none, so that of trained weights hardly any are.
     #[must_use]
     pub fn carries(&self) -> bool {
+        let weight = self.weight.as_standard_layout();
+        let Some(weight) = weight.as_slice() else { return false };
+        let (height, width) = (self.group_outputs().max(1), self.group_inputs());
+        let taps = self.weight.shape().iter().skip(2).product::<usize>();
+        let cell = |o: usize, i: usize| {
+            let at = (o * width + i) * taps;
+            weight[at..at + taps].iter()
+        };
         let biased = |o: usize| self.bias.as_ref().is_some_and(|b| b.get(o).is_some_and(|b| *b != 0.0));
-        let mut rows = vec![Content::Nothing; self.outputs()];
-        let mut columns = vec![Content::Nothing; self.inputs()];
-        let height = self.group_outputs().max(1);
-        for (o, row) in self.weight.outer_iter().enumerate() {
-            for (i, taps) in row.outer_iter().enumerate() {
-                let Some(column) = columns.get_mut(o / height * self.group_inputs() + i) else { return false };
-                for w in taps.iter().filter(|w| **w != 0.0) {
-                    rows[o] = rows[o].and(*w);
-                    *column = column.and(*w);
-                }
-            }
-            if biased(o) {
-                rows[o] = Content::More;
-            }
-        }
-        let mixed = |all: &[Content]| all.contains(&Content::One) && all.contains(&Content::More);
-        mixed(&rows) || mixed(&columns)
+        let row = |o: usize| match biased(o) {
+            true => Content::More,
+            false => Content::of((0..width).flat_map(|i| cell(o, i))),
+        };
+        let column = |i: usize| {
+            let first = i / width.max(1) * height;
+            Content::of((first..first + height).flat_map(|o| cell(o, i % width.max(1))))
+        };
+        mixed((0..self.outputs()).map(row)) || mixed((0..self.outputs() / height * width).map(column))
     }
 }
 
+/// True when some are one, and others are more.
+fn mixed(all: impl Iterator<Item = Content>) -> bool {
+    let (mut one, mut more) = (false, false);
+    all.into_iter().any(|content| {
+        one |= content == Content::One;
+        more |= content == Content::More;
+        one && more
+    })
+}
+
 /// The weights of a row or a column.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(PartialEq)]
 enum Content {
     /// All are 0.
     Nothing,
@@ -41,8 +53,13 @@ enum Content {
 }
 
 impl Content {
-    fn and(self, weight: f64) -> Self {
-        if self == Self::Nothing && weight.abs() == 1.0 { Self::One } else { Self::More }
+    fn of<'w>(weights: impl Iterator<Item = &'w f64>) -> Self {
+        let mut others = weights.filter(|w| **w != 0.0);
+        match (others.next(), others.next()) {
+            (None, _) => Self::Nothing,
+            (Some(weight), None) if weight.abs() == 1.0 => Self::One,
+            _ => Self::More,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::graph::{Names, NodeId};
 use crate::options::Family;
+use crate::plan::memo::Memo;
 use crate::plan::{folds, legal, surplus};
 use crate::read::Context;
 use crate::report::{SiteReport, SiteStatus};
@@ -44,6 +45,7 @@ pub(super) fn remove_joins(
     round: &mut Round,
 ) -> Result<(), EngineError> {
     let mut claimed: BTreeSet<NodeId> = BTreeSet::new();
+    let mut memo = Memo::default();
     let joins = joins(cx);
     for (done, join) in joins.iter().enumerate() {
         let message = cx.view.node(*join).name().to_owned();
@@ -54,7 +56,7 @@ pub(super) fn remove_joins(
             round.kept.push(stays);
             continue;
         }
-        match plan_join(cx, *join, &claimed, names) {
+        match plan_join(cx, *join, &claimed, names, &mut memo) {
             Ok(Planned { edits, report, proof }) => {
                 claimed.extend(&proof.branch().removed);
                 round.edits.push(edits);

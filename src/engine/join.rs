@@ -6,6 +6,7 @@ use crate::algebra::Slot;
 use crate::graph::{EditList, Names, NodeId};
 use crate::options::{ActivationForm, Family};
 use crate::plan::change::{Change, Channels, Exactness};
+use crate::plan::memo::Memo;
 use crate::plan::{cost, layouts};
 use crate::read::{Context, Reject, RejectCode};
 use crate::report::{SiteReport, SiteStatus};
@@ -29,12 +30,18 @@ pub(super) fn plan_join(
     join: NodeId,
     claimed: &BTreeSet<NodeId>,
     names: &mut Names,
+    memo: &mut Memo,
 ) -> Result<Planned, Reject> {
     let options = planned::options(cx, join);
     let cx = Context { options: &options, ..cx };
     let mut nearest: Option<Reject> = None;
     let mut proofs = Vec::new();
     for site in find::find(cx, join)? {
+        // Looked at again in the next round.
+        if site.steps.iter().any(|step| claimed.contains(&step.node)) {
+            nearest = Some(shared(cx, join));
+            continue;
+        }
         match admit(cx, site).and_then(|site| check::prove(cx, site)) {
             Ok(proof) => proofs.push(proof),
             Err(reject) => nearest = Some(reject),
@@ -42,7 +49,7 @@ pub(super) fn plan_join(
     }
     let mut ways: Vec<(usize, build::Choice<'_>, cost::Cost)> = Vec::new();
     for (index, proof) in proofs.iter().enumerate() {
-        match layouts::choose(cx, proof) {
+        match layouts::choose(cx, proof, memo) {
             Ok((choice, cost)) => ways.push((index, choice, cost)),
             Err(reject) => nearest = nearest.or(Some(reject)),
         }
@@ -53,8 +60,7 @@ pub(super) fn plan_join(
     for (index, choice, cost) in ways {
         let proof = &proofs[index];
         if !proof.branch().removed.is_disjoint(claimed) {
-            let reason = "it shares operators with a join that is removed first";
-            return Err(Reject::at(cx.view, join, RejectCode::CannotPass, reason));
+            return Err(shared(cx, join));
         }
         let (edits, tensors) = build::build(cx, proof, &choice, names)?;
         if let Err(reject) = untaken::check(cx, join, &edits) {
@@ -78,6 +84,10 @@ pub(super) fn plan_join(
     };
     let report = report(cx, Family::Residual, join, SiteStatus::Removed(change));
     Ok(Planned { edits, report, proof: proofs.swap_remove(index) })
+}
+
+fn shared(cx: Context<'_>, join: NodeId) -> Reject {
+    Reject::at(cx.view, join, RejectCode::CannotPass, "it shares operators with a join that is removed first")
 }
 
 /// Refuses a branch that carries channels already, as one does that held another join, unless long skips are asked for.

@@ -85,7 +85,7 @@ fn without_pair(
         let facts = Facts::new(&view);
         let cx = Context { view: &view, facts: &facts, ..cx };
         let Some(join) = view.value(&pair).and_then(|v| view.def(v)) else { return Ok(Err(no_pair(cx, node))) };
-        plan_join(cx, join, &Default::default(), &mut names)
+        plan_join(cx, join, &Default::default(), &mut names, &mut Default::default())
     };
     let Planned { edits, report, .. } = match planned {
         Ok(planned) => planned,

@@ -25,6 +25,12 @@ pub fn is_exact(op: &str) -> bool {
     matches!(rounding(op), Some(Rounding::Moves | Rounding::Jumps))
 }
 
+/// True for an operator whose results jump where its input passes a number.
+#[must_use]
+pub fn jumps(op: &str) -> bool {
+    rounding(op) == Some(Rounding::Jumps)
+}
+
 /// True for an operator that makes zeros of zeros.
 #[must_use]
 pub fn keeps_zero(op: &str) -> bool {

@@ -22,7 +22,8 @@ pub struct Cost {
     pub params: f64,
     /// Elements that are read and written.
     pub moved: f64,
-    /// Elements in front of and behind the operator that has most of both.
+    /// Elements that are alive at once, where most are: nothing on a chain is read twice, so that is what an operator reads and
+    /// computes, or the larger of both where it writes over what it reads ([`memory`]).
     pub peak: f64,
     /// Operators.
     pub nodes: f64,
@@ -49,17 +50,18 @@ impl Cost {
         Self { moved, peak, nodes: 1.0, time: latency::select(inputs, outputs, positions, rates), ..Self::default() }
     }
 
-    /// Any other operator on so many channels, `plain` when it is what stood in the network.
+    /// Any other operator that computes so many elements, `plain` when it is what stood in the network. `alive` elements are in
+    /// memory while it runs: those it computes alone, where it writes over what it reads.
     #[must_use]
-    pub fn pass(channels: usize, positions: f64, plain: bool, rates: &Rates) -> Self {
-        let moved = 2.0 * channels as f64 * positions;
-        Self { moved, peak: moved, nodes: 1.0, time: latency::pass(moved, plain, rates), ..Self::default() }
+    pub fn pass(elements: f64, alive: f64, plain: bool, rates: &Rates) -> Self {
+        let moved = 2.0 * elements;
+        Self { moved, peak: alive, nodes: 1.0, time: latency::pass(moved, plain, rates), ..Self::default() }
     }
 
     /// The same, of an operator that is an activation.
     #[must_use]
-    pub fn activation(channels: usize, positions: f64, plain: bool, rates: &Rates) -> Self {
-        Self { nonlinear: channels as f64 * positions, ..Self::pass(channels, positions, plain, rates) }
+    pub fn activation(elements: f64, alive: f64, plain: bool, rates: &Rates) -> Self {
+        Self { nonlinear: elements, ..Self::pass(elements, alive, plain, rates) }
     }
 
     /// Which of two candidates is better for `objective`; what it does not tell apart, the measures behind it do.
@@ -219,6 +221,6 @@ mod tests {
         assert!(small.macs < blocks.macs && small.time > blocks.time);
         let (dense, deep) = (conv(256, 256, 1, 14.0), conv(256, 256, 256, 14.0));
         assert!(deep.time < blocks.time && blocks.time < dense.time);
-        assert!(Cost::select(64, 64, 1.0, rates).time > Cost::pass(64, 1.0, true, rates).time);
+        assert!(Cost::select(64, 64, 1.0, rates).time > Cost::pass(64.0, 64.0, true, rates).time);
     }
 }

@@ -68,16 +68,12 @@ impl Place<'_> {
 
     /// A selection in front of a convolution in `groups`: its cost, and the convolution.
     pub(super) fn selected(&self, lin: &[Slot], lout: &[Slot], groups: usize) -> Option<(Cost, Work)> {
-        let hop = Hop::selected(self.reach(), lin, lout, groups)?;
-        let columns = hop.select?;
-        if columns.len() > MAX_SPREAD * lin.len().max(lout.len()) {
+        let columns = Hop::selected_channels(self.reach(), lin, lout, groups)?;
+        if columns > MAX_SPREAD * lin.len().max(lout.len()) {
             return None;
         }
-        let work = self.work(columns.len(), lout.len(), groups);
-        Some((
-            Cost::select(lin.len(), columns.len(), self.positions.0, &self.rates) + Cost::conv(&work, &self.rates),
-            work,
-        ))
+        let work = self.work(columns, lout.len(), groups);
+        Some((Cost::select(lin.len(), columns, self.positions.0, &self.rates) + Cost::conv(&work, &self.rates), work))
     }
 
     /// Numbers of groups in which what it writes may be gathered.

@@ -23,6 +23,7 @@ use crate::residual::operation::Form as PassForm;
 
 use super::cost::Cost;
 use super::forms::{Form, Place, replicas};
+use super::memo::{Key, Known, Memo};
 
 /// Most channels of a tensor around a convolution that may be cut: no real network has more.
 const MAX_CUT: usize = 1 << 15;
@@ -39,17 +40,28 @@ struct State {
 ///
 /// # Errors
 /// A [`Reject`] when no layout fits the groups of the branch, or only such as make a weight too large.
-pub fn choose<'p>(cx: Context<'_>, proof: &'p Proof) -> Result<(Choice<'p>, Cost), Reject> {
+pub fn choose<'p>(cx: Context<'_>, proof: &'p Proof, memo: &mut Memo) -> Result<(Choice<'p>, Cost), Reject> {
     let cx = cx.within(proof.frame);
-    let mut best: Option<(Choice<'p>, Cost)> = None;
-    let mut search = Search { cx, proof, positions: positions(cx, proof), too_large: None };
-    for host in proof.hosts() {
+    let positions = positions(cx, proof);
+    let key = Key::new(cx, proof, &positions);
+    if let Some(known) = key.as_ref().and_then(|key| memo.get(key))
+        && let Some(host) = proof.hosts().get(known.host)
+    {
+        return Ok((Choice { host, layouts: known.layouts.clone(), hops: known.hops.clone() }, known.cost));
+    }
+    let mut best: Option<(usize, Choice<'p>, Cost)> = None;
+    let mut search = Search { cx, proof, positions, too_large: None };
+    for (index, host) in proof.hosts().iter().enumerate() {
         let Some((choice, cost)) = search.shortest(host) else { continue };
-        if cost.beats(best.as_ref().map(|(_, b)| b), cx.options.objective) {
-            best = Some((choice, cost));
+        if cost.beats(best.as_ref().map(|(_, _, b)| b), cx.options.objective) {
+            best = Some((index, choice, cost));
         }
     }
-    best.ok_or_else(|| match search.too_large {
+    if let (Some(key), Some((host, choice, cost))) = (key, &best) {
+        let (layouts, hops) = (choice.layouts.clone(), choice.hops.clone());
+        memo.put(key, Known { host: *host, layouts, hops, cost: *cost });
+    }
+    best.map(|(_, choice, cost)| (choice, cost)).ok_or_else(|| match search.too_large {
         Some(entries) => {
             let reason = cx.too_large("a widened convolution", entries);
             Reject::at(cx.view, proof.join, RejectCode::TooLarge, reason)
@@ -81,12 +93,17 @@ impl<'p> Search<'_, 'p> {
             let before = columns.last()?;
             let after = match &item.kind {
                 ItemKind::Operation(pass) => {
-                    let plain = host.form(i) == Some(PassForm::Unchanged);
+                    let form = host.form(i);
+                    let plain = form == Some(PassForm::Unchanged);
                     let behind = |(from, state): (usize, &State)| {
                         let layout = pass.layout(&state.layout)?;
                         debug_assert!(!pass.keeps_layout() || layout == state.layout, "a layout was not kept");
                         let price = if pass.is_activation() { Cost::activation } else { Cost::pass };
-                        let cost = state.cost + price(layout.len(), *self.positions.get(i + 1)?, plain, &rates);
+                        let elements = |at: usize, layout: &Layout| Some(layout.len() as f64 * self.positions.get(at)?);
+                        let (read, made) = (elements(i, &state.layout)?, elements(i + 1, &layout)?);
+                        let is_over = pass.is_activation() && form.is_some_and(PassForm::writes_over);
+                        let alive = if is_over { made } else { read + made };
+                        let cost = state.cost + price(made, alive, plain, &rates);
                         Some(State { layout, cost, from, form: Form::Direct })
                     };
                     before.iter().enumerate().filter_map(behind).collect()

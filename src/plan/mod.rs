@@ -7,6 +7,7 @@ mod forms;
 pub mod latency;
 pub mod layouts;
 pub mod legal;
+pub mod memo;
 pub mod memory;
 pub mod surplus;
 pub mod work;

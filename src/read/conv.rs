@@ -1,5 +1,7 @@
 //! `Conv`, and pools that are convolutions. On a branch it is the operator that reserves, passes and merges.
 
+use std::rc::Rc;
+
 use crate::algebra::{Geometry, Kernel, compose};
 use crate::facts::{ConvSpec, Dim, Facts};
 use crate::graph::{NodeId, ValueId};
@@ -140,7 +142,9 @@ impl BranchConv {
             Source::Identity => Kernel::identity(self.channels.0, self.window.axes()),
             Source::Average => compose::average(self.channels.0, &self.window)?,
             Source::Given(weight, bias) => {
-                Kernel { weight: facts.constant(*weight)?.data.clone(), bias: values(facts, *bias)?, group: self.group }
+                // Large weights are kept nowhere else, so this is no copy.
+                let weight = Rc::unwrap_or_clone(facts.constant(*weight)?).data;
+                Kernel { weight, bias: values(facts, *bias)?, group: self.group }
             }
             Source::Layer(layer) => layer.kernel(facts, self.window.axes())?,
         };
@@ -158,6 +162,12 @@ impl BranchConv {
         matches!(self.source, Source::Given(..) | Source::Layer(_)) && self.kernel(facts).is_some_and(|k| k.carries())
     }
 
+    /// True for a convolution of the model, which a target that runs it takes as it is.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        matches!(self.source, Source::Given(..))
+    }
+
     /// Body channels in and out of one group.
     #[must_use]
     pub fn group_channels(&self) -> (usize, usize) {
@@ -170,7 +180,7 @@ impl BranchConv {
     #[must_use]
     pub fn groups(&self, target: &Target, finest: usize, inputs: usize) -> usize {
         let is_own = Groups::of(self.group, self.channels.0) == Groups::of(finest, inputs);
-        let own = matches!(self.source, Source::Given(..)) && is_own;
+        let own = self.is_given() && is_own;
         if own || target.groups().has(finest, inputs) { finest } else { 1 }
     }
 

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 /// The place of the channels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Frame {
     /// On axis 1, spatial axes behind: `[N, C, ...]`.
     ChannelsFirst,

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::algebra::{Hop, Kernel, Layout, Slot};
 use crate::emit::Emit;
-use crate::facts::{Facts, tensor};
+use crate::facts::Facts;
 use crate::graph::{EditList, Names, ValueId};
 use crate::onnx::tensor_proto::DataType;
 use crate::read::{Context, Reject, RejectCode};
+use crate::tasks;
 
 use super::branch::{Item, ItemKind};
 use super::check::Proof;
@@ -34,13 +35,8 @@ pub type Built = (EditList, Vec<String>);
 pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Names) -> Result<Built, Reject> {
     let cx = cx.within(proof.frame);
     let view = cx.view;
-    let unreadable = || {
-        let reason =
-            "a weight or an element type on the branch could not be read, or a folded weight is too large for it";
-        Reject::at(view, proof.join, RejectCode::WeightNotConstant, reason)
-    };
     let broken = |what: &str| Reject::broken(view, proof.output, what);
-    let dtype = element_type(cx.facts, proof).ok_or_else(unreadable)?;
+    let dtype = element_type(cx.facts, proof).ok_or_else(|| unreadable(cx, proof))?;
     let join = view.node(proof.join).name();
     let site = if join.is_empty() { view.name(proof.output) } else { join };
     let mut emit = Emit::new(names, dtype, proof.axes, format!("residual: {site}"));
@@ -54,6 +50,7 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
     if choice.layouts.len() != items.len() + 1 {
         return Err(broken("a tensor of the branch without a layout"));
     }
+    let mut widened = widen(cx, proof, choice, dtype)?.into_iter();
     for (i, (item, around)) in items.iter().zip(choice.layouts.windows(2)).enumerate() {
         let [lin, lout] = around else { return Err(broken("a tensor of the branch without a layout")) };
         let last = i + 1 == items.len();
@@ -62,18 +59,9 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
             ItemKind::Conv(conv) => {
                 let hosted = choice.host.conv(i).ok_or_else(|| broken("a convolution that no host knows"))?;
                 let own = conv.own_window(&hosted.window).ok_or_else(|| broken("a window smaller than a Pad"))?;
-                let body = conv.kernel(cx.facts).ok_or_else(unreadable)?;
-                let body = body.placed_in(&conv.window, &hosted.window);
-                let hop = choice.hops.get(i).ok_or_else(|| broken("a convolution without a form"))?;
-                // A linear layer has no groups.
-                let may_group = |kernel: &Kernel| {
-                    let (group, inputs) = (kernel.group, kernel.group * kernel.group_inputs());
-                    cx.is_channels_first() && conv.groups(&cx.options.target, group, inputs) == group
-                };
-                let widened = body.and_then(|body| Widened::new(&body, hosted, hop, (lin, lout), may_group));
-                let widened = widened.ok_or_else(|| broken("a convolution that cannot be widened"))?;
-                if !tensor::fits(dtype, widened.weights()) {
-                    return Err(unreadable());
+                let (widened, fits) = widened.next().ok_or_else(|| broken("a convolution that cannot be widened"))?;
+                if !fits {
+                    return Err(unreadable(cx, proof));
                 }
                 widened.emit(&mut emit, conv, &own, &input, &output);
             }
@@ -96,6 +84,47 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
     }
     rename(cx, proof, &mut emit);
     Ok((emit.edits, tensors))
+}
+
+fn unreadable(cx: Context<'_>, proof: &Proof) -> Reject {
+    let reason = "a weight or an element type on the branch could not be read, or a folded weight is too large for it";
+    Reject::at(cx.view, proof.join, RejectCode::WeightNotConstant, reason)
+}
+
+/// The convolutions of the branch in their new form, in their order, and whether their weights fit `dtype`. All at once, for that is where
+/// the time goes.
+fn widen<'c>(
+    cx: Context<'_>,
+    proof: &Proof,
+    choice: &'c Choice<'_>,
+    dtype: DataType,
+) -> Result<Vec<(Widened<'c>, bool)>, Reject> {
+    let broken = |what: &str| Reject::broken(cx.view, proof.output, what);
+    let mut jobs = Vec::new();
+    for (i, conv) in proof.branch().convs() {
+        let hosted = choice.host.conv(i).ok_or_else(|| broken("a convolution that no host knows"))?;
+        let hop = choice.hops.get(i).ok_or_else(|| broken("a convolution without a form"))?;
+        let body = conv.kernel(cx.facts).ok_or_else(|| unreadable(cx, proof))?;
+        let (lin, lout) = choice.layouts.get(i).zip(choice.layouts.get(i + 1)).ok_or_else(|| broken("no layout"))?;
+        jobs.push(((conv, hosted, hop, (lin, lout)), Some(body), None));
+    }
+    let (target, is_grouped) = (&cx.options.target, cx.is_channels_first());
+    let work = jobs.iter().filter_map(|(_, body, _)| Some(body.as_ref()?.weight.len())).sum();
+    tasks::each(work, jobs.iter_mut(), |(): &mut (), ((conv, hosted, hop, around), body, done)| {
+        // A linear layer has no groups.
+        let may_group = |kernel: &Kernel| {
+            let (group, inputs) = (kernel.group, kernel.group * kernel.group_inputs());
+            is_grouped && conv.groups(target, group, inputs) == group
+        };
+        let body = body.take().and_then(|body| body.placed_in(&conv.window, &hosted.window));
+        let widened = body.and_then(|body| Widened::new(&body, hosted, hop, (around.0, around.1), may_group));
+        *done = widened.map(|mut widened| {
+            let fits = widened.write(dtype);
+            (widened, fits)
+        });
+    });
+    let done: Option<Vec<_>> = jobs.into_iter().map(|(_, _, done)| done).collect();
+    done.ok_or_else(|| broken("a convolution that cannot be widened"))
 }
 
 /// A copy of a node has its name, unless the node itself stays, or another one of that name.

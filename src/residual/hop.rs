@@ -3,7 +3,9 @@
 use crate::algebra::{Geometry, Hop, Kernel, Layout, Slot, blocks::select, widen::widen};
 
 use crate::emit::Emit;
-use crate::read::BranchConv;
+use crate::facts::tensor;
+use crate::onnx::{TensorProto, tensor_proto::DataType};
+use crate::read::{BranchConv, Frame};
 
 use super::host::Hosted;
 
@@ -19,11 +21,37 @@ struct Selected<'h> {
     /// Channels in front, and those of them that it reads.
     select: Option<(usize, &'h [usize])>,
     kernel: Kernel,
+    /// The weights as they will stand in the file.
+    written: Option<TensorProto>,
 }
 
 impl<'h> Selected<'h> {
     fn new(width: usize, columns: Option<&'h [usize]>, kernel: Kernel) -> Self {
-        Self { select: columns.map(|columns| (width, columns)), kernel }
+        Self { select: columns.map(|columns| (width, columns)), kernel, written: None }
+    }
+
+    /// False when a weight does not fit `dtype`.
+    fn write(&mut self, dtype: DataType) -> bool {
+        let (weight, bias) = (&self.kernel.weight, self.kernel.bias.as_deref().unwrap_or_default());
+        let fit = match weight.as_slice() {
+            Some(weight) => tensor::fits(dtype, weight),
+            None => tensor::fits(dtype, weight),
+        };
+        let fits = fit && tensor::fits(dtype, bias);
+        if fits {
+            self.written = Some(tensor::write("", weight, dtype));
+        }
+        fits
+    }
+
+    /// Writes it as a convolution.
+    fn emit(&self, emit: &mut Emit<'_>, (name, weight): (&str, &str), window: &Geometry, input: &str, output: &str) {
+        match (&self.written, emit.frame) {
+            (Some(written), Frame::ChannelsFirst) => {
+                emit.conv_of(name, weight, (&self.kernel, written.clone()), window, input, output);
+            }
+            _ => emit.conv(name, weight, &self.kernel, window, input, output),
+        }
     }
 
     /// The name of what it reads of `input`.
@@ -58,10 +86,9 @@ impl<'h> Widened<'h> {
         Some(Self { main: Selected::new(lin.len(), front, main), sum: Some(sum) })
     }
 
-    /// Every weight and bias.
-    pub(super) fn weights(&self) -> impl Iterator<Item = &f64> {
-        let steps = std::iter::once(&self.main).chain(&self.sum);
-        steps.flat_map(|step| step.kernel.weight.iter().chain(step.kernel.bias.iter().flatten()))
+    /// Brings the weights into the form of the file. False when one does not fit `dtype`.
+    pub(super) fn write(&mut self, dtype: DataType) -> bool {
+        self.main.write(dtype) && self.sum.as_mut().is_none_or(|sum| sum.write(dtype))
     }
 
     /// Writes the nodes; the convolution itself, which looks through `window`, keeps its name.
@@ -69,12 +96,12 @@ impl<'h> Widened<'h> {
         let (name, weight) = (conv.name.as_str(), conv.weight_name.as_str());
         let input = self.main.selected(emit, &format!("{name}_select"), input);
         let Some(sum) = &self.sum else {
-            return emit.conv(name, weight, &self.main.kernel, window, &input, output);
+            return self.main.emit(emit, (name, weight), window, &input, output);
         };
         let partial = emit.fresh(&format!("{name}_partial"));
-        emit.conv(name, weight, &self.main.kernel, window, &input, &partial);
+        self.main.emit(emit, (name, weight), window, &input, &partial);
         let terms = sum.selected(emit, &format!("{name}_terms"), &partial);
         let one = Geometry::pointwise(window.axes());
-        emit.conv(&format!("{name}_sum"), &format!("{weight}_sum"), &sum.kernel, &one, &terms, output);
+        sum.emit(emit, (&format!("{name}_sum"), &format!("{weight}_sum")), &one, &terms, output);
     }
 }

@@ -85,7 +85,7 @@ fn found(reading: Option<Reading>) -> Found {
 /// does in any sum of a convolution; and an infinite value or NaN need not pass ([`Form::Bounds`] makes the infinite ones the
 /// largest finite ones, [`Form::Prelu`] multiplies them by 0 on channels of the body). [`Form::Pair`], which is used only where it is
 /// asked for, rounds: `f(x) - f(-x)` is computed as the difference of two floats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Form {
     /// The operator as it is: it is the identity on every carried value.
     Unchanged,
@@ -108,6 +108,12 @@ pub enum Form {
 }
 
 impl Form {
+    /// True when each of its nodes reads one tensor of data, whose place the result may take.
+    #[must_use]
+    pub fn writes_over(self) -> bool {
+        matches!(self, Self::Unchanged | Self::Prelu | Self::Bounds | Self::Pair)
+    }
+
     /// In words, for the report.
     #[must_use]
     pub fn words(self) -> &'static str {

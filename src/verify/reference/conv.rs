@@ -12,8 +12,8 @@ use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
 use super::gemm::{column_blocks, multiply, row_blocks};
-use super::parallel;
 use super::window::{AXES, Rounding, Window, three, windows};
+use crate::tasks;
 
 pub(super) const OPERATORS: Table = &[("Conv", conv)];
 
@@ -109,7 +109,7 @@ fn direct(x: &ArrayD<f64>, w: &ArrayD<f64>, y: &mut ArrayD<f64>, s: &Sizes) -> O
     let (inner, plane, taps) = (s.plane_in(), s.plane_out(), s.taps());
     let channels = s.group * s.outputs;
     let tasks = y.chunks_exact_mut(plane).enumerate();
-    parallel::each(s.work(), tasks, |(): &mut (), (i, out)| {
+    tasks::each(s.work(), tasks, |(): &mut (), (i, out)| {
         let (n, o) = (i / channels, i % channels);
         let from = (n * s.group + o / s.outputs) * inner;
         correlate(&x[from..from + inner], &w[o * taps..(o + 1) * taps], out, &s.axes);
@@ -188,7 +188,7 @@ fn by_columns(x: &ArrayD<f64>, w: &ArrayD<f64>, y: &mut ArrayD<f64>, s: &Sizes) 
         let part = move |(n, out)| Band { weights, input, out, start: n * width };
         column_blocks(out, width).enumerate().map(part)
     });
-    parallel::each(s.work(), bands, |space: &mut Vec<f64>, band| band.compute(s, space));
+    tasks::each(s.work(), bands, |space: &mut Vec<f64>, band| band.compute(s, space));
     Ok(())
 }
 

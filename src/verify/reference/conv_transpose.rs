@@ -9,8 +9,8 @@ use super::conv::add_per_channel;
 use super::dims;
 use super::error::{Outcome, fault};
 use super::gemm::multiply;
-use super::parallel;
 use super::window::{AXES, Attributes};
+use crate::tasks;
 
 pub(super) const OPERATORS: Table = &[("ConvTranspose", conv_transpose)];
 
@@ -122,7 +122,7 @@ fn scatter(x: &ArrayD<f64>, w: &ArrayD<f64>, y: &mut ArrayD<f64>, group: usize, 
         .chunks_exact_mut(outputs * plane_out)
         .enumerate()
         .flat_map(|(i, y)| y.chunks_mut(most * plane_out).enumerate().map(move |(part, y)| (i, part * most, y)));
-    parallel::each(work, blocks, |space: &mut Vec<f64>, (i, first, y)| {
+    tasks::each(work, blocks, |space: &mut Vec<f64>, (i, first, y)| {
         let channels = y.len() / plane_out;
         let x = x.subrows(i * inputs, inputs);
         let from = i % group * inputs;

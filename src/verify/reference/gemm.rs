@@ -9,7 +9,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use super::parallel;
+use crate::tasks;
 
 /// Rows and columns of what one task computes.
 const TILE: usize = 512;
@@ -32,7 +32,7 @@ pub(super) fn product(a: ArrayView2<f64>, b: ArrayView2<f64>, mut c: ArrayViewMu
         let left = left.subrows(i * TILE, c.nrows());
         column_blocks(c, TILE).enumerate().map(move |(j, c)| (left, right.subcols(j * TILE, c.ncols()), c))
     });
-    parallel::each(work, tiles, |(): &mut (), (a, b, c)| multiply(a, b, c));
+    tasks::each(work, tiles, |(): &mut (), (a, b, c)| multiply(a, b, c));
 }
 
 /// A matrix whose rows or columns stand one behind the other.

@@ -29,7 +29,6 @@ mod logic;
 mod matmul;
 mod normalize;
 mod pad;
-mod parallel;
 mod pool;
 mod quantize;
 mod rank;

@@ -7,8 +7,8 @@ use super::binary::larger;
 use super::call::{Call, Table};
 use super::dims;
 use super::error::{Outcome, fault};
-use super::parallel;
 use super::window::{AXES, Rounding, Window, three, windows};
+use crate::tasks;
 
 pub(super) const OPERATORS: Table = &[
     ("MaxPool", max_pool),
@@ -88,7 +88,7 @@ where
         let work = y.len().saturating_mul(axes.iter().map(|w| w.kernel.min(w.input)).sum());
         let Some(out) = y.as_slice_mut() else { return fault!("an array is not contiguous") };
         let tasks = x.chunks_exact(inner).zip(out.chunks_exact_mut(outer));
-        parallel::each(work, tasks, |space: &mut Vec<T>, (x, out)| self.channel(x, axes, space, out, &done));
+        tasks::each(work, tasks, |space: &mut Vec<T>, (x, out)| self.channel(x, axes, space, out, &done));
         Ok(y)
     }
 

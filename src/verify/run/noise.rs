@@ -2,11 +2,11 @@
 //! arithmetic: Parker, "Monte Carlo arithmetic: exploiting randomness in floating-point arithmetic", 1997), or done to the
 //! nearest number, as a runtime does it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::onnx::{ModelProto, NodeProto};
-use crate::operators::is_exact;
+use crate::onnx::{GraphProto, ModelProto, NodeProto};
+use crate::operators::{is_exact, jumps};
 use crate::verify::reference::{Tap, Value};
 use crate::verify::structure::{Types, types};
 
@@ -48,8 +48,11 @@ pub(super) struct Rounded {
     usual: Precision,
     /// Tensors that are calculated from the graph inputs.
     data: HashSet<String>,
-    /// Initializers that such a calculation reads as weights.
+    /// Constants that such a calculation reads as weights.
     weights: HashSet<String>,
+    /// What the graph calculates of other constants on the way to a weight: a runtime rounds that too, and one rounding of a scale
+    /// moves all weights that it scales together.
+    made: HashSet<String>,
 }
 
 impl Rounded {
@@ -64,7 +67,8 @@ impl Rounded {
         };
         let read = graph.node.iter().filter(is_weight).flat_map(|n| &n.input);
         let weights: HashSet<String> = read.filter(|i| !data.contains(*i)).cloned().collect();
-        Self { types: types(model), usual: Precision::of_model(model), data, weights }
+        let made = sources(graph, &weights);
+        Self { types: types(model), usual: Precision::of_model(model), data, weights, made }
     }
 
     /// The float type of a tensor.
@@ -73,8 +77,24 @@ impl Rounded {
     }
 
     fn is_calculated(&self, node: &NodeProto, output: &str) -> bool {
-        self.weights.contains(output) || self.data.contains(output) && !is_exact(node.op_type())
+        let is_moved = || self.data.contains(output) || self.made.contains(output);
+        self.weights.contains(output) || is_moved() && !is_exact(node.op_type())
     }
+}
+
+/// The results that `weights` are calculated from, back to where an operator jumps: what moves an index is no rounding.
+fn sources(graph: &GraphProto, weights: &HashSet<String>) -> HashSet<String> {
+    let makers: HashMap<&str, &NodeProto> =
+        graph.node.iter().flat_map(|n| n.output.iter().map(move |o| (o.as_str(), n))).collect();
+    let mut open: Vec<&str> = weights.iter().map(String::as_str).collect();
+    let mut found = HashSet::new();
+    while let Some(name) = open.pop() {
+        let Some(node) = makers.get(name).filter(|n| !jumps(n.op_type())) else { continue };
+        if found.insert(name.to_owned()) {
+            open.extend(node.input.iter().map(String::as_str));
+        }
+    }
+    found
 }
 
 /// Moves weights and results at random by up to [`AMPLITUDE`] half-ulps of their own type. The same seed moves the same
@@ -91,6 +111,21 @@ impl Moved<'_> {
         let mut random = Random::new(self.seed, name);
         values.iter_mut().for_each(|v| *v *= 1.0 + most * (2.0 * random.uniform() - 1.0));
     }
+
+    /// Moves every channel of every image as one: they were divided by one deviation, which was rounded too.
+    fn shift_together(&self, name: &str, value: &mut Value) {
+        let Value::F(values) = value else { return };
+        let most = AMPLITUDE * self.of.width(name).epsilon() / 2.0;
+        let mut random = Random::new(self.seed, &format!("{name} together"));
+        let run = values.shape().iter().skip(2).product::<usize>().max(1);
+        let mut factor = 1.0;
+        for (at, v) in values.iter_mut().enumerate() {
+            if at % run == 0 {
+                factor = 1.0 + most * (2.0 * random.uniform() - 1.0);
+            }
+            *v *= factor;
+        }
+    }
 }
 
 impl Tap for Moved<'_> {
@@ -103,6 +138,9 @@ impl Tap for Moved<'_> {
     fn output(&self, node: &NodeProto, name: &str, value: &mut Arc<Value>) {
         if self.of.is_calculated(node, name) && matches!(**value, Value::F(_)) {
             self.shift(name, Arc::make_mut(value));
+            if node.op_type().ends_with("Normalization") {
+                self.shift_together(name, Arc::make_mut(value));
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ static PROCESSORS: LazyLock<usize> = LazyLock::new(|| thread::available_parallel
 /// Calls `f` on every task, `work` multiply-accumulates in all: on as many threads as that is worth and there are
 /// processors; on this one alone when no other starts. Tasks are made when they are taken. Each thread gives all of its tasks the same
 /// `T::default()` to work in.
-pub(super) fn each<S: Default, T>(work: usize, tasks: impl Iterator<Item = T> + Send, f: impl Fn(&mut S, T) + Sync) {
+pub(crate) fn each<S: Default, T>(work: usize, tasks: impl Iterator<Item = T> + Send, f: impl Fn(&mut S, T) + Sync) {
     let most = tasks.size_hint().1.unwrap_or(usize::MAX);
     share((*PROCESSORS).min(most).min(work / WORTH_A_THREAD + 1), tasks, f);
 }
