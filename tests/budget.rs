@@ -3,9 +3,9 @@
 
 use onnx_rm::engine::{self, go_on};
 use onnx_rm::onnx::ModelProto;
-use onnx_rm::{Chain, EngineError, Limit, Limits, Options, Outcome, RejectCode};
+use onnx_rm::{Chain, EngineError, Limit, Limits, Objective, Options, Outcome, RejectCode};
 
-use crate::common::{self, Build, conv, ints};
+use crate::common::{self, Build, ConvArgs, conv, ints};
 
 /// Blocks of such widths, each behind a convolution that brings its channels, and the tensors of the joins.
 fn net(widths: &[usize]) -> (ModelProto, Vec<String>) {
@@ -106,6 +106,76 @@ fn peak_memory_is_a_limit_too() {
         assert_eq!(outcome.after.joins, joins.len() - most, "{limit} of {before} to {all}");
     }
     assert!(peaks.iter().any(|(n, peak)| *n > 0 && *n < joins.len() && *peak == before), "no join is free: {peaks:?}");
+}
+
+/// The join that takes the smallest share of both limits takes so much of each that no other fits beside it.
+#[test]
+fn the_cheapest_join_stays_where_two_others_fit_without_it() {
+    let mut b = Build::new(17);
+    let mut x = b.input("x", &[1, 4, 32, 32]);
+    let mut joins = Vec::new();
+    // Few weights at many positions, some at some, many at few.
+    for (channels, width, stride) in [(4, 4, 1), (4, 11, 4), (11, 30, 8)] {
+        let y = b.conv(&x, &ConvArgs { stride, ..conv(channels, width, 3) });
+        x = b.relu(&y);
+        let y = b.conv(&x, &conv(width, width, 3));
+        let y = b.relu(&y);
+        let y = b.conv(&y, &conv(width, width, 3));
+        x = b.add(&y, &x);
+        joins.push(x.clone());
+    }
+    b.output(&x);
+    let model = b.model();
+    let kept = |keep: &[&String]| rewrite(&model, &dense().keep(keep.iter().map(|k| (*k).clone()).collect())).1.after;
+    let two = kept(&[&joins[1]]);
+    let limits = Limits::default().macs(Limit::Count(two.macs.unwrap())).parameters(Limit::Count(two.params));
+    for other in [0, 2] {
+        let pair = kept(&[&joins[other]]);
+        assert!(pair.macs > two.macs || pair.params > two.params, "the middle one fits beside another");
+    }
+    let outcome = rewrite(&model, &dense().limits(limits)).1;
+    assert_eq!(stayed(&outcome, RejectCode::OverBudget), [joins[1].clone()]);
+    let hints: Vec<_> = outcome.kept().map(|(_, reject)| reject.hint.clone()).collect();
+    assert!(hints.iter().any(|hint| hint.contains("every larger set of joins was tried")), "{hints:?}");
+}
+
+/// What is chosen for one block is chosen for all of its kind, which is what it would be for each by itself.
+#[test]
+fn blocks_of_one_kind_take_one_form() {
+    for options in [dense(), Options::default(), Options::default().objective(Objective::Macs)] {
+        let (model, joins) = net(&[24, 24, 24, 16, 16]);
+        let change = |outcome: &Outcome, join: &String| {
+            let mut found =
+                outcome.removed().filter(|(site, _)| site.tensor == *join).map(|(_, change)| change.clone());
+            let mut change = found.next().unwrap();
+            change.channels.iter_mut().for_each(|c| c.tensor.clear());
+            change
+        };
+        let together = rewrite(&model, &options).1;
+        for join in &joins {
+            let others: Vec<String> = joins.iter().filter(|j| *j != join).cloned().collect();
+            let alone = rewrite(&model, &options.clone().keep(others)).1;
+            assert_eq!(change(&together, join), change(&alone, join));
+        }
+        assert_ne!(change(&together, &joins[0]), change(&together, &joins[4]), "another width costs something else");
+    }
+}
+
+/// The peak of the whole model, by liveness, is what the objective makes small.
+#[test]
+fn no_other_objective_has_a_smaller_peak_than_memory() {
+    let mut differ = 0;
+    for (widths, inside) in [(vec![12, 4, 16, 8], 2), (vec![32, 32], 1), (vec![24, 64], 2), (vec![64], 3)] {
+        let (model, _) = deep(&widths, inside);
+        let peak =
+            |objective| rewrite(&model, &Options::default().objective(objective)).1.after.activation_bytes.unwrap();
+        let least = peak(Objective::Memory);
+        for other in [Objective::Macs, Objective::Latency, Objective::Parameters, Objective::Nodes] {
+            assert!(least <= peak(other), "{widths:?} {other:?}");
+            differ += usize::from(least < peak(other));
+        }
+    }
+    assert!(differ > 0, "all forms have one peak, so nothing was compared");
 }
 
 #[test]

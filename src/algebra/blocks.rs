@@ -304,6 +304,26 @@ mod tests {
     }
 
     #[test]
+    fn columns_are_counted_as_they_would_be_listed() {
+        let (mut nothing, mut some) = (0, 0);
+        for count in [1, 4, 7] {
+            let carried = Carried { count, paired: false };
+            for (inputs, outputs, group) in [(8, 6, 1), (8, 8, 2), (6, 6, 6)] {
+                let reach = Reach::new((inputs / group, outputs / group), &Carry::Dirac(vec![0]));
+                for groups in [1, 2, 3, 4, 6, 8] {
+                    let Some(lout) = balanced(groups, outputs, carried) else { continue };
+                    for lin in [contiguous(inputs, carried), shared(inputs), lout.clone()] {
+                        let listed = needed(reach, &lin, &lout, groups).and_then(|c| proper(c, lin.len()));
+                        assert_eq!(count_needed(reach, &lin, &lout, groups), listed.as_ref().map(Vec::len));
+                        *(if listed.is_some() { &mut some } else { &mut nothing }) += 1;
+                    }
+                }
+            }
+        }
+        assert!(nothing > 10 && some > 10, "{nothing} {some}");
+    }
+
+    #[test]
     fn a_grouped_body_is_cut_group_by_group() {
         let carried = Carried::whole(5);
         let lout = balanced(2, 12, carried).unwrap();

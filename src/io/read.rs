@@ -9,6 +9,33 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+use crate::tasks;
+
+/// Bytes from which on a file is read in parts.
+const LARGE: usize = 1 << 24;
+
+/// Bytes of a part.
+const PART: usize = 1 << 22;
+
+/// Fills `content` from the beginning of `file`, on all processors: most of the time goes into making room in memory.
+#[cfg(unix)]
+fn read_in_parts(file: &File, content: &mut [u8]) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+
+    let work = content.len();
+    let mut parts: Vec<(&mut [u8], io::Result<()>)> = content.chunks_mut(PART).map(|part| (part, Ok(()))).collect();
+    tasks::each(work, parts.iter_mut().enumerate(), |(): &mut (), (at, (part, result))| {
+        *result = file.read_exact_at(part, (at * PART) as u64);
+    });
+    parts.into_iter().try_for_each(|(_, result)| result)
+}
+
+/// Elsewhere files are read in one go.
+#[cfg(not(unix))]
+fn read_in_parts(mut file: &File, content: &mut [u8]) -> io::Result<()> {
+    file.read_exact(content)
+}
+
 /// The content of the regular file at `path`.
 ///
 /// # Errors
@@ -26,9 +53,15 @@ pub(super) fn read(path: &Path) -> io::Result<Bytes> {
     let before = file.metadata()?;
     let length = usize::try_from(before.len()).unwrap_or(usize::MAX);
     let too_large = |_| io::Error::new(ErrorKind::OutOfMemory, format!("its {length} bytes do not fit into memory"));
-    let mut content = Vec::new();
+    let mut content: Vec<u8> = Vec::new();
     content.try_reserve_exact(length).map_err(too_large)?;
-    file.by_ref().take(before.len().saturating_add(1)).read_to_end(&mut content)?;
+    if cfg!(unix) && length >= LARGE {
+        // There is room for it, as was just asked, and zeros that nobody has touched take none.
+        content = vec![0; length];
+        read_in_parts(&file, &mut content)?;
+    } else {
+        file.by_ref().take(before.len().saturating_add(1)).read_to_end(&mut content)?;
+    }
     let after = file.metadata()?;
     if content.len() != length || after.len() != before.len() || after.modified().ok() != before.modified().ok() {
         return Err(io::Error::other("it changed while it was read"));

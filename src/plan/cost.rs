@@ -215,6 +215,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_over_is_alive_once() {
+        let rates = &Rates::default();
+        let around = conv(64, 64, 1, 8.0);
+        assert_eq!((around + Cost::activation(4096.0, 4096.0, true, rates)).peak, around.peak);
+        assert!((around + Cost::pass(8192.0, 16384.0, true, rates)).peak > around.peak);
+    }
+
+    #[test]
     fn small_groups_are_slower_than_whole_blocks() {
         let rates = &Rates::default();
         let (blocks, small) = (conv(256, 256, 16, 14.0), conv(256, 256, 32, 14.0));
