@@ -103,8 +103,7 @@ fn file<E: From<SaveError> + From<EngineError>>(
 ) -> Result<(Verification, Saved), E> {
     let (verification, mut saved) = match compare {
         None => save_when_equal(&rewritten.0, path, None::<fn(&Path) -> Result<VerifyReport, E>>, terms.unstable)?,
-        // What is mended has other operators than what was looked at.
-        Some(compare) if terms.demands.of_model() => {
+        Some(compare) if is_settled(report, terms) => {
             save_when_equal(&rewritten.0, path, Some(compare), terms.unstable)?
         }
         Some(compare) => {
@@ -134,8 +133,7 @@ fn bytes<E: From<SaveError> + From<LoadError> + From<EngineError>>(
         let verification = if rewritten.0.is_edited() { Verification::Off } else { Verification::Unchanged };
         return Ok((verification, Some(rewritten.0.to_bytes()?)));
     };
-    // What is mended has other operators than what was looked at.
-    let (outcome, verification, mut bytes) = match terms.demands.of_model() && rewritten.0.is_edited() {
+    let (outcome, verification, mut bytes) = match is_settled(report, terms) && rewritten.0.is_edited() {
         true => {
             let bytes = rewritten.0.to_bytes()?;
             let found = compare(&Model::from_bytes(bytes.clone())?)?;
@@ -150,6 +148,12 @@ fn bytes<E: From<SaveError> + From<LoadError> + From<EngineError>>(
         bytes = Some(original.to_bytes()?);
     }
     Ok((verification, bytes))
+}
+
+/// True where the model is given out as it is or not at all: what is mended has other operators than what was looked at, and joins that
+/// a plan has go.
+fn is_settled(report: &Report, terms: &Terms) -> bool {
+    terms.demands.of_model() || report.options.plan.is_some()
 }
 
 /// Says of an unstable model that it stays as it is. True when it is what is given out.

@@ -11,7 +11,7 @@ use crate::report::{Outcome, RejectReport, SiteStatus};
 
 use super::error::EngineError;
 use super::planned::is_sum;
-use super::round::Refused;
+use super::round::{Refused, leave};
 
 /// Most joins that are tried one by one beyond the cheapest that fit together: the price of a join depends on its neighbours.
 const MAX_TRIES: usize = 8;
@@ -37,12 +37,7 @@ pub(super) fn not_asked(model: &ModelProto, options: &Options, refused: &mut Ref
         let name = view.node(node).name();
         let is_in = |patterns: &[WildMatch]| patterns.iter().any(|p| p.matches(name) || p.matches(tensor));
         if is_in(&keep) || !sites.is_empty() && !is_in(&sites) {
-            let reject = RejectReport {
-                node: name.to_owned(),
-                tensor: tensor.to_owned(),
-                ..RejectReport::new(RejectCode::NotAsked, "it was asked to stay".to_owned())
-            };
-            refused.entry((Family::Residual, tensor.to_owned())).or_insert(reject);
+            leave(refused, &view, node, "it was asked to stay");
         }
     }
     Ok(())

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use crate::graph::{GraphView, NodeId};
 use crate::onnx::ModelProto;
-use crate::options::{Family, Options, Plan, PlannedNote, PlannedSite};
-use crate::read::{Context, RejectCode};
-use crate::report::{Outcome, RejectReport, SiteStatus};
+use crate::options::{Options, Plan, PlannedNote, PlannedSite};
+use crate::read::Context;
+use crate::report::{Outcome, SiteStatus};
 
 use super::error::EngineError;
-use super::round::Refused;
+use super::round::{Refused, leave};
 
 /// Nodes that may be joins.
 pub(super) fn is_sum(view: &GraphView<'_>, node: NodeId) -> bool {
@@ -27,12 +27,7 @@ pub(super) fn left(model: &ModelProto, options: &Options, refused: &mut Refused)
         let node = view.value(&site.tensor).and_then(|v| view.def(v)).filter(|n| is_sum(&view, *n));
         let Some(node) = node else { return Err(EngineError::Plan { tensor: site.tensor.clone() }) };
         if !site.remove {
-            let reject = RejectReport {
-                node: view.node(node).name().to_owned(),
-                tensor: site.tensor.clone(),
-                ..RejectReport::new(RejectCode::NotAsked, "the plan leaves it".to_owned())
-            };
-            refused.entry((Family::Residual, site.tensor.clone())).or_insert(reject);
+            leave(refused, &view, node, "the plan leaves it");
         }
     }
     Ok(())

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::graph::{EditList, NodeId};
+use crate::graph::{EditList, GraphView, NodeId};
 use crate::onnx::ModelProto;
 use crate::options::Family;
-use crate::read::Context;
+use crate::read::{Context, RejectCode};
 use crate::report::{RejectReport, SiteReport, SiteStatus};
 
 use super::survivors::Known;
@@ -43,6 +43,17 @@ impl Round {
         self.edits.retain(|_| !stay.next().is_some_and(|s| *s));
         stays.contains(&true)
     }
+}
+
+/// Leaves the join at `node` alone, since the user wants it to stay for this `reason`.
+pub(super) fn leave(refused: &mut Refused, view: &GraphView<'_>, node: NodeId, reason: &str) {
+    let Some(tensor) = view.output(node).map(|v| view.name(v).to_owned()) else { return };
+    let reject = RejectReport {
+        node: view.node(node).name().to_owned(),
+        tensor: tensor.clone(),
+        ..RejectReport::new(RejectCode::NotAsked, reason.to_owned())
+    };
+    refused.entry((Family::Residual, tensor)).or_insert(reject);
 }
 
 /// The report of a residual join that is never tried again.

@@ -4,6 +4,7 @@ use half::{bf16, f16};
 use ndarray::{ArrayD, IxDyn};
 
 use super::element;
+use crate::graph::typing::of_tensor;
 use crate::onnx::TensorProto;
 use crate::onnx::tensor_proto::DataType;
 
@@ -33,7 +34,7 @@ pub enum TensorError {
 /// Element type of `tensor`.
 #[must_use]
 pub fn dtype(tensor: &TensorProto) -> Option<DataType> {
-    DataType::try_from(tensor.data_type?).ok()
+    of_tensor(tensor)
 }
 
 /// Largest finite value of a float type.
