@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::Path;
 
 use bytes::Bytes;
+use memchr::memmem;
 use prost::Message;
 
 use crate::onnx::ModelProto;
@@ -17,6 +18,12 @@ use super::side::ALIGNMENT;
 
 /// Metadata key of the nodes that a rewrite added: a model without such a node is another tool's.
 const PROVENANCE_KEY: &str = "onnx_rm.rewrite";
+
+/// The key of a tensor's entries that names the file (ONNX `TensorProto.external_data`).
+const LOCATION: &str = "location";
+
+/// Bytes that are looked through at once.
+const PART: usize = 1 << 20;
 
 /// Most bytes that are looked through for the name of a side file.
 const MAX_OLD: u64 = 1 << 30;
@@ -30,6 +37,25 @@ pub(super) struct Old {
     pub(super) is_ours: bool,
 }
 
+/// True unless no tensor of the model at `path` can be in another file: the key that names one occurs nowhere in it.
+pub(super) fn may_have_side_files(path: &Path) -> bool {
+    let key = memmem::Finder::new(LOCATION.as_bytes());
+    let Ok(mut file) = File::open(path) else { return false };
+    let mut part = vec![0; PART];
+    let mut kept = 0;
+    loop {
+        let Some(end) = file.read(&mut part[kept..]).ok().filter(|read| *read > 0).map(|read| kept + read) else {
+            return false;
+        };
+        if key.find(&part[..end]).is_some() {
+            return true;
+        }
+        // It may begin at the end of this part.
+        kept = end.min(LOCATION.len() - 1);
+        part.copy_within(end - kept..end, 0);
+    }
+}
+
 /// The side files of `model`, the content of the file called `name` in the folder `home`.
 pub(super) fn side_files(model: Bytes, name: &str, home: &Path) -> Vec<Old> {
     let Ok(mut proto) = ModelProto::decode(model) else { return Vec::new() };
@@ -39,7 +65,7 @@ pub(super) fn side_files(model: Bytes, name: &str, home: &Path) -> Vec<Old> {
             let entry = |key: &str| tensor.external_data.iter().find(|e| e.key() == key).map(|e| e.value());
             let number = |key: &str| entry(key)?.parse::<u64>().ok();
             let range = number("offset").zip(number("length"));
-            ranges.push((entry("location").unwrap_or_default().to_owned(), range));
+            ranges.push((entry(LOCATION).unwrap_or_default().to_owned(), range));
         }
         Ok(())
     });
@@ -161,5 +187,22 @@ mod tests {
         assert!(contains(&path, b"m.data"));
         assert!(!contains(&path, b"n.data"));
         assert!(contains(&folder.path().join("missing"), b"m"), "what cannot be read is in doubt");
+    }
+
+    #[test]
+    fn the_key_of_a_location_is_found_wherever_it_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.onnx");
+        for at in [0, 5, PART - 8, PART - 4, PART - 1, PART, 2 * PART + 3] {
+            let mut content = vec![b'l'; 3 * PART];
+            content[at..at + LOCATION.len()].copy_from_slice(LOCATION.as_bytes());
+            std::fs::write(&path, &content).unwrap();
+            assert!(may_have_side_files(&path), "{at}");
+            content[at + 3] = b'x';
+            std::fs::write(&path, &content).unwrap();
+            assert!(!may_have_side_files(&path), "{at}");
+        }
+        std::fs::write(&path, "").unwrap();
+        assert!(!may_have_side_files(&path));
     }
 }

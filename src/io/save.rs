@@ -235,7 +235,7 @@ fn replaced_side_files(model: &Model, staged: &Staged) -> Vec<Old> {
     let is_small = |path: &Path| fs::metadata(path).is_ok_and(|meta| meta.len() <= MAX_BYTES as u64);
     let content = match replaces_itself {
         true => model.source.clone(),
-        false if is_small(&target) => read(&target).unwrap_or_default(),
+        false if is_small(&target) && old::may_have_side_files(&target) => read(&target).unwrap_or_default(),
         false => return Vec::new(),
     };
     let mut needed: Vec<PathBuf> = staged
