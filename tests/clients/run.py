@@ -45,6 +45,12 @@ CLIENTS = {
     "relevance": Client("torch"),
     "ezkl": Client("ezkl"),
     "torch_pruning": Client("torch"),
+    "iree": Client("iree"),
+    "rknn": Client("rknn"),
+    "esp_ppq": Client("torch"),
+    "mct": Client("torch"),
+    "qualia": Client("torch"),
+    "deeploy": Client("deeploy"),
     "tutorial": Client("torch"),
     "ray": Client("ray"),
 }
