@@ -123,7 +123,7 @@ def outputs(program: Path, x: np.ndarray, classes: int) -> tuple[np.ndarray, int
 
 
 def main(found: Report) -> None:
-    for net in nets("resnet18w16", "digits_resnet"):
+    for net in nets("digits_resnet", "resnet18w16"):
         x, _ = net.images(IMAGES)
         expected = run(net.path, x)
         _, refused = attempt(program, net.path)

@@ -78,7 +78,7 @@ def figures(net: Net, layers: nn.Module, kind: str) -> tuple[str, dict]:
 
 
 def main(found: Report) -> None:
-    for net in nets("resnet18w16", "digits_resnet"):
+    for net in nets("digits_resnet", "resnet18w16"):
         # Folded, so that both have their normalisations in the convolutions, and all else is as it was.
         before, original = figures(net, chains.joined(net.rewrite("--skip", "residual")), "folded")
         after, rewritten = figures(net, chains.sequential(net.rewrite("--carry", "conv")), "chain")
