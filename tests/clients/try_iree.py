@@ -19,7 +19,7 @@ def compiled(model: Path) -> Path:
     imported = [sys.executable, "-m", "iree.compiler.tools.import_onnx", model, "-o", graph, "--opset-version", "17"]
     target = ["--iree-hal-target-device=local", "--iree-hal-local-target-device-backends=llvm-cpu", "--iree-llvmcpu-target-cpu=host"]
     for command in (imported, [Path(sys.executable).with_name("iree-compile"), graph, *target, "-o", out]):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
         if done.returncode:
             lines = done.stderr.strip().splitlines()
             raise RuntimeError(next((line for line in lines if "error" in line.lower()), "no reason given"))

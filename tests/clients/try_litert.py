@@ -39,7 +39,7 @@ def convert(model: Path, calibration: np.ndarray) -> dict[str, Path]:
     mean, std = (f"[[[{[value] * channels}]]]".replace(" ", "") for value in (0, 1))
     inputs = ["-cind", "input", "calibration.npy", mean, std]
     command = ["onnx2tf", "-i", str(fixed(model)), "-o", "out", "-oiqt", "-qt", "per-channel", *inputs]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=3600, check=False)
     files = {kind: next(folder.glob(f"out/*_{kind}.tflite"), None) for kind in ("float32", "full_integer_quant")}
     if not all(files.values()):
         raise RuntimeError("onnx2tf: " + next((line for line in done.stdout.splitlines() if "ERROR" in line), "no file")[:150])
