@@ -107,13 +107,15 @@ def main(found: Report) -> None:
     for net in nets("resnet20", "resnet18w16") or nets("digits_resnet"):
         (x, classes), calibration = net.images(IMAGES), net.calibration(100)
         expected = run(net.path, x)
-        before, after = (figures(convert(path, calibration), x, classes, expected) for path in (net.path, net.rewrite("--carry", "conv")))
+        files = (net.path, net.rewrite("--carry", "conv"), net.rewrite("--skip", "residual"))
+        before, after, folded = (figures(convert(path, calibration), x, classes, expected) for path in files)
         least = WRONG.get(net.name, 0)
         found.claim(before["float32"].other >= least, f"{net.name}: the original's conversion is wrong: {before['float32']}")
         found.claim(after["float32"].other == 0, f"{net.name}: the chain's is right: {after['float32']}")
         found.claim(after["int8"].other <= 0.06 * IMAGES, f"{net.name}: so is its int8: {after['int8']}")
         figure = {"arena": (before["arena"], after["arena"]), "cycles": (before["cycles"], after["cycles"])}
         found.row(net.name, "--carry conv", words(before), words(after), **figure)
+        found.row(net.name, "--skip residual", words(before), words(folded), other=folded["float32"].other)
 
 
 if __name__ == "__main__":
