@@ -45,6 +45,12 @@ CLIENTS = {
     "relevance": Client("torch"),
     "ezkl": Client("ezkl"),
     "torch_pruning": Client("torch"),
+    "iree": Client("iree"),
+    "rknn": Client("rknn"),
+    "esp_ppq": Client("quantizers"),
+    "mct": Client("quantizers"),
+    "qualia": Client("quantizers"),
+    "deeploy": Client("deeploy"),
     "tutorial": Client("torch"),
     "ray": Client("ray"),
 }

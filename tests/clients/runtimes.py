@@ -10,13 +10,21 @@ from common import ROOT, Report, attempt, compare, fixed, nets, rewrite, run, sk
 
 Run = Callable[[np.ndarray], np.ndarray]
 TRAINED = ("resnet20", "resnet8", "resnet18w16", "mobilenet_v2", "digits_resnet", "digits_mobilenet_v2")
+SKELETONS = ("timm_mobileone_s0", "timm_repvgg_a0")
 BLOCKS = ("repvgg_block", "mobileone_block", "diverse_branches")
 IMAGES = 40
 
 
-def everywhere(report: Report, load: Callable[[Path, list[int]], Run], *options: str, rounds: int = 15) -> None:
+def everywhere(
+    report: Report,
+    load: Callable[[Path, list[int]], Run],
+    *options: str,
+    trained: tuple[str, ...] = TRAINED,
+    skeletons: tuple[str, ...] = SKELETONS,
+    rounds: int = 15,
+) -> None:
     """`load` makes a function of one image out of a file whose input has the shape given."""
-    for net in nets(*TRAINED):
+    for net in nets(*trained):
         x, _ = net.images(IMAGES)
         chain = net.rewrite(*options)
         original, why = attempt(images, load, net.path, x)
@@ -27,7 +35,7 @@ def everywhere(report: Report, load: Callable[[Path, list[int]], Run], *options:
         ratio = None if original is None else time_ratio(load, net.path, chain, x[:1], rounds)
         words = f"{gap}" + (f"; CPU time {ratio:.2f}x" if ratio else "")
         report.row(net.name, " ".join(options), before, words, works=original is not None, time=ratio)
-    for name in ("timm_mobileone_s0", "timm_repvgg_a0"):
+    for name in skeletons:
         if whole := skeleton(f"{name}.legacy"):
             folded(report, load, name.removeprefix("timm_") + " (random weights, 64x64)", whole, 64, rounds)
     for name in BLOCKS:
