@@ -75,6 +75,7 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
                 if !tensor::fits(dtype, widened.weights()) {
                     return Err(unreadable());
                 }
+                emit.grid = conv.grid(cx.facts, &cx.options.target);
                 widened.emit(&mut emit, conv, &own, &input, &output);
             }
             ItemKind::Operation(pass) => {
