@@ -3,7 +3,7 @@
 use ndarray::{Array1, ArrayD, Axis, IxDyn};
 
 use crate::algebra::{Geometry, Kernel, Slot};
-use crate::facts::{Constant, tensor};
+use crate::facts::{Constant, Grid, OnGrid, tensor};
 use crate::graph::{EditList, Names};
 use crate::onnx::{AttributeProto, NodeProto, TensorProto, attribute_proto::AttributeType, tensor_proto::DataType};
 use crate::read::Frame;
@@ -23,6 +23,8 @@ pub struct Emit<'a> {
     pub frame: Frame,
     /// Opset of the model, where it is known: what older ones lack is not used.
     pub opset: i64,
+    /// What the weights of a convolution are multiples of, where they are written as small integers.
+    pub grid: Option<Grid>,
     /// The selection that was added last.
     taken: Option<Taken>,
 }
@@ -40,7 +42,7 @@ impl<'a> Emit<'a> {
     /// Starts an edit whose new nodes say `provenance`.
     pub fn new(names: &'a mut Names, dtype: DataType, axes: usize, provenance: String) -> Self {
         let edits = EditList { provenance, ..EditList::default() };
-        Self { names, edits, dtype, axes, axis: 1, frame: Frame::ChannelsFirst, opset: 0, taken: None }
+        Self { names, edits, dtype, axes, axis: 1, frame: Frame::ChannelsFirst, opset: 0, grid: None, taken: None }
     }
 
     /// A name that nothing in the model has.
@@ -139,6 +141,20 @@ impl<'a> Emit<'a> {
         name
     }
 
+    /// Adds the weight of a convolution, as integers where all of it is exactly on the grid.
+    fn weight(&mut self, hint: &str, values: &ArrayD<f64>) -> String {
+        let Some(grid) = self.grid.take() else { return self.constant(hint, values) };
+        let placed = grid.place(values, &mut |what| self.names.fresh(&format!("{hint}_{what}")));
+        self.grid = Some(grid);
+        let Some(OnGrid { weight, scale, zero }) = placed else { return self.constant(hint, values) };
+        let output = self.fresh(hint);
+        let tensors: Vec<TensorProto> = [Some(weight), Some(scale), zero].into_iter().flatten().collect();
+        let inputs: Vec<&str> = tensors.iter().map(|t| t.name()).collect();
+        self.node("DequantizeLinear", &format!("{hint}_dequantize"), &inputs, &output, vec![int("axis", 0)]);
+        self.edits.add_initializers.extend(tensors);
+        output
+    }
+
     /// Adds a linear layer with the weights of `kernel`, which has no spatial axis and no groups.
     fn layer(&mut self, name: &str, weight: &str, kernel: &Kernel, input: &str, output: &str) {
         let w = self.constant(weight, &kernel.weight.t().into_owned());
@@ -159,27 +175,32 @@ impl<'a> Emit<'a> {
         if self.frame == Frame::ChannelsLast {
             return self.layer(name, weight, kernel, input, output);
         }
-        let written = tensor::write("", &kernel.weight, self.dtype);
-        self.conv_of(name, weight, (kernel, written), window, input, output);
+        let w = self.weight(weight, &kernel.weight);
+        self.conv_of(name, (weight, &w), kernel, window, input, output);
     }
 
-    /// The same of weights that are written already, in the element type of the constants.
+    /// Adds a constant that is written already, and returns its name.
+    pub fn written(&mut self, hint: &str, tensor: TensorProto) -> String {
+        let name = self.fresh(hint);
+        self.edits.add_initializers.push(TensorProto { name: Some(name.clone()), ..tensor });
+        name
+    }
+
+    /// The convolution of [`Self::conv`] whose weights are the tensor `w`.
     pub fn conv_of(
         &mut self,
         name: &str,
-        weight: &str,
-        (kernel, written): (&Kernel, TensorProto),
+        (weight, w): (&str, &str),
+        kernel: &Kernel,
         window: &Geometry,
         input: &str,
         output: &str,
     ) {
-        let w = self.fresh(weight);
-        self.edits.add_initializers.push(TensorProto { name: Some(w.clone()), ..written });
         let b = kernel
             .bias
             .as_ref()
             .map(|bias| self.constant(&format!("{weight}_bias"), &Array1::from(bias.clone()).into_dyn()));
-        let mut inputs = vec![input, &w];
+        let mut inputs = vec![input, w];
         inputs.extend(b.as_deref());
         let list = |v: &[usize]| v.iter().map(|x| *x as i64).collect::<Vec<_>>();
         let pads = [list(&window.pad_begin), list(&window.pad_end)].concat();

@@ -1,6 +1,7 @@
 //! View, facts, find, prove, plan, apply: round after round, to a fixed point.
 
 mod associate;
+mod bodies;
 mod budget;
 mod calls;
 mod curve;
@@ -38,6 +39,7 @@ pub use record::{Record, mark_pruned, without_record};
 pub use round::Refused;
 pub use watch::{Progress, Watch, go_on};
 
+use budget::Rewritten;
 use edits::{drop_surplus, legalize, plan_edits};
 use origins::Origins;
 use price::priced;
@@ -148,11 +150,7 @@ fn rewrite_under(
     planned::left(model, options, &mut refused)?;
     let before = defaults::as_constants(model, options);
     let (rewritten, mut outcome) = calls::rewrite(&before, options, &mut |before| {
-        let mut attempt = |refused: &Refused| {
-            let mut rewritten = before.clone();
-            let outcome = rounds(under, &mut rewritten, options, refused.clone(), watch)?;
-            Ok((rewritten, outcome))
-        };
+        let mut attempt = |refused: &Refused| whole(under, before, options, refused, watch);
         match options.limits.is_none() {
             true => attempt(&refused),
             false => budget::within(&options.limits, &refused, &mut attempt),
@@ -170,8 +168,33 @@ fn rewrite_under(
     Ok(outcome)
 }
 
-fn rounds(
+/// The main graph, and then the bodies of its nodes.
+fn whole(
     (net, sign): (Net<'_>, Option<Sign<'_>>),
+    before: &ModelProto,
+    options: &Options,
+    refused: &Refused,
+    watch: Watch<'_>,
+) -> Result<Rewritten, EngineError> {
+    let mut model = before.clone();
+    let mut outcome = rounds(net, &mut model, options, refused.clone(), watch)?;
+    let mut changed = bodies::rewrite(&mut model, &mut outcome, &mut |body| {
+        let mut refused = refused.clone();
+        budget::not_asked(body, options, &mut refused)?;
+        calls::rewrite(body, options, &mut |body| whole((net, None), body, options, &refused, watch))
+    })?;
+    if let (true, Some(sign)) = (outcome.removed().next().is_some(), sign) {
+        sign(&mut model);
+        changed = true;
+    }
+    if changed {
+        outcome.after = priced(&model)?;
+    }
+    Ok((model, outcome))
+}
+
+fn rounds(
+    net: Net<'_>,
     model: &mut ModelProto,
     options: &Options,
     mut refused: Refused,
@@ -232,13 +255,9 @@ fn rounds(
         let model = std::mem::replace(model, next);
         last = Some(Applied { model, known: round.known, removed: round.removed, renamed });
     }
-    if let (false, Some(sign)) = (sites.is_empty(), sign) {
-        sign(model);
-    }
     let after = if sites.is_empty() { before.clone() } else { priced(model)? };
     sites.extend(kept.into_iter().map(|site| origins.named(site)));
-    let (in_subgraphs, in_functions) = graph::sums_inside(model);
-    Ok(Outcome { sites, before, after, stop, not_inspected: NotInspected { in_subgraphs, in_functions } })
+    Ok(Outcome { sites, before, after, stop, not_inspected: NotInspected::default() })
 }
 
 /// Says of every site of a round whose edits were dropped that it stays.

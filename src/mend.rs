@@ -2,6 +2,7 @@
 //! again without the sites that are to blame.
 
 use crate::engine::{self, EngineError, Refused};
+use crate::graph;
 use crate::io::Model;
 use crate::options::{Family, Options};
 use crate::read::RejectCode;
@@ -73,8 +74,12 @@ impl<S, E: From<EngineError>> Mender<'_, S, E> {
     fn culprit(&mut self, attempt: &Attempt<S>, refused: &Refused) -> Result<Option<Site>, E> {
         let sites: Vec<Site> = attempt.outcome.removed().map(|(s, _)| (s.kind, s.tensor.clone())).collect();
         let difference = attempt.report.first_difference.as_ref();
-        if let Some(site) = difference.and_then(|d| sites.iter().find(|(_, tensor)| *tensor == d.tensor)) {
-            return Ok(Some(site.clone()));
+        if let Some(tensor) = difference.map(|d| &d.tensor).or_else(|| attempt.report.idle.first()) {
+            let inside = graph::defined_inside(self.original.proto(), tensor);
+            let named = sites.iter().find(|(_, site)| site == tensor);
+            if let Some(site) = named.or_else(|| sites.iter().find(|(_, site)| inside.contains(site.as_str()))) {
+                return Ok(Some(site.clone()));
+            }
         }
         // The first `good` sites alone are right, the first `bad` are not.
         let (mut good, mut bad) = (0, sites.len());
@@ -134,9 +139,9 @@ pub(crate) fn mend<S, E: From<EngineError>>(
     Ok((attempt.outcome, attempt.report, Some(attempt.made)))
 }
 
-/// True when the report shows that something differs; without evidence nobody is to blame.
+/// True when the report shows that something differs, or that nothing runs a rewritten body; without other evidence nobody is to blame.
 fn is_wrong(report: &VerifyReport) -> bool {
-    report.status == Status::Mismatch || report.first_difference.is_some()
+    report.status == Status::Mismatch || report.first_difference.is_some() || !report.idle.is_empty()
 }
 
 fn unverified((_, tensor): &Site, found: &VerifyReport) -> RejectReport {

@@ -292,6 +292,39 @@ const FOLDED: &[(&str, i64, Weight)] = &[
         b.graph.node.last_mut().unwrap().attribute.clear();
         w
     }),
+    ("some filters by ScatterND", 17, |b, s| {
+        let (w, places, two) = (b.random(s, 0.5), b.ints(&[0, -1]), b.ints(&[2, 1]));
+        let places = b.node("Reshape", &[&places, &two], vec![]);
+        let new = b.random(&[&[2], &s[1..]].concat(), 0.5);
+        b.node("ScatterND", &[&w, &places, &new], vec![])
+    }),
+    ("filters in another order by GatherND", 17, |b, s| {
+        let order: Vec<i64> = (0..s[0] as i64).rev().collect();
+        let (w, order, rows) = (b.random(s, 0.5), b.ints(&order), b.ints(&[s[0] as i64, 1]));
+        let order = b.node("Reshape", &[&order, &rows], vec![]);
+        b.node("GatherND", &[&w, &order], vec![])
+    }),
+    ("single entries by GatherND", 17, |b, s| {
+        let n = s.iter().product::<usize>() as i64;
+        let pairs: Vec<i64> = (0..n).flat_map(|i| [i % 3, -1 - i % 5]).collect();
+        let (w, pairs, rows) = (b.random(&[3, 5], 0.5), b.ints(&pairs), b.ints(&[n, 2]));
+        let pairs = b.node("Reshape", &[&pairs, &rows], vec![]);
+        let w = b.node("GatherND", &[&w, &pairs], vec![]);
+        let shape = b.ints(&s.iter().map(|d| *d as i64).collect::<Vec<_>>());
+        b.node("Reshape", &[&w, &shape], vec![])
+    }),
+    ("a weight of two numbers by OneHot", 17, |b, s| {
+        let n = s.iter().product::<usize>() as i64 / 3;
+        let places: Vec<i64> = (0..n).map(|i| i * 7 % 6 - 3).collect();
+        let (places, depth, values) = (b.ints(&places), b.ints(&[3]), b.floats(&[2], vec![-0.25, 0.5]));
+        let w = b.node("OneHot", &[&places, &depth, &values], vec![int("axis", 0)]);
+        let shape = b.ints(&s.iter().map(|d| *d as i64).collect::<Vec<_>>());
+        b.node("Reshape", &[&w, &shape], vec![])
+    }),
+    ("sums from the end by CumSum", 17, |b, s| {
+        let (w, axis) = (b.random(s, 0.125), b.ints(&[-1]));
+        b.node("CumSum", &[&w, &axis], vec![int("reverse", 1), int("exclusive", 1)])
+    }),
     ("a scale for each column", 19, |b, s| per_axis(b, s, -1)),
 ];
 
@@ -313,7 +346,61 @@ fn dequantised_weights_have_the_type_of_their_scale() {
     assert_eq!(joins(&outcome), 0, "{:?}", outcome.sites);
     assert!(distance(&model, &after) < 2e-3);
     let types: Vec<i32> = after.graph.unwrap().initializer.iter().map(|t| t.data_type()).collect();
-    assert!(types.iter().all(|t| *t == DataType::Float16 as i32), "{types:?}");
+    let known = [DataType::Float16 as i32, DataType::Uint8 as i32];
+    assert!(types.iter().all(|t| known.contains(t)), "{types:?}");
+}
+
+/// Sizes of the first axis of weights that are integers, and how many nodes read such.
+fn stored(model: &ModelProto) -> (Vec<i64>, usize) {
+    let graph = model.graph.as_ref().unwrap();
+    let is_byte = |t: &&TensorProto| [DataType::Int8 as i32, DataType::Uint8 as i32].contains(&t.data_type());
+    let mut rows: Vec<i64> =
+        graph.initializer.iter().filter(is_byte).filter(|t| t.dims.len() == 4).map(|t| t.dims[0]).collect();
+    rows.sort_unstable();
+    (rows, graph.node.iter().filter(|n| n.op_type() == "DequantizeLinear").count())
+}
+
+#[test]
+fn quantised_weights_stay_so_where_what_is_carried_is_on_their_grid() {
+    let symmetric = |b: &mut Build, s: &[usize]| {
+        let (w, scales) = (bytes(b, s, DataType::Int8), (0..s[0]).map(|i| 0.004 * (i + 1) as f64).collect());
+        let scale = b.floats(&[s[0]], scales);
+        b.node("DequantizeLinear", &[&w, &scale], vec![int("axis", 0)])
+    };
+    // 1 / 128 is a scale of which 1 is a multiple, so there the last convolution stays as well.
+    let cases: [(&str, Weight, &[i64]); 3] = [
+        ("a scale a row", symmetric, &[10]),
+        ("one scale", per_tensor, &[4, 10]),
+        ("a zero point a row", |b, s| per_axis(b, s, 0), &[10]),
+    ];
+    for (name, weight, rows) in cases {
+        let model = block(21, weight);
+        let (after, outcome) = rewrite(&model, &Options::default().carry(onnx_rm::options::Chain::Conv));
+        assert_eq!(joins(&outcome), 0, "{name}: {:?}", outcome.sites);
+        assert_eq!(stored(&after), (rows.to_vec(), rows.len()), "{name}");
+        assert!(distance(&model, &after) < ROUNDING, "{name}");
+        assert_eq!(rewrite(&after, &Options::default()).0, after, "{name}");
+    }
+}
+
+#[test]
+fn quantised_weights_that_leave_their_grid_become_floats() {
+    let scaled: Weight = |b, s| {
+        let w = per_tensor(b, s);
+        let two = b.scalar(2.0);
+        b.node("Mul", &[&w, &two], vec![])
+    };
+    let by_column: Weight = |b, s| per_axis(b, s, 1);
+    for (name, weight) in [("calculated with", scaled), ("a scale a column", by_column)] {
+        let model = block(21, weight);
+        let (after, outcome) = rewrite(&model, &Options::default());
+        assert_eq!((joins(&outcome), stored(&after)), (0, (vec![], 0)), "{name}: {:?}", outcome.sites);
+        assert!(distance(&model, &after) < ROUNDING, "{name}");
+    }
+    // Where a target lacks the operator, it is not written.
+    let target = onnx_rm::options::Target::parse("name = 'mine'\nwithout = ['DequantizeLinear']").unwrap();
+    let (after, outcome) = rewrite(&block(21, per_tensor), &Options::default().target(target));
+    assert_eq!((joins(&outcome), stored(&after)), (0, (vec![], 0)));
 }
 
 #[test]
@@ -344,6 +431,18 @@ fn what_is_no_constant_or_not_understood_stays() {
             let w = b.random(s, 1000.0);
             let w = b.node("Cast", &[&w], vec![int("to", 3)]);
             b.node("Cast", &[&w], vec![int("to", 1)])
+        }),
+        ("two updates of one place", 17, |b, s| {
+            let (w, places, two) = (b.random(s, 0.5), b.ints(&[1, 1]), b.ints(&[2, 1]));
+            let places = b.node("Reshape", &[&places, &two], vec![]);
+            let new = b.random(&[&[2], &s[1..]].concat(), 0.5);
+            b.node("ScatterND", &[&w, &places, &new], vec![])
+        }),
+        ("updates that are added", 17, |b, s| {
+            let (w, places, two) = (b.random(s, 0.5), b.ints(&[1, 2]), b.ints(&[2, 1]));
+            let places = b.node("Reshape", &[&places, &two], vec![]);
+            let new = b.random(&[&[2], &s[1..]].concat(), 0.5);
+            b.node("ScatterND", &[&w, &places, &new], vec![string("reduction", "add")])
         }),
         ("integers that overflow", 17, |b, s| {
             let w = bytes(b, s, DataType::Int8);

@@ -94,8 +94,7 @@ impl<'a> Subject<'a> {
         });
         let mut joins: Vec<Place> = joins.collect();
         let hidden = outcome.not_inspected;
-        for (count, what) in
-            [(hidden.in_subgraphs, "graphs of If, Loop or Scan"), (hidden.in_functions, "local functions")]
+        for (count, what) in [(hidden.in_subgraphs, "graphs inside of nodes"), (hidden.in_functions, "local functions")]
         {
             if count > 0 {
                 joins.push(not_inspected(format!("{count} sums in {what} are not looked into")));

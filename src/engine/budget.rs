@@ -37,7 +37,7 @@ pub(super) fn not_asked(model: &ModelProto, options: &Options, refused: &mut Ref
         let name = view.node(node).name();
         let is_in = |patterns: &[WildMatch]| patterns.iter().any(|p| p.matches(name) || p.matches(tensor));
         if is_in(&keep) || !sites.is_empty() && !is_in(&sites) {
-            leave(refused, &view, node, "it was asked to stay");
+            leave(refused, name, tensor, "it was asked to stay");
         }
     }
     Ok(())

@@ -1,9 +1,10 @@
 //! A plan that the user has of the joins: replayed, and made of what a rewrite did.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
-use crate::graph::{GraphView, NodeId};
-use crate::onnx::ModelProto;
+use crate::graph::{self, GraphView, NodeId};
+use crate::onnx::{ModelProto, NodeProto};
 use crate::options::{Options, Plan, PlannedNote, PlannedSite};
 use crate::read::Context;
 use crate::report::{Outcome, SiteStatus};
@@ -16,18 +17,27 @@ pub(super) fn is_sum(view: &GraphView<'_>, node: NodeId) -> bool {
     matches!(view.op(node), "Add" | "Sum" | "Sub")
 }
 
+/// The sums of `model`, those in bodies too, by what they compute.
+fn sums(model: &ModelProto) -> HashMap<&str, &NodeProto> {
+    let main = model.graph.iter().flat_map(|g| &g.node);
+    let all = main.flat_map(|n| std::iter::once(n).chain(graph::inner_nodes(n)));
+    let sums = all.filter(|n| matches!(graph::operator(n).as_str(), "Add" | "Sum" | "Sub"));
+    sums.filter_map(|n| Some((n.output.first()?.as_str(), n))).collect()
+}
+
 /// Adds to `refused` the joins of `model` that the plan leaves.
 ///
 /// # Errors
 /// When the plan names what is no join of `model`.
 pub(super) fn left(model: &ModelProto, options: &Options, refused: &mut Refused) -> Result<(), EngineError> {
     let Some(plan) = &options.plan else { return Ok(()) };
-    let view = GraphView::new(model)?;
+    let sums = sums(model);
     for site in &plan.sites {
-        let node = view.value(&site.tensor).and_then(|v| view.def(v)).filter(|n| is_sum(&view, *n));
-        let Some(node) = node else { return Err(EngineError::Plan { tensor: site.tensor.clone() }) };
+        let Some(node) = sums.get(site.tensor.as_str()) else {
+            return Err(EngineError::Plan { tensor: site.tensor.clone() });
+        };
         if !site.remove {
-            leave(refused, &view, node, "the plan leaves it");
+            leave(refused, node.name(), &site.tensor, "the plan leaves it");
         }
     }
     Ok(())
@@ -49,11 +59,11 @@ pub(super) fn options<'o>(cx: Context<'o>, join: NodeId) -> Cow<'o, Options> {
 /// # Errors
 /// When the graph is malformed.
 pub fn planned(model: &ModelProto, options: &Options, outcome: &Outcome) -> Result<Plan, EngineError> {
-    let view = GraphView::new(model)?;
+    GraphView::new(model)?;
+    let sums = sums(model);
     let mut plan = Plan::default();
     for site in outcome.sites.iter().filter(|site| site.is_residual()) {
-        let node = view.value(&site.tensor).and_then(|v| view.def(v)).filter(|n| is_sum(&view, *n));
-        if node.is_none() || plan.site(&site.tensor).is_some() {
+        if !sums.contains_key(site.tensor.as_str()) || plan.site(&site.tensor).is_some() {
             continue;
         }
         let asked = options.plan.as_ref().and_then(|plan| plan.site(&site.tensor));

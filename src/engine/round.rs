@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::graph::{EditList, GraphView, NodeId};
+use crate::graph::{EditList, NodeId};
 use crate::onnx::ModelProto;
 use crate::options::Family;
 use crate::read::{Context, RejectCode};
@@ -45,15 +45,14 @@ impl Round {
     }
 }
 
-/// Leaves the join at `node` alone, since the user wants it to stay for this `reason`.
-pub(super) fn leave(refused: &mut Refused, view: &GraphView<'_>, node: NodeId, reason: &str) {
-    let Some(tensor) = view.output(node).map(|v| view.name(v).to_owned()) else { return };
+/// Leaves the join at `node`, which computes `tensor`, alone, since the user wants it to stay for this `reason`.
+pub(super) fn leave(refused: &mut Refused, node: &str, tensor: &str, reason: &str) {
     let reject = RejectReport {
-        node: view.node(node).name().to_owned(),
-        tensor: tensor.clone(),
+        node: node.to_owned(),
+        tensor: tensor.to_owned(),
         ..RejectReport::new(RejectCode::NotAsked, reason.to_owned())
     };
-    refused.entry((Family::Residual, tensor)).or_insert(reject);
+    refused.entry((Family::Residual, tensor.to_owned())).or_insert(reject);
 }
 
 /// The report of a residual join that is never tried again.

@@ -57,7 +57,13 @@ pub fn written_out(model: &ModelProto, calls: &Calls, is_asked: &dyn Fn(usize) -
             _ => vec![node],
         })
         .collect();
-    let (before, after) = (called(model), called(&new));
+    forget_functions(model, &mut new);
+    new
+}
+
+/// Takes the functions out of `new` that `model` called and nothing in `new` calls any more. Its nodes may use what these imported.
+pub fn forget_functions(model: &ModelProto, new: &mut ModelProto) {
+    let (before, after) = (called(model), called(new));
     let is_kept = |f: &FunctionProto| !before.contains(&key(f)) || after.contains(&key(f));
     let gone: BTreeSet<Key> = model.functions.iter().filter(|f| !is_kept(f)).map(key).collect();
     new.functions.retain(|f| !gone.contains(&key(f)));
@@ -67,7 +73,6 @@ pub fn written_out(model: &ModelProto, calls: &Calls, is_asked: &dyn Fn(usize) -
             new.opset_import.push(import.clone());
         }
     }
-    new
 }
 
 type Key = (String, String, String);

@@ -15,6 +15,7 @@ mod error;
 mod fused;
 mod ids;
 mod imports;
+mod inner;
 pub(crate) mod schemas;
 mod subgraph;
 pub(crate) mod typing;
@@ -24,7 +25,7 @@ mod windows;
 
 pub use apply::{ApplyError, PROVENANCE_KEY, apply, in_topological_order};
 pub(crate) use body::{Body, int};
-pub use calls::{Calls, calls, written_out};
+pub use calls::{Calls, calls, forget_functions, written_out};
 pub use clean::clean;
 pub use defaults::{defaults, without_defaults};
 pub use dominators::Dominators;
@@ -34,7 +35,11 @@ pub use error::GraphError;
 pub(crate) use fused::{Definition, definition};
 pub use ids::{NodeId, Use, ValueId};
 pub use imports::check_imports;
-pub use subgraph::{captured_names, inner_nodes, operator, sums_inside};
+pub use inner::{Place, places, replace, taken};
+pub(crate) use subgraph::{all_names, graphs};
+pub use subgraph::{
+    captured_names, defined_inside, inner_nodes, operator, read_from_around, sums_in, sums_in_functions,
+};
 pub use validate::validate;
 pub use view::GraphView;
 pub(crate) use view::plain_domain;
@@ -44,7 +49,7 @@ pub use windows::check_operators;
 pub(crate) mod testing {
     //! Tiny graphs.
 
-    use crate::onnx::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto};
+    use crate::onnx::{AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto};
 
     pub(crate) fn node(name: &str, op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
         NodeProto {
@@ -54,6 +59,16 @@ pub(crate) mod testing {
             output: outputs.iter().map(|s| (*s).into()).collect(),
             ..NodeProto::default()
         }
+    }
+
+    /// `outer` with bodies of one node each, which reads `x` and computes `k`.
+    pub(crate) fn holding(mut outer: NodeProto, bodies: &[(&str, &str)]) -> NodeProto {
+        for (name, op) in bodies {
+            let g = model(vec![node(op, op, &["x"], &["k"])], &["k"]).graph;
+            let g = g.map(|g| GraphProto { input: Vec::new(), ..g });
+            outer.attribute.push(AttributeProto { name: Some((*name).into()), g, ..AttributeProto::default() });
+        }
+        outer
     }
 
     pub(crate) fn model(nodes: Vec<NodeProto>, outputs: &[&str]) -> ModelProto {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::onnx::{GraphProto, ModelProto, NodeProto};
 
 /// The graphs held by the attributes of `node`.
-pub(super) fn graphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
+pub(crate) fn graphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
     node.attribute.iter().flat_map(|a| a.g.iter().chain(a.graphs.iter()))
 }
 
@@ -13,6 +13,15 @@ pub(super) fn graphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
 #[must_use]
 pub fn inner_nodes(node: &NodeProto) -> Vec<&NodeProto> {
     graphs(node).flat_map(|g| &g.node).flat_map(|inner| std::iter::once(inner).chain(inner_nodes(inner))).collect()
+}
+
+/// What the subgraphs of the node that computes `tensor`, at any depth, define.
+#[must_use]
+pub fn defined_inside<'m>(model: &'m ModelProto, tensor: &str) -> BTreeSet<&'m str> {
+    let main = model.graph.iter().flat_map(|g| &g.node);
+    let all = main.flat_map(|n| std::iter::once(n).chain(inner_nodes(n)));
+    let of = all.filter(|n| n.output.iter().any(|o| o == tensor));
+    of.flat_map(inner_nodes).flat_map(|n| &n.output).map(String::as_str).collect()
 }
 
 /// The operator of `node`, with its domain in front (`domain::Op`) when it is not ONNX's own.
@@ -28,30 +37,34 @@ pub fn operator(node: &NodeProto) -> String {
 ///
 /// A name that a subgraph defines itself is not among them, for a tensor around it may have the same name.
 pub fn captured_names(node: &NodeProto, names: &mut BTreeSet<String>) {
-    for graph in graphs(node) {
-        let mut reads: BTreeSet<String> = graph.output.iter().map(|o| o.name().to_owned()).collect();
-        for inner in &graph.node {
-            reads.extend(inner.input.iter().filter(|n| !n.is_empty()).cloned());
-            captured_names(inner, &mut reads);
-        }
-        let sparse = graph.sparse_initializer.iter().filter_map(|s| s.values.as_ref());
-        graph.input.iter().for_each(|i| _ = reads.remove(i.name()));
-        graph.initializer.iter().chain(sparse).for_each(|t| _ = reads.remove(t.name()));
-        graph.node.iter().flat_map(|n| &n.output).for_each(|o| _ = reads.remove(o));
-        names.append(&mut reads);
-    }
+    graphs(node).for_each(|graph| names.append(&mut read_from_around(graph)));
 }
 
-/// How many sums of two tensors or more stand in subgraphs of the main graph's nodes, and how many in the model's local
-/// functions, at any depth. Sums with a constant of the same graph, such as a bias, are not counted.
+/// The same of one subgraph.
 #[must_use]
-pub fn sums_inside(model: &ModelProto) -> (usize, usize) {
-    let main = model.graph.iter().flat_map(|g| &g.node).flat_map(graphs).map(sums_of).sum();
-    let bodies = model.functions.iter().map(|f| sums(&f.node, BTreeSet::new())).sum();
-    (main, bodies)
+pub fn read_from_around(graph: &GraphProto) -> BTreeSet<String> {
+    let mut reads: BTreeSet<String> = graph.output.iter().map(|o| o.name().to_owned()).collect();
+    for inner in &graph.node {
+        reads.extend(inner.input.iter().filter(|n| !n.is_empty()).cloned());
+        captured_names(inner, &mut reads);
+    }
+    let sparse = graph.sparse_initializer.iter().filter_map(|s| s.values.as_ref());
+    graph.input.iter().for_each(|i| _ = reads.remove(i.name()));
+    graph.initializer.iter().chain(sparse).for_each(|t| _ = reads.remove(t.name()));
+    graph.node.iter().flat_map(|n| &n.output).for_each(|o| _ = reads.remove(o));
+    reads
 }
 
-fn sums_of(graph: &GraphProto) -> usize {
+/// How many sums of two tensors or more stand in the model's local functions, at any depth. Sums with a constant of the same
+/// graph, such as a bias, are not counted.
+#[must_use]
+pub fn sums_in_functions(model: &ModelProto) -> usize {
+    model.functions.iter().map(|f| sums(&f.node, BTreeSet::new())).sum()
+}
+
+/// The same of a subgraph.
+#[must_use]
+pub fn sums_in(graph: &GraphProto) -> usize {
     sums(&graph.node, graph.initializer.iter().map(|t| t.name()).collect())
 }
 
@@ -62,7 +75,7 @@ fn sums<'a>(nodes: &'a [NodeProto], mut constants: BTreeSet<&'a str>) -> usize {
         let joins = matches!(n.op_type(), "Add" | "Sum") && matches!(n.domain(), "" | "ai.onnx");
         joins && n.input.iter().filter(|i| !constants.contains(i.as_str())).count() > 1
     };
-    let inside: usize = nodes.iter().flat_map(graphs).map(sums_of).sum();
+    let inside: usize = nodes.iter().flat_map(graphs).map(sums_in).sum();
     nodes.iter().filter(is_sum).count() + inside
 }
 
@@ -74,7 +87,7 @@ pub(super) fn reads(node: &NodeProto) -> BTreeSet<String> {
 }
 
 /// Every name in `graph` and the graphs inside it: nodes, tensors, initializers.
-pub(super) fn all_names(graph: &GraphProto, names: &mut BTreeSet<String>) {
+pub(crate) fn all_names(graph: &GraphProto, names: &mut BTreeSet<String>) {
     names.extend(graph.input.iter().chain(&graph.output).chain(&graph.value_info).map(|v| v.name().to_owned()));
     names.extend(graph.initializer.iter().map(|t| t.name().to_owned()));
     names.extend(graph.sparse_initializer.iter().filter_map(|s| s.values.as_ref()).map(|t| t.name().to_owned()));
@@ -107,11 +120,12 @@ mod tests {
         let biased = vec![bias, node("s", "Add", &["x", "c"], &["y"])];
         let deep = holding(node("in", "If", &["p"], &["q"]), sum(), &["y"]);
         let outer = holding(node("if", "If", &["c"], &["y"]), [sum(), vec![deep]].concat(), &["y"]);
+        assert_eq!(graphs(&outer).map(sums_in).sum::<usize>(), 2);
         let mut m = model([sum(), vec![outer]].concat(), &["y"]);
-        assert_eq!(sums_inside(&m), (2, 0), "the one of the main graph is no hidden one");
+        assert_eq!(sums_in_functions(&m), 0);
         let function = |node| crate::onnx::FunctionProto { node, ..Default::default() };
         m.functions = vec![function(sum()), function(biased)];
-        assert_eq!(sums_inside(&m), (2, 1), "a sum with a constant is no join");
+        assert_eq!(sums_in_functions(&m), 1, "a sum with a constant is no join");
     }
 
     #[test]

@@ -92,6 +92,8 @@ struct Profile {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     skip: Vec<Selector>,
     chain: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fused: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     opset: Option<i64>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -223,6 +225,12 @@ impl Target {
     #[must_use]
     pub fn wants_chain(&self) -> bool {
         self.0.chain
+    }
+
+    /// True when a function that is written out around the operator `op` runs there as one, as long as nothing parts it.
+    #[must_use]
+    pub fn fuses(&self, op: &str) -> bool {
+        self.0.fused.iter().any(|o| o == op)
     }
 
     /// The only opset that it reads, where there is such.

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use crate::facts::{Dim, Facts};
-use crate::graph::{GraphView, NodeId, ValueId};
-use crate::onnx::ModelProto;
+use crate::graph::{self, GraphView, NodeId, ValueId};
+use crate::onnx::{GraphProto, ModelProto, NodeProto};
 use crate::options::{Objective, Rates};
 
 use super::change::Price;
@@ -104,8 +104,8 @@ impl std::ops::Add for Cost {
 }
 
 /// Multiply-accumulates of `node` for one image: `Conv`, `ConvTranspose`, `Gemm`, `MatMul`. `Some(0)` for every
-/// other operator, `None` when a size is unknown, and for products that are not read here: quantised ones, and those of other
-/// domains.
+/// other operator, `None` when a size is unknown, and for products that are not read here: quantised ones, those of other
+/// domains, and those in a body, for it is not known how often that runs.
 #[must_use]
 pub fn macs(view: &GraphView<'_>, facts: &Facts<'_>, node: NodeId) -> Option<u64> {
     let weights = |slot: usize| -> Option<u64> {
@@ -121,9 +121,15 @@ pub fn macs(view: &GraphView<'_>, facts: &Facts<'_>, node: NodeId) -> Option<u64
             Some(inner.saturating_mul(elements(facts, view.output(node)?)?))
         }
         "QLinearConv" | "QLinearMatMul" | "ConvInteger" | "MatMulInteger" | "DeformConv" => None,
+        _ if graph::inner_nodes(view.node(node)).into_iter().any(multiplies) => None,
         op if op.contains("::") && ["Conv", "MatMul", "Gemm", "Attention"].iter().any(|part| op.contains(part)) => None,
         _ => Some(0),
     }
+}
+
+/// True for a node that multiplies and accumulates, or may.
+fn multiplies(node: &NodeProto) -> bool {
+    ["Conv", "MatMul", "Gemm", "Attention"].iter().any(|part| node.op_type().contains(part))
 }
 
 /// Multiply-accumulates of a convolution with so many weights that computes `output`.
@@ -164,16 +170,20 @@ fn elements(facts: &Facts<'_>, value: ValueId) -> Option<u64> {
 #[must_use]
 pub fn price(model: &ModelProto, view: &GraphView<'_>, facts: &Facts<'_>, joins: usize) -> Price {
     let nodes: Vec<NodeId> = view.nodes().collect();
-    // Some exporters keep weights in `Constant` nodes.
-    let written = view.graph().node.iter().filter(|n| n.op_type() == "Constant").flat_map(|n| &n.attribute);
-    let tensors = view.graph().initializer.iter().chain(written.filter_map(|a| a.t.as_ref()));
-    let params = tensors
-        .map(|t| t.dims.iter().fold(1_u64, |n, d| n.saturating_mul(u64::try_from(*d).unwrap_or(0))))
-        .fold(0, u64::saturating_add);
+    let params = weights(view.graph());
     let macs = nodes.iter().try_fold(0_u64, |n, node| Some(n.saturating_add(macs(view, facts, *node)?)));
     let bytes = prost::Message::encoded_len(model) as u64;
     let activation_bytes = memory::peak(view, facts).map(|peak| peak.bytes);
     Price { macs, params, bytes, nodes: nodes.len(), joins, activation_bytes }
+}
+
+/// Elements of the constants of `graph` and of the graphs inside of it. Some exporters keep weights in `Constant` nodes.
+fn weights(graph: &GraphProto) -> u64 {
+    let written = graph.node.iter().filter(|n| n.op_type() == "Constant").flat_map(|n| &n.attribute);
+    let tensors = graph.initializer.iter().chain(written.filter_map(|a| a.t.as_ref()));
+    let own = tensors.map(|t| t.dims.iter().fold(1_u64, |n, d| n.saturating_mul(u64::try_from(*d).unwrap_or(0))));
+    let inside = graph.node.iter().flat_map(graph::graphs).map(weights);
+    own.chain(inside).fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

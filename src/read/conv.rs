@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::algebra::{Geometry, Kernel, compose};
-use crate::facts::{ConvSpec, Dim, Facts};
+use crate::facts::{ConvSpec, Dim, Facts, Grid};
 use crate::graph::{NodeId, ValueId};
 use crate::options::{Groups, Target};
 
@@ -154,6 +154,14 @@ impl BranchConv {
             None => base,
         };
         Some(self.affine.iter().fold(base, |k, (scale, shift)| k.then_affine(scale, shift)))
+    }
+
+    /// The grid that its weights are on, where these are stored as small integers and `target` takes such.
+    #[must_use]
+    pub fn grid(&self, facts: &Facts<'_>, target: &Target) -> Option<Grid> {
+        let Source::Given(weight, _) = self.source else { return None };
+        let takes = target.takes("DequantizeLinear") && target.groups() == Groups::Any;
+        facts.grid(weight).filter(|_| takes && self.first.is_none())
     }
 
     /// True when it carries channels already: an earlier removal widened it.

@@ -137,8 +137,8 @@ fn kept(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
 fn not_inspected(f: &mut fmt::Formatter<'_>, sums: NotInspected) -> fmt::Result {
     let NotInspected { in_subgraphs, in_functions } = sums;
     if in_subgraphs > 0 {
-        writeln!(f, "{in_subgraphs} sums in graphs of If, Loop or Scan, which are not looked into")?;
-        writeln!(f, "          hint: put the branch that is taken in place of an If whose condition is constant")?;
+        writeln!(f, "{in_subgraphs} sums in graphs inside of nodes, which are not looked into")?;
+        writeln!(f, "          hint: only those of If, Loop and Scan are, where nothing in them is broken")?;
     }
     if in_functions > 0 {
         writeln!(f, "{in_functions} sums in local functions, which are not looked into")?;

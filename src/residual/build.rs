@@ -63,6 +63,7 @@ pub fn build(cx: Context<'_>, proof: &Proof, choice: &Choice<'_>, names: &mut Na
                 if !fits {
                     return Err(unreadable(cx, proof));
                 }
+                emit.grid = conv.grid(cx.facts, &cx.options.target);
                 widened.emit(&mut emit, conv, &own, &input, &output);
             }
             ItemKind::Operation(pass) => {

@@ -47,8 +47,10 @@ impl<'h> Selected<'h> {
     /// Writes it as a convolution.
     fn emit(&self, emit: &mut Emit<'_>, (name, weight): (&str, &str), window: &Geometry, input: &str, output: &str) {
         match (&self.written, emit.frame) {
-            (Some(written), Frame::ChannelsFirst) => {
-                emit.conv_of(name, weight, (&self.kernel, written.clone()), window, input, output);
+            // Weights on a grid are written as integers.
+            (Some(written), Frame::ChannelsFirst) if emit.grid.is_none() => {
+                let w = emit.written(weight, written.clone());
+                emit.conv_of(name, (weight, &w), &self.kernel, window, input, output);
             }
             _ => emit.conv(name, weight, &self.kernel, window, input, output),
         }

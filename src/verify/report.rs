@@ -324,6 +324,9 @@ pub struct VerifyReport {
     pub bends: Option<BendReport>,
     /// What differs between the models and showed on no input, in words: nothing is known of it.
     pub unreached: Vec<String>,
+    /// First outputs of the nodes with rewritten bodies that no input runs; `unreached` says them in words.
+    #[serde(skip)]
+    pub(crate) idle: Vec<String>,
     /// Seed of the random ones.
     pub seed: u64,
     /// Where the models part, when they do.

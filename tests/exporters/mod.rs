@@ -1,5 +1,6 @@
 //! What other exporters write: weights listed as inputs, local functions, fused operators, old operator sets.
 
+mod bodies;
 mod calls;
 mod defaults;
 mod old;

@@ -126,6 +126,47 @@ fn a_join_whose_form_is_not_taken_stays_and_says_so() {
     assert!(nodes(&after).iter().any(|n| n.op_type() == "Where"));
 }
 
+/// A block around a Gelu that is written out with `Erf`, its last constant behind it.
+fn gelu(last: bool) -> ModelProto {
+    let mut b = Build::new(3);
+    let x = b.input("x", &[1, 4, 6, 6]);
+    let x = b.conv(&x, &conv(4, 4, 1));
+    let y = b.conv(&x, &conv(4, 8, 3));
+    let (root, one, half) = (b.scalar(std::f64::consts::SQRT_2), b.scalar(1.0), b.scalar(0.5));
+    let e = b.node("Div", &[&y, &root], vec![]);
+    let e = b.node("Erf", &[&e], vec![]);
+    let e = b.node("Add", &[&e, &one], vec![]);
+    let y = match last {
+        true => {
+            let y = b.node("Mul", &[&y, &e], vec![]);
+            b.node("Mul", &[&y, &half], vec![])
+        }
+        false => {
+            let e = b.node("Mul", &[&e, &half], vec![]);
+            b.node("Mul", &[&y, &e], vec![])
+        }
+    };
+    let y = b.conv(&y, &conv(8, 4, 3));
+    let y = b.add(&y, &x);
+    b.output(&y);
+    b.model()
+}
+
+#[test]
+fn what_a_target_runs_as_one_stays_whole() {
+    for last in [true, false] {
+        let model = gelu(last);
+        let count = |model: &ModelProto, op: &str| nodes(model).iter().filter(|n| n.op_type() == op).count();
+        let (usual, _) = rewrite(&model, &target("generic"));
+        assert_eq!(count(&usual, "Mul"), if last { 1 } else { 2 }, "a constant behind it is folded away");
+        let (after, outcome) = rewrite(&model, &target("onnxruntime"));
+        assert_eq!(joins(&outcome), 0, "{:?}", outcome.sites);
+        let all = ["Div", "Erf", "Add", "Mul", "Where", "Max"].map(|op| count(&after, op));
+        assert_eq!(all, [1, 1, 1, 2, 1, 0], "last: {last}");
+        assert!(distance(&model, &after) < ROUNDING);
+    }
+}
+
 #[test]
 fn groups_are_written_where_they_are_taken_or_were_there() {
     let (generic, _) = rewrite(&basic("Relu", false), &Options::default().carry(onnx_rm::options::Chain::Conv));

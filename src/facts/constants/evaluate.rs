@@ -10,7 +10,7 @@ use crate::onnx::tensor_proto::DataType;
 use crate::operators::{function, functions::FUNCTIONS};
 
 use super::exact::{Effect, effect};
-use super::{Evaluator, Table, arithmetic, arrange, elements, normalise, product, quantised, reduce};
+use super::{Evaluator, Table, arithmetic, arrange, elements, indexed, normalise, product, quantised, reduce};
 
 impl Constant {
     /// The operators through which constants are followed.
@@ -86,6 +86,7 @@ impl Facts<'_> {
 const TABLES: &[Table] = &[
     arithmetic::OPERATORS,
     arrange::OPERATORS,
+    indexed::OPERATORS,
     normalise::OPERATORS,
     product::OPERATORS,
     quantised::OPERATORS,

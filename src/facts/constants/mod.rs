@@ -5,6 +5,7 @@ mod arithmetic;
 mod arrange;
 mod evaluate;
 mod exact;
+mod indexed;
 mod limit;
 mod normalise;
 mod product;

@@ -6,7 +6,7 @@ use crate::onnx::tensor_proto::DataType;
 use crate::operators::{self, broadcasts, functions::FUNCTIONS, operator};
 
 use super::rearrange::{
-    axes_of, concat, expand, flatten, gather, pad, reshape, slice, split, squeeze, tile, transpose,
+    axes_of, concat, expand, flatten, gather, gather_nd, one_hot, pad, reshape, slice, split, squeeze, tile, transpose,
 };
 use super::sizes::sizes;
 use super::window::{conv, conv_transpose, depth_space, pool, resize};
@@ -46,6 +46,8 @@ const SHAPES: &[(&str, Infer)] = &[
     ("Unsqueeze", squeeze),
     ("Gather", gather),
     ("GatherElements", |facts, node| Some(facts.shape(facts.view().input(node, 1)?)?.to_vec())),
+    ("GatherND", gather_nd),
+    ("OneHot", one_hot),
     ("Expand", expand),
     ("Tile", tile),
     ("Einsum", einsum),

@@ -196,6 +196,26 @@ pub(super) fn gather(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
     Some([&data[..axis], index, &data[axis + 1..]].concat())
 }
 
+/// All but the last axis of the indices, then what of the data these do not point into; axes of the batch come first in both.
+pub(super) fn gather_nd(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
+    let view = facts.view();
+    let data = facts.shape(view.input(node, 0)?)?;
+    let (width, rows) = facts.shape(view.input(node, 1)?)?.split_last()?;
+    let batch = usize::try_from(view.attr_i(node, "batch_dims").unwrap_or(0)).ok()?;
+    let inner = batch.checked_add(usize::try_from(width.known()?).ok()?)?;
+    Some([rows, data.get(inner..)?].concat())
+}
+
+/// The indices, with an axis more that is as long as the second input says.
+pub(super) fn one_hot(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
+    let view = facts.view();
+    let mut shape = facts.shape(view.input(node, 0)?)?.to_vec();
+    let [depth] = facts.sizes(view.input(node, 1)?)?.try_into().ok()?;
+    let axis = axis_of(view.attr_i(node, "axis").unwrap_or(-1), shape.len() + 1)?;
+    shape.insert(axis, depth);
+    Some(shape)
+}
+
 pub(super) fn expand(facts: &Facts<'_>, node: NodeId) -> Option<Shape> {
     let view = facts.view();
     let input = facts.shape(view.input(node, 0)?)?;

@@ -27,7 +27,7 @@ pub(in crate::page) fn stays(outcome: &Outcome, places: &Places, spot: Spot<'_>)
             p { "No join stays." }
         }
         @for (n, where_, what) in [
-            (hidden.in_subgraphs, "graphs of If, Loop or Scan", "put the branch that is taken in place of an If whose condition is constant"),
+            (hidden.in_subgraphs, "graphs inside of nodes", "nothing broken in those of If, Loop and Scan; others are never looked into"),
             (hidden.in_functions, "local functions", "inline them first (onnx.inliner.inline_local_functions)"),
         ] {
             @if n > 0 {

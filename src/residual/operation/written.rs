@@ -39,12 +39,23 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, value: ValueId) -> Found {
     // What is carried has one type all the way, whatever is cast and compared between.
     let dtype = cx.facts.dtype(value);
     extents.retain(|(input, _)| dtype.is_some() && cx.facts.dtype(*input) == dtype);
-    let gated = extents.iter().find_map(|(input, nodes)| {
-        let gate = nodes.iter().find_map(|n| gate(cx, *input, nodes, *n))?;
-        Some((*input, nodes.clone(), Some(gate)))
-    });
-    let (input, nodes, gate) = gated.or_else(|| extents.into_iter().next().map(|(i, n)| (i, n, None)))?;
-    let reads: Vec<Use> = cx.view.uses(input).iter().copied().filter(|u| nodes.contains(&u.node)).collect();
+    let reads = |input: ValueId, nodes: &[NodeId]| -> Vec<Use> {
+        cx.view.uses(input).iter().copied().filter(|u| nodes.contains(&u.node)).collect()
+    };
+    // What the target runs as one stays whole, with the constants behind it, and nothing is put into it.
+    let is_fused = |(input, nodes): &&(ValueId, Vec<NodeId>)| {
+        nodes.iter().any(|n| cx.options.target.fuses(cx.view.op(*n))) && reads(*input, nodes).len() > 1
+    };
+    let fused = extents.iter().find(is_fused).map(|(input, nodes)| (*input, nodes.clone(), None));
+    let gated = || {
+        extents.iter().find_map(|(input, nodes)| {
+            let gate = nodes.iter().find_map(|n| gate(cx, *input, nodes, *n))?;
+            Some((*input, nodes.clone(), Some(gate)))
+        })
+    };
+    let nearest = || extents.first().map(|(input, nodes)| (*input, nodes.clone(), None));
+    let (input, nodes, gate) = fused.or_else(gated).or_else(nearest)?;
+    let reads = reads(input, &nodes);
     // What reads its input once is a chain of operators, each of which passes by itself.
     if reads.len() < 2 {
         return None;

@@ -207,6 +207,7 @@ impl<'c, 'm> Call<'c, 'm> {
 
     /// Runs `graph` with its inputs bound in order; it sees the tensors around the node.
     pub(super) fn run_graph(&self, graph: &'m GraphProto, inputs: Vec<Arc<Value>>) -> Outcome<Vec<Value>> {
+        self.scope.show_entry(self.node, graph);
         let outputs = self.machine.run_graph(graph, inputs, self.scope, self.frame)?;
         Ok(outputs.into_iter().map(Arc::unwrap_or_clone).collect())
     }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::graph::Place;
 use crate::onnx::{AttributeProto, GraphProto, NodeProto, OperatorSetIdProto, SparseTensorProto, TensorProto};
 
 use super::budget::{Budget, Held};
@@ -40,6 +41,16 @@ impl<'s, 'm> Scope<'s, 'm> {
     /// Shows `tap` what is computed and read here.
     pub(super) fn with_tap(self, tap: Option<&'s dyn Tap>) -> Self {
         Self { tap, ..self }
+    }
+
+    /// Tells the tap, if there is one here or around, that `graph` of `node` is about to run.
+    pub(super) fn show_entry(&self, node: &NodeProto, graph: &GraphProto) {
+        let Some(tap) = self.tap else { return self.outer.map_or((), |outer| outer.show_entry(node, graph)) };
+        let holds = |a: &&AttributeProto| a.g.as_ref().is_some_and(|g| std::ptr::eq(g, graph));
+        let output = node.output.iter().find(|o| !o.is_empty());
+        if let Some((attribute, output)) = node.attribute.iter().find(holds).zip(output) {
+            tap.enter(&Place { output: output.clone(), attribute: attribute.name().to_owned() });
+        }
     }
 
     /// Shows what `node` reads to the tap, if there is one.

@@ -3,6 +3,7 @@
 mod archive;
 mod attempt;
 mod bisect;
+mod bodies;
 mod course;
 mod dump;
 mod effort;

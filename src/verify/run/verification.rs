@@ -20,7 +20,7 @@ use super::precision::Precision;
 use super::runtime::{self, Runtime};
 use super::stage::{Source, Stage, Trial, overrides};
 use super::support::Support;
-use super::{dump, evidence, save, signature, tolerance, verdict};
+use super::{bodies, dump, evidence, save, signature, tolerance, verdict};
 use crate::verify::report::{
     Arithmetic, Coverage, OutputReport, Runner, SCHEMA_VERSION, SizeReport, Status, Verdict, VerifyReport,
 };
@@ -188,6 +188,7 @@ fn blank(precision: Precision, options: &VerifyOptions) -> VerifyReport {
         notes: Vec::new(),
         bends: None,
         unreached: Vec::new(),
+        idle: Vec::new(),
         seed: options.seed,
         first_difference: None,
         reproducer: None,
@@ -268,6 +269,10 @@ fn all_sizes(
     let mut inside = report.outputs.split_off(first.outputs.min(report.outputs.len()));
     let parts: Vec<OwnPart<'_>> = parts.into_iter().filter_map(|part| compare_part(part, job)).collect();
     inside.extend(parts.iter().map(|part| part.output.clone()));
+    let idle = bodies::idle(&readies[0].bench.stage, &courses[0].trials);
+    let (idle, forced) = bodies::compare(&readies[0], idle, &courses[0].trials, job.observer)?;
+    report.notes.extend(forced.iter().map(|(place, _)| bodies::note(place)));
+    inside.extend(forced.into_iter().flat_map(|(_, outputs)| outputs));
     let shown = verdict::conclude(&readies, &courses, &inside, report);
     report.beyond_tolerance = courses.iter().any(|c| c.is_broken);
     tolerance::judge(report, job.options.tolerance);
@@ -283,6 +288,7 @@ fn all_sizes(
     if report.status == Status::Equal {
         let (stage, trials) = (&readies[0].bench.stage, courses[0].trials.clone());
         unreached(job, Some(stage), &trials, report);
+        bodies::blame(&idle, report);
     }
     report.saved = save::write(&readies, &courses, job.options, is_first)?;
     Ok(())
@@ -328,7 +334,9 @@ fn compare_part<'a>(mut part: Ready<'a>, job: &Job<'a>) -> Option<OwnPart<'a>> {
 /// Says which differences between the models no input reached: then nothing is known of them.
 fn unreached(job: &Job<'_>, stage: Option<&Stage<'_>>, trials: &[Trial], report: &mut VerifyReport) {
     let (a, b) = (&*job.original.model, &*job.rewritten.model);
-    let Ok(differences) = structure::differences(a, b) else { return };
+    let Ok(mut differences) = structure::differences(a, b) else { return };
+    // A rewritten body computes the same; whether it ran is asked for itself.
+    differences.retain(|d| !d.is_rewritten_body());
     report.unreached = evidence::unreached((a, b), &differences, stage, trials);
     if let Some(first) = report.unreached.first() {
         report.status = Status::NoEvidence;

@@ -102,6 +102,14 @@ impl Found {
     }
 }
 
+impl Difference {
+    /// True where a subgraph of a node has other nodes: no slip in one of them, but another way to compute the same.
+    #[must_use]
+    pub fn is_rewritten_body(&self) -> bool {
+        matches!((&self.what, &self.patch), (What::Body(_), Patch::Node { .. }))
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "node '{}' ({}), tensor '{}'", self.node, self.op, self.tensor)?;

@@ -141,6 +141,19 @@ pub(super) fn gather(w: &mut World, op: &str) -> Option<()> {
     w.node(op, &[&x, &index], &[t], vec![int("axis", axis)])
 }
 
+pub(super) fn one_hot(w: &mut World, op: &str) -> Option<()> {
+    if w.opset < 11 {
+        return None;
+    }
+    let index = if w.chance(50) { w.ints(&[0, 2, -1, 7]) } else { w.int(1) };
+    let depth = w.int(3);
+    let t = w.one(&[DataType::Float, DataType::Double, DataType::Int64]);
+    let values = w.random(t, &[2]);
+    let values = w.constant(t, values);
+    let axis = w.one(&[-1, 0]);
+    w.node(op, &[&index, &depth, &values], &[t], vec![int("axis", axis)])
+}
+
 pub(super) fn repeat(w: &mut World, op: &str) -> Option<()> {
     let (x, t, shape) = some(w, |_| true)?;
     let target: Vec<i64> = if op == "Tile" {
@@ -242,6 +255,12 @@ pub(super) fn elements(w: &mut World, op: &str) -> Option<()> {
     }
     let (x, t, shape) = some(w, |t| t.rank() > 0 && t.shape().iter().all(|n| *n > 0))?;
     let row: Vec<usize> = shape.iter().map(|n| *n as usize).collect();
+    if op == "GatherND" {
+        let (places, sizes) = (w.ints(&[0, -1, 0]), w.ints(&[3, 1]));
+        w.node("Reshape", &[&places, &sizes], &[DataType::Int64], vec![])?;
+        let places = w.tensors.last()?.name.clone();
+        return w.node(op, &[&x, &places], &[t], vec![]);
+    }
     if op == "ScatterND" {
         // The first of all rows along the first axis.
         let places = w.ints(&[0]);

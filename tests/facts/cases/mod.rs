@@ -9,7 +9,9 @@ use onnx_rm::onnx::tensor_proto::DataType;
 
 use super::world::{Tensor, World, is_float};
 use crate::common::ints;
-use arrange::{blocks, concat, elements, gather, literal, pad, rearrange, repeat, reshape, sequence, slice, split};
+use arrange::{
+    blocks, concat, elements, gather, literal, one_hot, pad, rearrange, repeat, reshape, sequence, slice, split,
+};
 use values::{
     along_axis, anything, arithmetic, cast, choose, clip, dropout, gelu, logic, number, plain, prelu, with_alpha,
 };
@@ -98,7 +100,8 @@ pub const CASES: &[(&[&str], Case)] = &[
     (&["Conv", "ConvTranspose"], conv),
     (&["MatMul", "Gemm"], product),
     (&["Einsum"], einsum),
-    (&["GatherElements", "ScatterElements", "ScatterND"], elements),
+    (&["GatherElements", "ScatterElements", "ScatterND", "GatherND"], elements),
+    (&["OneHot"], one_hot),
     (
         &[
             "BatchNormalization",
