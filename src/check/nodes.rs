@@ -3,23 +3,27 @@
 use crate::graph::plain_domain;
 use crate::onnx::{GraphProto, ModelProto, NodeProto, TensorProto};
 
-/// A node, and whether it stands in the main graph.
+/// A node, and where it stands.
 #[derive(Clone, Copy)]
 pub(super) struct Placed<'a> {
     pub(super) node: &'a NodeProto,
+    /// In the main graph.
     pub(super) is_main: bool,
+    /// There, or in bodies that a rewrite looks into.
+    pub(super) is_seen: bool,
 }
 
 /// Every node, those of the main graph first.
 pub(super) fn nodes(model: &ModelProto) -> Vec<Placed<'_>> {
     let mut found = Vec::new();
-    let main = model.graph.iter().map(|g| (g.node.as_slice(), true));
-    let bodies = model.functions.iter().map(|f| (f.node.as_slice(), false));
-    let mut open: Vec<(&[NodeProto], bool)> = bodies.rev().chain(main).collect();
-    while let Some((list, is_main)) = open.pop() {
+    let main = model.graph.iter().map(|g| (g.node.as_slice(), true, true));
+    let bodies = model.functions.iter().map(|f| (f.node.as_slice(), false, false));
+    let mut open: Vec<(&[NodeProto], bool, bool)> = bodies.rev().chain(main).collect();
+    while let Some((list, is_main, is_seen)) = open.pop() {
         for node in list {
-            found.push(Placed { node, is_main });
-            open.extend(graphs(node).map(|g| (g.node.as_slice(), false)));
+            found.push(Placed { node, is_main, is_seen });
+            let is_seen = is_seen && matches!(operator(node).as_str(), "If" | "Loop" | "Scan");
+            open.extend(graphs(node).map(|g| (g.node.as_slice(), false, is_seen)));
         }
     }
     found

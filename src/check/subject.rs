@@ -119,10 +119,10 @@ impl<'a> Subject<'a> {
                 reason: format!("{}: {}", site.kind, change.form),
             })
             .collect();
-        let hidden = self.open.iter().filter(|p| !p.is_main && WEIGHTED.contains(&p.node.op_type())).count();
+        let hidden = self.open.iter().filter(|p| !p.is_seen && WEIGHTED.contains(&p.node.op_type())).count();
         if hidden > 0 {
             folds.push(not_inspected(format!(
-                "{hidden} linear operators in inner graphs or local functions are not looked into"
+                "{hidden} linear operators in graphs inside of nodes or in local functions are not looked into"
             )));
         }
         Ok(self.folds.get_or_init(|| folds))

@@ -171,9 +171,31 @@ fn hidden() -> [ModelProto; 2] {
         g: Some(onnx_rm::onnx::GraphProto { input: vec![], ..build::residual_block(1, 4).graph.unwrap() }),
         ..AttributeProto::default()
     };
-    let y = b.node("If", &[&condition], vec![branch("then_branch"), branch("else_branch")]);
+    // An operator of whose bodies nobody knows when they run.
+    let y = b.node("Choice", &[&condition], vec![branch("then_branch"), branch("else_branch")]);
+    b.graph.node.last_mut().unwrap().domain = Some("elsewhere".into());
     b.output(&y);
     [called, b.model()]
+}
+
+#[test]
+fn joins_and_folds_in_the_branches_of_an_if_are_looked_into() {
+    let folder = Folder::new();
+    let [_, mut model] = hidden();
+    let choice = model.graph.as_mut().unwrap().node.last_mut().unwrap();
+    (choice.op_type, choice.domain) = (Some("If".into()), None);
+    folder.write("if.onnx", &model);
+    for (policy, status) in [
+        ("max-joins = 2", CheckStatus::Passed),
+        ("max-joins = 1", CheckStatus::Failed),
+        ("max-removable-joins = 1", CheckStatus::Failed),
+        ("max-folds = 0", CheckStatus::Passed),
+    ] {
+        let report = folder.look(policy, "if.onnx");
+        assert_eq!(report.status, status, "{policy}: {:?}", said(&report));
+        let codes: Vec<_> = report.findings.iter().flat_map(|f| &f.places).filter_map(|p| p.code.as_deref()).collect();
+        assert!(!codes.contains(&"not-inspected"), "{policy}: {codes:?}");
+    }
 }
 
 /// A block as a local function.
