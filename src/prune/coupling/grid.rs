@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Channel;
+/// Number of a channel; those of one group have one root.
+pub(in crate::prune) type Channel = u32;
 
 /// Channels, some of them united.
 #[derive(Clone, Default)]

@@ -21,10 +21,8 @@ use crate::algebra::Geometry;
 use crate::graph::{NodeId, ValueId};
 use crate::read::Context;
 
+pub(super) use grid::Channel;
 use grid::{Grids, Partition};
-
-/// Number of a channel; those of one group have one [root](Coupling::root).
-pub(super) type Channel = u32;
 
 /// A constant that loses entries with its channels.
 #[derive(Clone, Debug)]
