@@ -1,12 +1,15 @@
 """Prunes trained networks to shares of their multiply-accumulates and writes the table of docs/PRUNING.md; run by hand.
 
 Needs a folder with trained networks, images and a manifest.json of how each network wants them (`--corpus`), and the packages of
-tests/python/requirements.txt. What is measured stands in `--results` as well, and is not measured again.
+tests/python/requirements.txt. `--others PYTHON` also measures other tools, by an interpreter that has what `pruning_others.py` asks for.
+What is measured stands in `--results` as well, and is not measured again; what is worth most comes first.
 """
 
 import argparse
+import itertools
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,8 +21,9 @@ import onnxruntime as ort
 from costs import ROOT, host, progress, replace, row, session, time_ratio
 
 NETWORKS = ["resnet20", "resnet32", "resnet8_mlperf", "cifar_mbv2_relu6", "cifar_resnet18w16_proj"]
-RATIOS = [0.8, 0.6, 0.5, 0.4, 0.3]
+RATIOS = [0.8, 0.5, 0.6, 0.4, 0.3]
 WAYS = ["residual", "decoupled", "chain"]
+OTHERS = ["onnxsim"]
 MEAN, DEVIATION = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 
 
@@ -31,18 +35,18 @@ def main():
     parser.add_argument("--networks", nargs="*", default=NETWORKS)
     parser.add_argument("--ratios", nargs="*", type=float, default=RATIOS)
     parser.add_argument("--ways", nargs="*", default=WAYS)
+    parser.add_argument("--others", metavar="PYTHON", help="an interpreter with other tools, to measure these too")
     parser.add_argument("--table", action="store_true", help="measure nothing, only write the table")
     args = parser.parse_args()
     ort.set_default_logger_severity(3)
     results = json.loads(args.results.read_text()) if args.results.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(args.bin, args.corpus, Path(folder))
-        for name in [] if args.table else args.networks:
-            for key, measure in bench.cells(name, args.ratios, args.ways):
-                if key not in results:
-                    progress(key)
-                    results[key] = measure()
-                    args.results.write_text(json.dumps(results, indent=1))
+        for key, measure in [] if args.table else bench.cells(args):
+            if key not in results:
+                progress(key)
+                results[key] = measure()
+                args.results.write_text(json.dumps(results, indent=1))
     replace("docs/PRUNING.md", "measured", table(results))
 
 
@@ -54,13 +58,25 @@ class Bench:
         self.preprocess = {k: m["preprocess"] for k, m in json.loads((corpus / "manifest.json").read_text())["models"].items()}
         self.test, self.calibration = (np.load(corpus / f"images/cifar10_{n}.npz") for n in ("test_2000", "calib_1024"))
 
-    def cells(self, name, ratios, ways):
-        """What there is to measure of a network: a name, and a function that measures it."""
-        model = self.corpus / f"trained/{name}.onnx"
-        yield f"{name} original", lambda: {"top1": self.top1(name, model)}
-        for ratio in ratios:
-            for way in ways:
-                yield f"{name} {way} {ratio}", lambda ratio=ratio, way=way: self.prune(name, model, ratio, way)
+    def cells(self, args):
+        """What there is to measure: a name, and a function that measures it."""
+        path = lambda name: self.corpus / f"trained/{name}.onnx"
+        for name in args.networks:
+            yield f"{name} original", lambda name=name: {"top1": self.top1(name, path(name))}
+        for ratio, way, name in itertools.product(args.ratios, args.ways, args.networks):
+            yield f"{name} {way} {ratio}", lambda name=name, way=way, ratio=ratio: self.prune(name, path(name), ratio, way)
+        for ratio, tool, name in itertools.product(args.ratios, OTHERS if args.others else [], args.networks):
+            command = [args.others, ROOT / "benches/pruning_others.py", path(name), str(ratio)]
+            yield f"{name} {tool} {ratio}", lambda name=name, command=command: self.other(name, command)
+
+    def other(self, name, command):
+        """What another tool makes of it, setting by setting."""
+        calibration, test = self.folder / f"{name}.npy", self.folder / f"{name}_test.npz"
+        if not test.exists():
+            np.save(calibration, self.images(name, self.calibration))
+            np.savez(test, x=self.images(name, self.test), y=self.test["y"])
+        done = subprocess.run([*command, calibration, test], stdout=subprocess.PIPE, text=True)
+        return json.loads(done.stdout) if done.returncode == 0 else {"failed": f"exit code {done.returncode}"}
 
     def images(self, name, images):
         """The images as the network wants them."""
@@ -113,7 +129,7 @@ class Bench:
 
 
 def table(results):
-    """Of each network and way, a cell for each ratio."""
+    """Of each network, a row for each way and each other tool, a cell for each ratio."""
     ratios = sorted({k.split()[2] for k in results if len(k.split()) == 3}, key=float, reverse=True)
     head = ["network, way", *(f"{r}x" for r in ratios), "processor time of pruning", "memory of pruning"]
     lines = [row(head), "|---|" + "--:|" * (len(head) - 1)]
@@ -122,20 +138,24 @@ def table(results):
         if original is None:
             continue
         lines.append(row([f"**{name}**, original {original['top1']:.2f}", *[""] * (len(head) - 1)]))
-        for way in WAYS:
+        for way in WAYS + OTHERS:
             cells = [results.get(f"{name} {way} {ratio}") for ratio in ratios]
-            done = [c for c in cells if c and "top1" in c]
+            done = [c for c in cells if c and "seconds" in c]
             seconds = f"{min(c['seconds'] for c in done):.0f} to {max(c['seconds'] for c in done):.0f} s" if done else ""
             memory = f"{max(c['memory'] for c in done):.0f} MiB" if done else ""
             if any(cells):
                 lines.append(row([way, *map(cell, cells), seconds, memory]))
-    return "\n".join([host(), "", *lines])
+    versions = {f"{k.split()[1]} {v['version']}" for k, v in results.items() if "version" in v}
+    return "\n".join([" ".join([host(), *(f"{v}." for v in sorted(versions))]), "", *lines])
 
 
 def cell(found):
-    """Right answers in percent, and CPU time over the original's."""
+    """Right answers in percent, and CPU time over the original's; of another tool its best setting."""
     if found is None:
         return "-"
+    if "settings" in found:
+        right = [s["top1"] for s in found["settings"].values() if s and "top1" in s]
+        return f"{max(right):.2f}" if right else "cannot be met"
     return f"{found['top1']:.2f} ({found['cpu']:.2f}x)" if "top1" in found else "cannot be met"
 
 

@@ -16,6 +16,7 @@ mod fused;
 mod ids;
 mod imports;
 mod inner;
+mod part;
 pub(crate) mod schemas;
 mod subgraph;
 pub(crate) mod typing;
@@ -36,7 +37,8 @@ pub(crate) use fused::{Definition, definition};
 pub use ids::{NodeId, Use, ValueId};
 pub use imports::check_imports;
 pub use inner::{Place, places, replace, taken};
-pub(crate) use subgraph::{all_names, graphs};
+pub(crate) use part::{inline, part};
+pub(crate) use subgraph::{all_names, graphs, reads};
 pub use subgraph::{
     captured_names, defined_inside, inner_nodes, operator, read_from_around, sums_in, sums_in_functions,
 };

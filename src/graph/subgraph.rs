@@ -80,7 +80,7 @@ fn sums<'a>(nodes: &'a [NodeProto], mut constants: BTreeSet<&'a str>) -> usize {
 }
 
 /// What `node` and its subgraphs read, each name once.
-pub(super) fn reads(node: &NodeProto) -> BTreeSet<String> {
+pub(crate) fn reads(node: &NodeProto) -> BTreeSet<String> {
     let mut names: BTreeSet<String> = node.input.iter().filter(|n| !n.is_empty()).cloned().collect();
     captured_names(node, &mut names);
     names

@@ -36,6 +36,7 @@ pub(super) fn merge_copies(facts: &Facts<'_>, coupling: &Coupling, free: &[bool]
             };
             let read = readers.get(&root).is_none_or(|r| r.iter().all(plain));
             let apart = paths.get(&root).is_some_and(Option::is_some);
+            let apart = apart && coupling.goes_alone(root);
             only && once && read && apart && free[root as usize] && alive[root as usize] && !coupling.is_rough(root)
         };
         let able: Vec<bool> = layer.outputs.iter().map(|c| alone(coupling.root(*c))).collect();

@@ -1,5 +1,6 @@
 //! What a model takes, by every measure that can be limited, and what it would take without some of its channels.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::facts::{Facts, is_elementwise};
@@ -9,7 +10,7 @@ use crate::options::Rates;
 use crate::plan::work::Work;
 use crate::plan::{cost, latency, memory};
 
-use super::coupling::{Channel, Coupling, Form, Layer};
+use super::coupling::{Channel, Coupling, Form, Layer, Width};
 
 /// What can be limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,12 +77,14 @@ pub(super) struct Meter<'a> {
     /// Nanoseconds of everything that loses nothing; `None` when a size is not known.
     rest: Option<f64>,
     shares: BTreeMap<Channel, Share>,
+    /// Of each unit, the layers in groups of which it has whole groups, and how many.
+    groups: Vec<Vec<(usize, usize)>>,
 }
 
 /// How many entries of each layer, operator and piece of memory a group is.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Share {
-    layers: Vec<(usize, usize, usize)>,
+    layers: Vec<(usize, Width)>,
     passes: Vec<(usize, usize)>,
     held: Vec<(usize, usize)>,
 }
@@ -89,7 +92,7 @@ struct Share {
 /// How many channels everything has left.
 #[derive(Clone)]
 pub(super) struct Size {
-    layers: Vec<(usize, usize)>,
+    layers: Vec<Width>,
     passes: Vec<usize>,
     held: Vec<usize>,
 }
@@ -114,6 +117,7 @@ impl<'a> Meter<'a> {
             fixed: (0.0, 0.0),
             rest: Some(0.0),
             shares: BTreeMap::new(),
+            groups: coupling.units.iter().map(|unit| groups(coupling, unit)).collect(),
         };
         for (layer, own) in coupling.layers.iter().zip(positions) {
             let other = |slot: Option<ValueId>| slot.and_then(|v| plane(facts, v)).unwrap_or(*own);
@@ -176,7 +180,8 @@ impl<'a> Meter<'a> {
             let (inputs, outputs) = (counted(&layer.inputs), counted(&layer.outputs));
             for root in inputs.keys().chain(outputs.keys().filter(|r| !inputs.contains_key(*r))) {
                 let of = |own: &BTreeMap<Channel, usize>| own.get(root).copied().unwrap_or(0);
-                shares.entry(*root).or_default().layers.push((i, of(&inputs), of(&outputs)));
+                let lost = Width { inputs: of(&inputs), outputs: of(&outputs), group: 0 };
+                shares.entry(*root).or_default().layers.push((i, lost));
             }
         }
         for (i, pass) in self.passes.iter().enumerate() {
@@ -193,30 +198,67 @@ impl<'a> Meter<'a> {
     /// With all groups that are `alive`.
     pub(super) fn size(&self, alive: &[bool]) -> Size {
         let left = |list: &[Channel]| list.iter().filter(|c| alive[self.coupling.root(**c) as usize]).count();
+        let width = |l: &Layer| {
+            let group = l.inputs.chunks(l.each().max(1)).filter(|own| left(own) > 0).count();
+            Width {
+                inputs: left(&l.inputs),
+                outputs: left(&l.outputs),
+                group: if l.depthwise { l.group } else { group },
+            }
+        };
         Size {
-            layers: self.coupling.layers.iter().map(|l| (left(&l.inputs), left(&l.outputs))).collect(),
+            layers: self.coupling.layers.iter().map(width).collect(),
             passes: self.passes.iter().map(|p| left(&p.plane.channels)).collect(),
             held: self.held.iter().flatten().map(|h| left(&h.channels)).collect(),
         }
     }
 
-    /// Takes the group `root` out of `size`.
-    pub(super) fn remove(&self, size: &mut Size, root: Channel) {
-        let Some(share) = self.shares.get(&root) else { return };
-        for (i, inputs, outputs) in &share.layers {
-            let (a, b) = size.layers[*i];
-            size.layers[*i] = (a.saturating_sub(*inputs), b.saturating_sub(*outputs));
-        }
+    /// Takes what is `alive` of `unit` out of `size`.
+    pub(super) fn remove(&self, size: &mut Size, unit: usize, alive: &[bool]) {
+        let share = self.share(unit, alive);
+        share.layers.iter().for_each(|(i, lost)| size.layers[*i] = without(size.layers[*i], *lost));
         share.passes.iter().for_each(|(i, n)| size.passes[*i] = size.passes[*i].saturating_sub(*n));
         share.held.iter().for_each(|(i, n)| size.held[*i] = size.held[*i].saturating_sub(*n));
+    }
+
+    /// What everything loses with what is `alive` of `unit`.
+    fn share(&self, unit: usize, alive: &[bool]) -> Cow<'_, Share> {
+        let roots = self.coupling.units[unit].iter().filter(|r| alive[**r as usize]);
+        let shares: Vec<&Share> = roots.filter_map(|r| self.shares.get(r)).collect();
+        if let ([one], []) = (shares.as_slice(), self.groups[unit].as_slice()) {
+            return Cow::Borrowed(one);
+        }
+        let mut sum = Share::default();
+        let add = |list: &mut Vec<(usize, usize)>, (i, n): (usize, usize)| match list.iter_mut().find(|own| own.0 == i)
+        {
+            Some(own) => own.1 += n,
+            None => list.push((i, n)),
+        };
+        for share in shares {
+            for (i, lost) in &share.layers {
+                match sum.layers.iter_mut().find(|own| own.0 == *i) {
+                    Some((_, own)) => {
+                        own.inputs += lost.inputs;
+                        own.outputs += lost.outputs;
+                    }
+                    None => sum.layers.push((*i, *lost)),
+                }
+            }
+            share.passes.iter().for_each(|p| add(&mut sum.passes, *p));
+            share.held.iter().for_each(|h| add(&mut sum.held, *h));
+        }
+        for (i, n) in &self.groups[unit] {
+            sum.layers.iter_mut().filter(|own| own.0 == *i).for_each(|(_, own)| own.group = *n);
+        }
+        Cow::Owned(sum)
     }
 
     /// What a model of that size takes.
     pub(super) fn taken(&self, size: &Size) -> Taken {
         let layers = || self.coupling.layers.iter().zip(&size.layers).zip(&self.positions);
-        let macs: f64 = layers().map(|((l, (i, o)), at)| l.macs(*i, *o) * at.1).sum();
-        let parameters: f64 = layers().map(|((l, (i, o)), _)| l.macs(*i, *o)).sum();
-        let time: f64 = layers().map(|((l, (i, o)), at)| time(l, (*i, *o), *at, &self.rates)).sum();
+        let macs: f64 = layers().map(|((l, width), at)| l.macs(*width) * at.1).sum();
+        let parameters: f64 = layers().map(|((l, width), _)| l.macs(*width)).sum();
+        let time: f64 = layers().map(|((l, width), at)| time(l, *width, *at, &self.rates)).sum();
         let passes: f64 = self.passes.iter().zip(&size.passes).map(|(p, n)| p.time(*n, &self.rates)).sum();
         let memory = self.timeline(size).map(|t| t.into_iter().fold(0.0, f64::max));
         let latency = self.rest.map(|rest| rest + time + passes);
@@ -241,9 +283,14 @@ impl<'a> Meter<'a> {
         Some(all.collect())
     }
 
-    /// What one group's going saves of each measure, at `size`. Memory counts where more than `most` bytes of it are taken, and is the
+    /// What the going of what is `alive` of a unit saves of each measure, at `size`. Memory counts where more than `most` bytes of it are taken, and is the
     /// mean over all these places: no channel is alive at all of them.
-    pub(super) fn saving<'s>(&'s self, size: &'s Size, most: Option<f64>) -> impl Fn(Channel) -> [f64; 4] + 's {
+    pub(super) fn saving<'s>(
+        &'s self,
+        size: &'s Size,
+        alive: &'s [bool],
+        most: Option<f64>,
+    ) -> impl Fn(usize) -> [f64; 4] + 's {
         let over = most.and_then(|most| {
             let mut count = 0;
             let above = self.timeline(size)?.into_iter().map(move |bytes| {
@@ -252,16 +299,16 @@ impl<'a> Meter<'a> {
             });
             Some(std::iter::once(0).chain(above).collect::<Vec<usize>>())
         });
-        move |root| {
+        move |unit| {
             let mut saved = [0.0; 4];
-            let Some(share) = self.shares.get(&root) else { return saved };
-            for (i, inputs, outputs) in &share.layers {
-                let (layer, (a, b), at) = (&self.coupling.layers[*i], size.layers[*i], self.positions[*i]);
-                let left = (a.saturating_sub(*inputs), b.saturating_sub(*outputs));
-                let macs = layer.macs(a, b) - layer.macs(left.0, left.1);
+            let share = self.share(unit, alive);
+            for (i, lost) in &share.layers {
+                let (layer, width, at) = (&self.coupling.layers[*i], size.layers[*i], self.positions[*i]);
+                let left = without(width, *lost);
+                let macs = layer.macs(width) - layer.macs(left);
                 saved[0] += macs * at.1;
                 saved[1] += macs;
-                saved[3] += time(layer, (a, b), at, &self.rates) - time(layer, left, at, &self.rates);
+                saved[3] += time(layer, width, at, &self.rates) - time(layer, left, at, &self.rates);
             }
             for (i, n) in &share.passes {
                 let (pass, now) = (&self.passes[*i], size.passes[*i]);
@@ -285,16 +332,36 @@ impl Pass {
     }
 }
 
-/// Nanoseconds of a layer with so many channels in, of one group, and out.
-fn time(layer: &Layer, (inputs, outputs): (usize, usize), positions: (f64, f64), rates: &Rates) -> f64 {
+/// `width` without what is `lost` of it.
+fn without(width: Width, lost: Width) -> Width {
+    Width {
+        inputs: width.inputs.saturating_sub(lost.inputs),
+        outputs: width.outputs.saturating_sub(lost.outputs),
+        group: width.group.saturating_sub(lost.group),
+    }
+}
+
+/// The layers in groups of which `unit` has whole groups, and how many.
+fn groups(coupling: &Coupling, unit: &[Channel]) -> Vec<(usize, usize)> {
+    if unit.len() == 1 {
+        return Vec::new();
+    }
+    let own = |c: &Channel| unit.binary_search(&coupling.root(*c)).is_ok();
+    let whole = |layer: &Layer| layer.inputs.chunks(layer.each().max(1)).filter(|read| read.iter().all(own)).count();
+    let layers = coupling.layers.iter().enumerate().filter(|(_, l)| l.group > 1 && !l.depthwise);
+    layers.map(|(i, l)| (i, whole(l))).filter(|(_, n)| *n > 0).collect()
+}
+
+/// Nanoseconds of a layer that is so wide.
+fn time(layer: &Layer, width: Width, positions: (f64, f64), rates: &Rates) -> f64 {
     let (inputs, group) = match layer.depthwise {
         true => {
-            let group = outputs / (layer.outputs.len() / layer.group.max(1)).max(1);
+            let group = width.outputs / (layer.outputs.len() / layer.group.max(1)).max(1);
             (group, group)
         }
-        false => (inputs * layer.group, layer.group),
+        false => (width.inputs, width.group.max(1)),
     };
-    latency::conv(&Work { inputs, outputs, group, taps: layer.taps, positions }, rates)
+    latency::conv(&Work { inputs, outputs: width.outputs, group, taps: layer.taps, positions }, rates)
 }
 
 fn held(coupling: &Coupling, buffer: &memory::Buffer) -> Held {

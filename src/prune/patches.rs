@@ -47,7 +47,7 @@ pub(super) fn inputs(
     positions: &Positions,
     group: usize,
 ) -> Option<Array2<f64>> {
-    let channels = layer.inputs.len();
+    let channels = layer.each();
     let (n, all) = (*x.shape().first()?, *x.shape().get(1)?);
     let data = x.as_slice()?;
     if all != channels * layer.group || n == 0 {

@@ -73,8 +73,10 @@ pub(super) fn refit(
     let count = layers.len();
     for (i, (place, own, layer)) in layers.into_iter().enumerate() {
         progress(i, count)?;
-        let columns = layer.inputs.iter().filter(|c| fit.lives(**c)).count() * layer.taps;
-        let same = !dirty.reach(fit, layer.node) && fit.origin.is_empty();
+        let columns = fit.columns(layer).len() * layer.taps;
+        let side = fit.other_side(layer.node).and_then(|name| fit.view.value(name));
+        let beside = |dirty: &Dirty| side.is_some_and(|v| dirty.tensors.contains(&v));
+        let same = !dirty.reach(fit, layer.node) && !beside(&dirty) && fit.origin.is_empty();
         if same || columns > MAX_COLUMNS || fit.selects(layer) {
             continue;
         }
@@ -122,6 +124,13 @@ impl Fit<'_> {
         self.alive[self.coupling.root(channel) as usize]
     }
 
+    /// The places of a group's inputs that are left.
+    fn columns(&self, layer: &Layer) -> Vec<usize> {
+        let left =
+            |place: &usize| layer.inputs.iter().skip(*place).step_by(layer.each().max(1)).any(|c| self.lives(*c));
+        (0..layer.each()).filter(left).collect()
+    }
+
     /// True for a layer on a shortcut of which only a selection of channels is left.
     fn selects(&self, layer: &Layer) -> bool {
         let named = self.view.output(layer.node).is_some_and(|v| self.shortcuts.contains(self.view.name(v)));
@@ -161,21 +170,25 @@ impl Fit<'_> {
         let kept: Vec<usize> = (0..layer.outputs.len()).filter(|o| self.lives(layer.outputs[*o])).collect();
         let was = |o: &usize| self.origin.get(output).map_or(Some(*o), |all| all.get(*o).copied());
         let Some(origin) = kept.iter().map(was).collect::<Option<Vec<usize>>>() else { return Ok(None) };
-        let columns: Vec<usize> = (0..layer.inputs.len()).filter(|c| self.lives(layer.inputs[*c])).collect();
+        let columns = self.columns(layer);
+        let per = layer.outputs.len() / layer.group;
+        let mut groups: Vec<usize> = kept.iter().map(|o| o / per).collect();
+        groups.dedup();
         let mut small = layer.clone();
-        small.inputs = columns.iter().map(|c| layer.inputs[*c]).collect();
+        small.inputs.retain(|c| self.lives(*c));
+        small.group = groups.len();
         let side = self.other_side(layer.node);
         let known = side.is_none_or(|s| original.floats(0, s).is_some());
         let flat = flat::behind(self.view, self.facts, layer.node, side.is_some()).filter(|_| known);
         let seen = Seen { fit: self, layer: &small, output, side, origin: &origin, walks: (original, pruned), flat };
         let Some(priors) = matrices(self.facts, layer) else { return Ok(None) };
         let rows: Vec<usize> = columns.iter().flat_map(|c| c * layer.taps..(c + 1) * layer.taps).collect();
-        let per = layer.outputs.len() / layer.group;
-        let priors = priors.into_iter().enumerate().map(|(group, prior)| {
+        let prior = |group: usize| {
             let own: Vec<usize> = kept.iter().filter(|o| **o / per == group).map(|o| o % per).collect();
-            prior.select(Axis(0), &rows).select(Axis(1), &own)
-        });
-        let parts: Option<Vec<_>> = priors.enumerate().map(|(group, prior)| seen.fit(group, &prior)).collect();
+            Some(priors.get(group)?.select(Axis(0), &rows).select(Axis(1), &own))
+        };
+        let parts = groups.iter().enumerate().map(|(place, group)| seen.fit(place, &prior(*group)?));
+        let parts: Option<Vec<_>> = parts.collect();
         Ok(parts.map(|parts| self.arrays(layer, parts, columns.len())))
     }
 

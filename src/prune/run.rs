@@ -277,11 +277,12 @@ pub fn cut_at_random(
     let mut alive = vec![true; coupling.len()];
     let mut bound = Bound::new(&coupling, 1.0, &alive);
     let mut random = crate::verify::random::Random::new(seed, "groups");
-    for (root, alive) in (0_u32..).zip(&mut alive) {
-        let own = coupling.root(root) == root && !coupling.is_pinned(root);
-        if own && bound.allows(root) && random.uniform() < share {
-            *alive = false;
-            bound.remove(root);
+    for unit in &coupling.units {
+        let going: Vec<_> = unit.iter().copied().filter(|r| alive[*r as usize]).collect();
+        let free = !going.is_empty() && !unit.iter().any(|r| coupling.is_pinned(*r));
+        if free && bound.allows(&going) && random.uniform() < share {
+            going.iter().for_each(|r| alive[*r as usize] = false);
+            bound.remove(&going);
         }
     }
     if alive.iter().all(|a| *a) {

@@ -1,13 +1,14 @@
-//! Which groups of channels go: one after the other, each time the one that costs the least output error for what it saves.
+//! Which units of channels go: one after the other, each time the one that costs the least output error for what it saves.
 //!
 //! What a layer loses with some of its columns is what the others cannot make up for: with the covariance `A` of the columns and
 //! their weights `W`, losing block `c` costs `tr(W_c' ((A^-1)_cc)^-1 W_c)`, and the weights of the others change by
 //! `-(A^-1)_rc ((A^-1)_cc)^-1 W_c` (Hassibi and Stork, "Optimal brain surgeon", 1993, for blocks and with several outputs).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, Axis, Slice};
 
 use crate::algebra::solve;
 
@@ -26,7 +27,7 @@ const NOTHING: f64 = 1e-12;
 pub(super) struct Limits<'a> {
     /// Most of each measure that may be left.
     pub most: Taken,
-    /// Groups that may go.
+    /// Groups of channels that may go.
     pub free: &'a [bool],
     /// Most of the channels of a tensor that may go, as a share.
     pub ratio: f64,
@@ -44,6 +45,8 @@ impl Limits<'_> {
 #[derive(Clone)]
 pub(super) struct State {
     pub layer: usize,
+    /// Which group of it.
+    group: usize,
     pub blocks: Vec<(Channel, Vec<usize>)>,
     pub weights: Array2<f64>,
     /// Means of the columns, where a bias takes these; else zeros.
@@ -77,8 +80,8 @@ impl State {
             }
             Covariance::Apart(each) => Inverse::Apart(each),
         };
-        let System { layer, blocks, weights, mean, .. } = system;
-        Ok(Self { layer, blocks, weights, mean, inverse, weight: 1.0 })
+        let System { layer, group, blocks, weights, mean, .. } = system;
+        Ok(Self { layer, group, blocks, weights, mean, inverse, weight: 1.0 })
     }
 
     /// Takes away that `share` of the blocks in `free` groups that costs least, one after the other; returns what the layer's outputs lose.
@@ -143,7 +146,7 @@ pub(super) fn states(systems: Vec<System>) -> Result<Vec<State>, PruneError> {
     systems.into_iter().map(State::new).collect()
 }
 
-/// Takes groups away until `limits` are met.
+/// Takes units away until `limits` are met.
 ///
 /// # Errors
 /// [`PruneError::Limit`] when they cannot be.
@@ -159,14 +162,14 @@ pub(super) fn select(
     for state in &mut states {
         state.weight = sensitivity[state.layer] * positions[state.layer];
     }
-    let mut places: BTreeMap<Channel, Vec<(usize, usize)>> = BTreeMap::new();
-    for (i, state) in states.iter().enumerate() {
-        for (b, (root, _)) in state.blocks.iter().enumerate() {
-            places.entry(*root).or_default().push((i, b));
-        }
-    }
+    let ports = Ports::new(coupling, &states);
     let mut bound = Bound::new(coupling, limits.ratio, alive);
     let mut losses: Vec<Vec<f64>> = states.iter().map(|s| (0..s.blocks.len()).map(|b| s.loss(b)).collect()).collect();
+    let free: Vec<usize> = (0..coupling.units.len())
+        .filter(|u| coupling.units[*u].iter().all(|root| limits.free[*root as usize]))
+        .collect();
+    let lossy: BTreeMap<usize, Vec<(Channel, usize, usize)>> =
+        free.iter().map(|u| (*u, ports.lossy(&coupling.units[*u]))).collect();
     let all = meter.taken(&size).map(|t| t.unwrap_or(0.0).max(f64::MIN_POSITIVE));
     loop {
         let over = limits.over(&meter.taken(&size));
@@ -176,18 +179,21 @@ pub(super) fn select(
             return Ok(());
         }
         let memory = (over[Measure::Memory as usize] > 0.0).then_some(limits.most[Measure::Memory as usize]).flatten();
-        let saving = meter.saving(&size, memory);
-        let worth = |root: &Channel| {
-            let saved = saving(*root).into_iter().zip(&over).zip(&all).filter(|((_, over), _)| **over > 0.0);
+        let lives = |root: &Channel| alive[*root as usize];
+        let going = |unit: usize| Vec::from_iter(coupling.units[unit].iter().copied().filter(lives));
+        let saving = meter.saving(&size, alive, memory);
+        let worth = |unit: usize| {
+            let saved = saving(unit).into_iter().zip(&over).zip(&all).filter(|((_, over), _)| **over > 0.0);
             let saved: f64 = saved.map(|((saved, _), all)| saved / all).sum();
-            let loss: f64 = places.get(root).into_iter().flatten().map(|(s, b)| losses[*s][*b]).sum();
+            let lost = lossy.get(&unit).into_iter().flatten().filter(|(root, ..)| lives(root));
+            let loss: f64 = lost.map(|(_, s, b)| losses[*s][*b]).sum();
             (saved > 0.0).then(|| loss / saved)
         };
-        let candidates = (0..coupling.len() as Channel)
-            .filter(|r| coupling.root(*r) == *r && alive[*r as usize] && limits.free[*r as usize] && bound.allows(*r));
-        let best = candidates.filter_map(|r| Some((worth(&r)?, r))).min_by(|a, b| a.0.total_cmp(&b.0));
+        let candidates = free.iter().copied().filter(|unit| bound.allows(&going(*unit)));
+        let best = candidates.filter_map(|unit| Some((worth(unit)?, unit))).min_by(|a, b| a.0.total_cmp(&b.0));
+        let best = best.map(|(_, unit)| (unit, going(unit)));
         drop(saving);
-        let Some((_, root)) = best else {
+        let Some((unit, going)) = best else {
             let left = Measure::ALL.iter().zip(meter.taken(&size)).zip(&over).filter(|(_, over)| **over > 0.0);
             let left: Vec<String> =
                 left.map(|((m, t), _)| format!("{:.0} {}", t.unwrap_or(f64::NAN), m.unit())).collect();
@@ -196,17 +202,69 @@ pub(super) fn select(
                 left.join(" and ")
             )));
         };
-        alive[root as usize] = false;
-        bound.remove(root);
-        meter.remove(&mut size, root);
-        for (s, b) in places.get(&root).into_iter().flatten() {
-            states[*s].remove(*b);
-            for (other, (r, _)) in states[*s].blocks.iter().enumerate() {
-                if alive[*r as usize] && limits.free[*r as usize] {
-                    losses[*s][other] = states[*s].loss(other);
+        bound.remove(&going);
+        meter.remove(&mut size, unit, alive);
+        going.iter().for_each(|root| alive[*root as usize] = false);
+        for s in ports.remove(&mut states, &going) {
+            for (block, (root, _)) in states[s].blocks.iter().enumerate() {
+                if alive[*root as usize] && limits.free[*root as usize] {
+                    losses[s][block] = states[s].loss(block);
                 }
             }
         }
+    }
+}
+
+/// Where the systems read each group of channels, and where they give it.
+struct Ports {
+    /// System and block.
+    read: BTreeMap<Channel, Vec<(usize, usize)>>,
+    /// System and columns of its weights.
+    given: BTreeMap<Channel, Vec<(usize, Range<usize>)>>,
+    /// What each system gives.
+    outputs: Vec<BTreeSet<Channel>>,
+}
+
+impl Ports {
+    fn new(coupling: &Coupling, states: &[State]) -> Self {
+        let mut ports = Self { read: BTreeMap::new(), given: BTreeMap::new(), outputs: Vec::new() };
+        for (s, state) in states.iter().enumerate() {
+            for (block, (root, _)) in state.blocks.iter().enumerate() {
+                ports.read.entry(*root).or_default().push((s, block));
+            }
+            let layer = &coupling.layers[state.layer];
+            let each = layer.outputs.len() / layer.group.max(1);
+            let own = layer.outputs.get(state.group * each..(state.group + 1) * each).unwrap_or_default();
+            // A transposed convolution has a column for each entry of the window.
+            let wide = state.weights.ncols() / each.max(1);
+            for (i, channel) in own.iter().enumerate() {
+                ports.given.entry(coupling.root(*channel)).or_default().push((s, i * wide..(i + 1) * wide));
+            }
+            ports.outputs.push(coupling.roots(own));
+        }
+        ports
+    }
+
+    /// Where something is lost with the groups of `unit`: not in a system that gives nothing but what goes too, as a group of a convolution may.
+    fn lossy(&self, unit: &[Channel]) -> Vec<(Channel, usize, usize)> {
+        let stays = |s: usize| self.outputs[s].iter().any(|root| unit.binary_search(root).is_err());
+        let read = unit.iter().flat_map(|root| self.read.get(root).into_iter().flatten().map(move |at| (*root, *at)));
+        read.filter(|(_, (s, _))| stays(*s)).map(|(root, (s, block))| (root, s, block)).collect()
+    }
+
+    /// Takes `going` out of all systems that read or give some of it, and returns which these are.
+    fn remove(&self, states: &mut [State], going: &[Channel]) -> BTreeSet<usize> {
+        let mut touched = BTreeSet::new();
+        // What is no longer given is no loss.
+        for (s, columns) in going.iter().flat_map(|root| self.given.get(root)).flatten() {
+            states[*s].weights.slice_axis_mut(Axis(1), Slice::from(columns.clone())).fill(0.0);
+            touched.insert(*s);
+        }
+        for (s, block) in going.iter().flat_map(|root| self.read.get(root)).flatten() {
+            states[*s].remove(*block);
+            touched.insert(*s);
+        }
+        touched
     }
 }
 
@@ -230,12 +288,20 @@ impl Bound {
         Self { least, left, lists }
     }
 
-    /// True when `root` may go.
-    pub(super) fn allows(&self, root: Channel) -> bool {
-        self.lists.get(&root).into_iter().flatten().all(|i| self.left[*i] > self.least[*i])
+    /// How many of each list go.
+    fn count(&self, going: &[Channel]) -> BTreeMap<usize, usize> {
+        let mut count: BTreeMap<usize, usize> = BTreeMap::new();
+        let lists = going.iter().flat_map(|root| self.lists.get(root)).flatten();
+        lists.for_each(|i| *count.entry(*i).or_default() += 1);
+        count
     }
 
-    pub(super) fn remove(&mut self, root: Channel) {
-        self.lists.get(&root).into_iter().flatten().for_each(|i| self.left[*i] -= 1);
+    /// True when all of these may go, of which there is one at least.
+    pub(super) fn allows(&self, going: &[Channel]) -> bool {
+        !going.is_empty() && self.count(going).iter().all(|(i, n)| self.left[*i] >= self.least[*i] + n)
+    }
+
+    pub(super) fn remove(&mut self, going: &[Channel]) {
+        self.count(going).iter().for_each(|(i, n)| self.left[*i] -= n);
     }
 }

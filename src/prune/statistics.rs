@@ -28,6 +28,8 @@ pub(super) const POSITIONS: usize = 48;
 pub(super) struct System {
     /// Which layer of the coupling.
     pub layer: usize,
+    /// Which of its groups.
+    pub group: usize,
     /// The columns of each group of channels.
     pub blocks: Vec<(Channel, Vec<usize>)>,
     /// Weights, `[columns, outputs]`.
@@ -147,12 +149,8 @@ impl Tap for Collector<'_> {
 pub(super) fn spatial(layer: &Layer, x: &[usize]) -> Option<Vec<usize>> {
     let sizes = x.get(2..)?;
     let Form::Conv(window) = &layer.form else { return Some(sizes.to_vec()) };
-    let along = |(axis, size): (usize, &usize)| {
-        let padded = size + window.pad_begin.get(axis)? + window.pad_end.get(axis)?;
-        let reach = (window.kernel.get(axis)? - 1) * window.dilation.get(axis)? + 1;
-        Some(padded.checked_sub(reach)? / window.stride.get(axis)? + 1)
-    };
-    sizes.iter().enumerate().map(along).collect()
+    let along = |(axis, size): (usize, &usize)| usize::try_from(window.output(axis, i64::try_from(*size).ok()?)).ok();
+    (sizes.len() == window.axes()).then(|| sizes.iter().enumerate().map(along).collect())?
 }
 
 impl Collector<'_> {
@@ -177,9 +175,9 @@ impl Collector<'_> {
             };
             let Some(rows) = rows else { return };
             if sums.len() <= group {
-                sums.push(Moments::new(&blocks(self.coupling, layer), rows.ncols()));
+                sums.push(Moments::new(&blocks(self.coupling, layer, group), rows.ncols()));
             }
-            sums[group].add(&rows, &blocks(self.coupling, layer));
+            sums[group].add(&rows, &blocks(self.coupling, layer, group));
         }
     }
 
@@ -193,21 +191,21 @@ impl Collector<'_> {
             let weights = matrices(facts, layer).ok_or_else(|| {
                 PruneError::Internal("the weights of a layer are not what they were taken for".to_owned())
             })?;
-            for (sums, weights) in groups.into_iter().zip(weights) {
-                let blocks = blocks(self.coupling, layer);
+            for (group, (sums, weights)) in groups.into_iter().zip(weights).enumerate() {
+                let blocks = blocks(self.coupling, layer, group);
                 let (mean, covariance) = sums.covariance(&blocks, layer.has_bias);
-                systems.push(System { layer: index, blocks, weights, mean, covariance });
+                systems.push(System { layer: index, group, blocks, weights, mean, covariance });
             }
         }
         Ok(Statistics { systems, positions: self.positions.into_inner() })
     }
 }
 
-/// The columns of each group of channels, in a system of `layer`.
-fn blocks(coupling: &Coupling, layer: &Layer) -> Vec<(Channel, Vec<usize>)> {
+/// The columns of each group of channels, in the system of one `group` of `layer`.
+fn blocks(coupling: &Coupling, layer: &Layer, group: usize) -> Vec<(Channel, Vec<usize>)> {
     let taps = if matches!(layer.form, Form::Conv(_)) { layer.taps } else { 1 };
     let mut blocks: BTreeMap<Channel, Vec<usize>> = BTreeMap::new();
-    for (i, channel) in layer.inputs.iter().enumerate() {
+    for (i, channel) in layer.inputs.iter().skip(group * layer.each()).take(layer.each()).enumerate() {
         blocks.entry(coupling.root(*channel)).or_default().extend(i * taps..(i + 1) * taps);
     }
     blocks.into_iter().collect()
@@ -222,7 +220,7 @@ pub(super) fn matrices(facts: &Facts<'_>, layer: &Layer) -> Option<Vec<Array2<f6
     };
     match layer.form {
         Form::Conv(_) => {
-            let all = flat(layer.outputs.len(), layer.inputs.len() * layer.taps)?;
+            let all = flat(layer.outputs.len(), layer.each() * layer.taps)?;
             let each = layer.outputs.len() / layer.group;
             let part =
                 |g: usize| all.slice_axis(Axis(0), ndarray::Slice::from(g * each..(g + 1) * each)).reversed_axes();

@@ -302,8 +302,8 @@ fn layers((cx, before): (Context<'_>, &Coupling), (now, after): (Context<'_>, &C
         Some(LayerReport {
             node: cx.view.node(l.node).name().to_owned(),
             tensor: tensor.to_owned(),
-            before: (l.inputs.len() * l.group, l.outputs.len()),
-            after: (small.inputs.len() * small.group, small.outputs.len()),
+            before: (l.inputs.len(), l.outputs.len()),
+            after: (small.inputs.len(), small.outputs.len()),
         })
     });
     reported.filter(|l| l.before != l.after).collect()

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::onnx::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::graph::{self, reads};
+use crate::onnx::{ModelProto, NodeProto, TensorProto};
 use crate::verify::reference::{self, Value};
 
 use super::error::PruneError;
@@ -54,9 +55,10 @@ impl<'m> Walk<'m> {
         let (done, rest) = (self.nodes.get(self.at..place), self.nodes.get(place..));
         let (Some(done), Some(rest)) = (done, rest) else { return Ok(()) };
         let later: BTreeSet<String> = rest.iter().flat_map(reads).chain(self.outputs()).collect();
-        let piece = self.piece(done);
         let made = done.iter().flat_map(|n| n.output.iter().map(String::as_str));
         let wanted: Vec<&str> = made.filter(|o| later.contains(*o)).collect();
+        let constant = |name: &str| self.replaced.get(name).or_else(|| self.initializers.get(name).copied());
+        let piece = graph::part(self.model, done.to_vec(), &wanted, &constant);
         let inputs: Vec<String> = match &piece.graph {
             Some(graph) => graph.input.iter().map(|i| i.name().to_owned()).collect(),
             None => Vec::new(),
@@ -81,41 +83,4 @@ impl<'m> Walk<'m> {
     fn outputs(&self) -> impl Iterator<Item = String> + 'm {
         self.model.graph.iter().flat_map(|g| g.output.iter().map(|o| o.name().to_owned()))
     }
-
-    /// `nodes` as a model of their own.
-    fn piece(&self, nodes: &[NodeProto]) -> ModelProto {
-        let made: BTreeSet<&String> = nodes.iter().flat_map(|n| &n.output).collect();
-        let read: BTreeSet<String> = nodes.iter().flat_map(reads).filter(|name| !made.contains(name)).collect();
-        let constant =
-            |name: &String| self.replaced.get(name).or_else(|| self.initializers.get(name.as_str()).copied());
-        let sparse = self.model.graph.iter().flat_map(|g| &g.sparse_initializer);
-        let sparse = sparse.filter(|s| s.values.as_ref().is_some_and(|v| read.contains(v.name())));
-        let is_sparse: BTreeSet<&str> = sparse.clone().filter_map(|s| Some(s.values.as_ref()?.name())).collect();
-        let graph = GraphProto {
-            node: nodes.to_vec(),
-            initializer: read.iter().filter_map(constant).cloned().collect(),
-            sparse_initializer: sparse.clone().cloned().collect(),
-            input: read
-                .iter()
-                .filter(|name| constant(name).is_none() && !is_sparse.contains(name.as_str()))
-                .map(|name| ValueInfoProto { name: Some(name.clone()), ..ValueInfoProto::default() })
-                .collect(),
-            ..GraphProto::default()
-        };
-        ModelProto {
-            ir_version: self.model.ir_version,
-            opset_import: self.model.opset_import.clone(),
-            functions: self.model.functions.clone(),
-            graph: Some(graph),
-            ..ModelProto::default()
-        }
-    }
-}
-
-/// What a node reads, its subgraphs included.
-fn reads(node: &NodeProto) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    crate::graph::captured_names(node, &mut names);
-    names.extend(node.input.iter().filter(|n| !n.is_empty()).cloned());
-    names
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ndarray::{ArrayD, Axis};
+use ndarray::{ArrayD, Axis, Slice};
 
 use crate::emit::Emit;
 use crate::facts::Constant;
@@ -35,9 +35,9 @@ fn edit(
         cuts.entry(cut.node).or_default().push(cut);
     }
     let counted = |count: &Count| match count {
-        Count::Groups(list) | Count::Target { channels: list, .. } => dies(list),
+        Count::Groups { read: list, .. } | Count::Target { channels: list, .. } => dies(list),
         Count::Pieces(pieces) => pieces.iter().any(|p| dies(p)),
-        Count::Taken { of, .. } => dies(of),
+        Count::Taken { of, given, .. } => dies(of) || dies(given),
         Count::Padding { front, back } => dies(front) || dies(back),
     };
     let mut nodes: Vec<NodeId> = cuts.keys().copied().collect();
@@ -92,9 +92,9 @@ fn write(
         };
         // What was fitted has lost its channels already.
         let data = cuts.iter().filter(|c| c.slot == slot).try_fold(data, |data, cut| {
-            let kept: Vec<usize> = (0..cut.channels.len()).filter(|i| lives(&cut.channels[*i])).collect();
+            let kept = cut.kept(lives);
             match *data.shape().get(cut.axis)? {
-                n if n == cut.channels.len() => Some(data.select(Axis(cut.axis), &kept)),
+                n if n == cut.entries => Some(data.select(Axis(cut.axis), &kept)),
                 n if n == kept.len() => Some(data),
                 _ => None,
             }
@@ -106,9 +106,9 @@ fn write(
         copy.input[slot] = name;
     }
     match count {
-        Some(Count::Groups(read)) => {
+        Some(Count::Groups { read, each }) => {
             let group = copy.attribute.iter_mut().find(|a| a.name() == "group")?;
-            group.i = Some(left(read) as i64);
+            group.i = Some(read.chunks(*each).filter(|own| left(own) > 0).count() as i64);
         }
         Some(Count::Pieces(pieces)) => {
             let sizes: Vec<i64> = pieces.iter().map(|p| left(p) as i64).collect();
@@ -121,11 +121,12 @@ fn write(
                 copy.input.push(name);
             }
         }
-        Some(Count::Taken { of, places }) => {
+        Some(Count::Taken { of, places, given }) => {
             // Where each entry that stays stands now.
             let mut now = vec![None; of.len()];
             (0..of.len()).filter(|i| lives(&of[*i])).enumerate().for_each(|(new, old)| now[old] = Some(new));
-            let columns: Vec<usize> = places.iter().filter_map(|p| now[*p]).collect();
+            let taken = places.iter().zip(given).filter(|(_, channel)| lives(channel));
+            let columns: Vec<usize> = taken.map(|(place, _)| now[*place]).collect::<Option<_>>()?;
             let (input, output) = (view.name(view.input(node, 0)?), view.name(view.output(node)?));
             emit.axis = 1;
             emit.take(copy.name(), input, left(of), &columns, Some(output));
@@ -167,7 +168,17 @@ pub(super) fn masked(cx: Context<'_>, coupling: &Coupling, alive: &[bool]) -> We
         let constant = cx.view.input(layer.node, 1).and_then(|v| cx.facts.constant(v));
         if let (false, Some(constant)) = (gone.is_empty(), constant) {
             let mut data = constant.data.clone();
-            gone.iter().for_each(|i| data.index_axis_mut(Axis(layer.input_axis()), *i).fill(0.0));
+            let (each, outputs) = (layer.each(), layer.outputs.len() / layer.group);
+            for i in gone {
+                // Of a convolution in groups only one of them reads it.
+                let mut read = data.index_axis_mut(Axis(layer.input_axis()), i % each);
+                if layer.group == 1 {
+                    read.fill(0.0);
+                } else {
+                    let own = i / each * outputs..(i / each + 1) * outputs;
+                    read.slice_axis_mut(Axis(0), Slice::from(own)).fill(0.0);
+                }
+            }
             weights.insert((layer.node, 1), data);
         }
     }

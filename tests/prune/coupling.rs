@@ -1,5 +1,6 @@
 //! Channels that go together: a model without them computes what it does with zeros for whatever reads them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -70,8 +71,10 @@ fn pruned_models_run_in_onnx_runtime() {
     fs::create_dir(&masked).unwrap();
     fs::create_dir(&pruned).unwrap();
     let mut files = Vec::new();
-    for (name, model) in committed() {
-        if let Some((a, b)) = cut_at_random(&model, 0.4, 1).unwrap() {
+    let synthetic = (1..4).map(|seed| (format!("groups{seed}"), in_groups(|_, h| h.to_owned()), seed));
+    let committed = committed().into_iter().map(|(name, model)| (name, model, 1));
+    for (name, model, seed) in committed.chain(synthetic) {
+        if let Some((a, b)) = cut_at_random(&model, 0.4, seed).unwrap() {
             let file = format!("{name}.onnx");
             fs::write(masked.join(&file), a.encode_to_vec()).unwrap();
             fs::write(pruned.join(&file), b.encode_to_vec()).unwrap();
@@ -192,6 +195,112 @@ fn channels_are_followed_through_every_kind_of_operator() {
     for (what, width, step) in cases {
         assert!(assert_cuts(&between(step, width), what) > 0, "{what}: nothing went");
     }
+}
+
+/// `x -> 1x1 -> convolution in groups -> Relu -> 1x1 -> y`, with six channels in and nine out of three groups; `build` may put something between.
+fn in_groups(between: impl Fn(&mut Build, &str) -> String) -> ModelProto {
+    let mut b = Build::new(31);
+    let x = b.input("x", &[2, 3, 6, 6]);
+    let h = b.conv(&x, &conv(3, 6, 1));
+    let h = between(&mut b, &h);
+    let h = b.conv(&h, &conv(6, 9, 3).group(3));
+    let h = b.relu(&h);
+    let y = b.conv(&h, &conv(9, 4, 1));
+    b.output(&y);
+    b.model()
+}
+
+/// Groups of the second convolution, and how many channels each of them reads and gives.
+fn grid(model: &ModelProto) -> (i64, i64, i64) {
+    let graph = model.graph.as_ref().unwrap();
+    let layer = graph.node.iter().filter(|n| n.op_type() == "Conv").nth(1).unwrap();
+    let group = layer.attribute.iter().find(|a| a.name() == "group").map_or(1, |a| a.i());
+    let dims = &graph.initializer.iter().find(|t| t.name() == layer.input[1]).unwrap().dims;
+    (group, dims[1], dims[0] / group)
+}
+
+/// What is left of the grid of `model` by many random cuts, each of which is compared.
+fn grids(model: &ModelProto) -> BTreeSet<(i64, i64, i64)> {
+    let cut = |seed| cut_at_random(model, 0.3, seed).unwrap();
+    let mut found = BTreeSet::new();
+    for (pruned, masked) in (0..100).filter_map(cut) {
+        let distance = Expected::of(&masked).distance(&pruned);
+        assert!(distance < SAME, "{distance}\n{}", onnx_rm::graph::dump(&pruned));
+        found.insert(grid(&pruned));
+    }
+    found
+}
+
+#[test]
+fn whole_groups_go_and_places_in_all_of_them() {
+    let found = grids(&in_groups(|_, h| h.to_owned()));
+    for left in [(2, 2, 3), (3, 1, 3), (3, 2, 2), (2, 1, 2)] {
+        assert!(found.contains(&left), "{left:?} is not among {found:?}");
+    }
+    // Each group reads what another one reads too: no group goes without these, ...
+    let shared = in_groups(|b, h| {
+        let parts = [(0, 2), (1, 3), (2, 3), (0, 1)].map(|(from, to)| b.slice(h, from, to));
+        b.concat(&parts.each_ref().map(String::as_str))
+    });
+    assert!(grids(&shared).iter().all(|(group, read, _)| (*group, *read) == (3, 2)), "{:?}", grids(&shared));
+    // ... unless they are copies.
+    let copied = in_groups(|b, h| {
+        let i = b.ints(&[0, 1, 1, 2, 2, 0]);
+        b.node("Gather", &[h, &i], vec![int("axis", 1)])
+    });
+    let found = grids(&copied);
+    assert!(found.contains(&(2, 2, 3)) && found.contains(&(3, 1, 3)), "{found:?}");
+}
+
+#[test]
+fn groups_that_something_else_sees_stay() {
+    let given = |what: &str, spoil: &dyn Fn(&mut Build, &str)| {
+        let mut b = Build::new(31);
+        let x = b.input("x", &[2, 6, 6, 6]);
+        let h = b.conv(&x, &conv(6, 9, 3).group(3));
+        let y = b.conv(&h, &conv(9, 4, 1));
+        b.output(&y);
+        spoil(&mut b, &h);
+        let model = b.model();
+        let mut cuts = 0;
+        for (pruned, masked) in (0..10).filter_map(|seed| cut_at_random(&model, 0.6, seed).unwrap()) {
+            cuts += 1;
+            assert!(Expected::of(&masked).distance(&pruned) < SAME, "{what}");
+            let graph = pruned.graph.as_ref().unwrap();
+            let group = graph.node[0].attribute.iter().find(|a| a.name() == "group").unwrap().i();
+            assert_eq!(group, 3, "{what}");
+        }
+        cuts
+    };
+    // The input of the graph cannot lose channels, so places go of what is given, and no group.
+    assert!(given("a graph input", &|_, _| {}) > 0);
+    assert_eq!(given("a graph output", &|b, h| b.output(h)), 0);
+}
+
+#[test]
+fn a_copy_goes_without_what_it_is_of() {
+    let mut b = Build::new(33);
+    let x = b.input("x", &[2, 3, 6, 6]);
+    let h = b.conv(&x, &conv(3, 4, 1));
+    let i = b.ints(&[0, 1, 2, 3, 0, 1, 2, 3]);
+    let twice = b.node("Gather", &[&h, &i], vec![int("axis", 1)]);
+    let y = b.conv(&twice, &conv(8, 4, 1));
+    b.output(&y);
+    let model = b.model();
+    let widths = |model: &ModelProto| {
+        let graph = model.graph.as_ref().unwrap();
+        let convs: Vec<_> = graph.node.iter().filter(|n| n.op_type() == "Conv").collect();
+        let dims = |name: &str| graph.initializer.iter().find(|t| t.name() == name).unwrap().dims.clone();
+        (dims(&convs[0].input[1])[0], dims(&convs[1].input[1])[1])
+    };
+    let mut found = BTreeSet::new();
+    for (pruned, masked) in (0..40).filter_map(|seed| cut_at_random(&model, 0.2, seed).unwrap()) {
+        assert!(Expected::of(&masked).distance(&pruned) < SAME);
+        found.insert(widths(&pruned));
+    }
+    assert!(found.iter().any(|(source, read)| *source == 4 && *read < 8), "{found:?}");
+    assert!(found.iter().any(|(source, read)| *source < 4 && *read <= 2 * source), "{found:?}");
+    assert!(found.iter().all(|(source, read)| *read <= 2 * source), "{found:?}");
 }
 
 #[test]

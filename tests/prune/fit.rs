@@ -401,6 +401,68 @@ fn samples_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn layers_that_share_weights_are_fitted_apart() {
+    let mut b = Build::new(3);
+    let x = b.input("x", &[-1, 3, 6, 6]);
+    let h = b.conv(&x, &conv(3, 6, 3));
+    let h = b.relu(&h);
+    let w = b.random(&[6, 6, 3, 3], 0.2);
+    let h = b.conv_with(&[&h, &w], &conv(6, 6, 3));
+    let h = b.relu(&h);
+    let y = b.conv_with(&[&h, &w], &conv(6, 6, 3));
+    b.output(&y);
+    let original = model(&b.model());
+    let (pruned, report) = prune(&original, Some(&samples("x", &[3, 6, 6], 60)), &options(0.7)).unwrap();
+    let graph = pruned.proto().graph.as_ref().unwrap();
+    let weights: Vec<&str> = graph.node.iter().filter(|n| n.op_type() == "Conv").map(|n| n.input[1].as_str()).collect();
+    assert!(weights[1] != weights[2] && error(&report) < 0.9, "{report}");
+    assert!(original.proto().graph.as_ref().unwrap().initializer.iter().any(|t| t.name() == w), "the original is left");
+}
+
+#[test]
+fn channels_of_which_there_may_be_any_number_stay() {
+    let mut b = Build::new(3);
+    let x = b.input("x", &[-1, -1, 6, 6]);
+    let h = b.conv(&x, &conv(3, 6, 3));
+    let h = b.relu(&h);
+    let h = b.conv(&h, &conv(6, 6, 3));
+    let h = b.relu(&h);
+    let y = b.conv(&h, &conv(6, 4, 3));
+    b.output(&y);
+    let original = model(&b.model());
+    let with = |macs| prune(&original, Some(&samples("x", &[3, 6, 6], 60)), &options(macs));
+    // Nothing is known of what the first layer reads, so it is left as it is.
+    let (pruned, report) = with(0.8).unwrap();
+    assert_eq!(widths(pruned.proto()), [6, 4, 4], "{report}");
+    assert!(with(0.2).unwrap_err().to_string().contains("the limit cannot be met"));
+}
+
+#[test]
+fn one_group_of_a_convolution_goes_where_it_matters_least() {
+    let mut b = Build::new(41);
+    let x = b.input("x", &[-1, 3, 6, 6]);
+    let h = b.conv(&x, &conv(3, 8, 1));
+    let h = b.relu(&h);
+    let h = b.conv(&h, &conv(8, 8, 3).group(4));
+    let h = b.relu(&h);
+    // What reads the third group hardly does.
+    let mut rng = Rng(5);
+    let row = (0..4 * 8).map(|i| rng.unit() * if i % 8 / 2 == 2 { 0.001 } else { 1.0 }).collect();
+    let w = b.floats(&[4, 8, 1, 1], row);
+    let y = b.conv_with(&[&h, &w], &conv(8, 4, 1));
+    b.output(&y);
+    let original = model(&b.model());
+    let (pruned, report) = prune(&original, Some(&samples("x", &[3, 6, 6], 60)), &options(0.8)).unwrap();
+    assert_eq!(widths(pruned.proto()), [6, 6, 4], "{report}");
+    let graph = pruned.proto().graph.as_ref().unwrap();
+    let group = graph.node.iter().flat_map(|n| &n.attribute).find(|a| a.name() == "group" && a.i() > 1);
+    assert_eq!(group.map(|a| a.i()), Some(3));
+    assert!(error(&report) < 0.01, "{report}");
+    let taken = report.taken().unwrap();
+    assert!((taken.macs / report.macs - 0.75).abs() < 1e-9, "three quarters of everything: {report}");
+}
+
+#[test]
 fn a_model_without_layers_is_refused() {
     let mut b = Build::new(1);
     let x = b.input("x", &[2, 4]);

@@ -3,6 +3,7 @@
 
 mod coupling;
 mod fit;
+mod refit;
 
 use std::collections::BTreeMap;
 

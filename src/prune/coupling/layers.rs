@@ -5,32 +5,41 @@ use crate::graph::NodeId;
 use crate::read::conv::window;
 use crate::read::layer;
 
-use super::{Builder, Channel, Count, Form, Layer};
+use super::{Builder, Count, Cut, Form, Layer};
 
 impl Builder<'_> {
-    /// A `Conv`. The groups of a grouped one stay equally large: what one loses, all lose. A depthwise one hands channels on.
+    /// A `Conv`. The groups of a grouped one stay equally large. A depthwise one hands channels on.
     pub(super) fn conv(&mut self, node: NodeId) -> Option<()> {
         let cx = self.cx;
         let spec = ConvSpec::new(cx.view, cx.facts, node).ok()?;
         let read = self.input(node, 0)?;
         let constant = cx.facts.is_constant(spec.weight) && spec.bias.is_none_or(|b| cx.facts.is_constant(b));
-        if !constant || read.len() != spec.in_channels {
+        let empty = read.len() < spec.group || spec.out_channels < spec.group;
+        if !constant || empty || read.len() != spec.in_channels {
             return None;
         }
         let each = spec.in_channels / spec.group;
         let depthwise = each == 1 && spec.group > 1;
-        let outputs = self.grouped(spec.out_channels, spec.group, depthwise.then_some(&read));
+        let outputs = if depthwise {
+            read.iter().flat_map(|c| std::iter::repeat_n(*c, spec.out_channels / spec.group)).collect()
+        } else {
+            self.fresh(spec.out_channels)
+        };
         self.give(node, outputs.clone())?;
-        let inputs = if depthwise { Vec::new() } else { self.alike(&read, each) };
         self.cut(node, 1, 0, &outputs);
         if spec.bias.is_some() {
             self.cut(node, 2, 0, &outputs);
         }
-        if depthwise {
-            self.counts.insert(node, Count::Groups(read));
-        } else {
-            self.cut(node, 1, 1, &inputs);
+        if spec.group > 1 {
+            self.counts.insert(node, Count::Groups { read: read.clone(), each });
         }
+        if !depthwise {
+            self.cuts.push(Cut { node, slot: 1, axis: 1, channels: read.clone(), entries: each });
+        }
+        if spec.group > 1 && !depthwise {
+            self.grids.add(&read, &outputs, spec.group);
+        }
+        let inputs = if depthwise { Vec::new() } else { read };
         let taps = spec.kernel.iter().product();
         let (form, group) = (Form::Conv(window(&spec)), spec.group);
         let layer = Layer { node, form, inputs, outputs, group, taps, depthwise, has_bias: true, refits: !depthwise };
@@ -58,7 +67,7 @@ impl Builder<'_> {
             self.cut(node, 2, 0, &given);
         }
         if depthwise {
-            self.counts.insert(node, Count::Groups(read.clone()));
+            self.counts.insert(node, Count::Groups { read: read.clone(), each: 1 });
         } else {
             self.cut(node, 1, 1, &given);
         }
@@ -95,25 +104,5 @@ impl Builder<'_> {
         let layer = Layer { node, form, inputs: read, outputs, group, taps, depthwise: false, has_bias: gemm, refits };
         self.layers.push(layer);
         Some(())
-    }
-
-    /// The outputs of a convolution in groups: one channel for each place within a group, or those of what it reads.
-    fn grouped(&mut self, outputs: usize, group: usize, read: Option<&Vec<Channel>>) -> Vec<Channel> {
-        let each = outputs / group;
-        match read {
-            Some(read) => read.iter().flat_map(|c| std::iter::repeat_n(*c, each)).collect(),
-            None => {
-                let first = self.fresh(each);
-                (0..outputs).map(|o| first[o % each]).collect()
-            }
-        }
-    }
-
-    /// The channels of the first group, united with those of the others at the same places.
-    fn alike(&mut self, read: &[Channel], each: usize) -> Vec<Channel> {
-        for (i, channel) in read.iter().enumerate().skip(each) {
-            self.unite(*channel, read[i % each]);
-        }
-        read[..each].to_vec()
     }
 }

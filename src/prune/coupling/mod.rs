@@ -4,8 +4,13 @@
 //! channels apart hands its input's list on; one that adds two tensors unites their lists entry by entry; a convolution or linear
 //! layer starts a new list. What is united is one *group*: it goes as a whole, from every tensor, constant and layer that has it.
 //! What something unknown reads or writes, and what the model gives out, is pinned: it stays.
+//!
+//! Some groups go only with others: a *unit* is what can go. The groups of a grouped convolution must stay equally large, so one of its
+//! channels goes with those at the same place of all its groups, or with all that its own group reads and gives. And of a channel that was copied the
+//! copies go too, while a copy may go alone.
 
 mod apart;
+mod grid;
 mod layers;
 mod moves;
 mod shapes;
@@ -16,8 +21,8 @@ use crate::algebra::Geometry;
 use crate::graph::{NodeId, ValueId};
 use crate::read::Context;
 
-/// Number of a channel; those of one group have one [root](Coupling::root).
-pub(super) type Channel = u32;
+pub(super) use grid::Channel;
+use grid::{Grids, Partition};
 
 /// A constant that loses entries with its channels.
 #[derive(Clone, Debug)]
@@ -26,19 +31,29 @@ pub(super) struct Cut {
     /// Which input of the node the constant is.
     pub slot: usize,
     pub axis: usize,
-    /// The channel of each entry along `axis`.
+    /// The channel of each entry along `axis`; where an entry is for several channels, one list of all entries after the other.
     pub channels: Vec<Channel>,
+    /// Entries along `axis`.
+    pub entries: usize,
+}
+
+impl Cut {
+    /// The entries of which a channel is left.
+    pub(super) fn kept(&self, lives: &dyn Fn(&Channel) -> bool) -> Vec<usize> {
+        let left = |entry: &usize| self.channels.iter().skip(*entry).step_by(self.entries.max(1)).any(lives);
+        (0..self.entries).filter(left).collect()
+    }
 }
 
 /// What else in a node says how many channels there are.
 #[derive(Clone, Debug)]
 pub(super) enum Count {
-    /// Attribute `group` of a depthwise convolution, of these channels.
-    Groups(Vec<Channel>),
+    /// Attribute `group` of a convolution that reads these channels, so many a group.
+    Groups { read: Vec<Channel>, each: usize },
     /// Sizes of the outputs of a `Split`.
     Pieces(Vec<Vec<Channel>>),
-    /// The node takes some channels of its input: which they were, and which it takes by their place.
-    Taken { of: Vec<Channel>, places: Vec<usize> },
+    /// The node takes some channels of its input: which they were, which it takes by their place, and what these are called then.
+    Taken { of: Vec<Channel>, places: Vec<usize>, given: Vec<Channel> },
     /// Channels that a `Pad` adds in front and behind.
     Padding { front: Vec<Channel>, back: Vec<Channel> },
     /// One entry of the target of a `Reshape`, at input 1.
@@ -61,7 +76,7 @@ pub(super) enum Form {
 pub(super) struct Layer {
     pub node: NodeId,
     pub form: Form,
-    /// The channels along the input axis of its weight: those of the first group, for the others have the same.
+    /// What it reads, group by group; nothing where it is depthwise.
     pub inputs: Vec<Channel>,
     pub outputs: Vec<Channel>,
     pub group: usize,
@@ -85,11 +100,25 @@ impl Layer {
         }
     }
 
-    /// Multiply-accumulates a position, for so many channels in and out.
-    pub(super) fn macs(&self, inputs: usize, outputs: usize) -> f64 {
-        let inputs = if self.depthwise { 1 } else { inputs };
-        inputs as f64 * outputs as f64 * self.taps as f64
+    /// Channels that one group reads.
+    pub(super) fn each(&self) -> usize {
+        self.inputs.len() / self.group.max(1)
     }
+
+    /// Multiply-accumulates a position, for so many channels in and out.
+    pub(super) fn macs(&self, width: Width) -> f64 {
+        let inputs = if self.depthwise { 1 } else { width.inputs / width.group.max(1) };
+        inputs as f64 * width.outputs as f64 * self.taps as f64
+    }
+}
+
+/// How wide a layer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Width {
+    /// Channels that it reads, none where it is depthwise.
+    pub inputs: usize,
+    pub outputs: usize,
+    pub group: usize,
 }
 
 /// The groups of channels of a model, and all that must change with them.
@@ -105,6 +134,8 @@ pub(super) struct Coupling {
     pub(super) layers: Vec<Layer>,
     /// Lists of which one entry at least must stay, as roots.
     pub(super) lists: Vec<Vec<Channel>>,
+    /// What can go, each as a sorted list of roots. A root may be in two, and goes with the first of them.
+    pub(super) units: Vec<Vec<Channel>>,
     /// Operators that pinned what they read, and how often.
     pub(super) pinned_by: BTreeMap<String, usize>,
 }
@@ -142,6 +173,11 @@ impl Coupling {
         self.pinned[root as usize]
     }
 
+    /// True when this group goes without any other.
+    pub(super) fn goes_alone(&self, root: Channel) -> bool {
+        self.units.binary_search_by(|unit| unit.as_slice().cmp(&[root])).is_ok()
+    }
+
     /// True when an operator between producer and reader gives something else for `k x` than `k` times what it gives for `x`.
     pub(super) fn is_rough(&self, root: Channel) -> bool {
         self.rough[root as usize]
@@ -156,7 +192,8 @@ impl Coupling {
 /// Collects what [`Coupling`] holds.
 struct Builder<'a> {
     cx: Context<'a>,
-    parent: Vec<Channel>,
+    united: Partition,
+    grids: Grids,
     pinned: Vec<Channel>,
     rough: Vec<Channel>,
     tensors: BTreeMap<ValueId, Vec<Channel>>,
@@ -173,7 +210,8 @@ impl<'a> Builder<'a> {
     fn empty(cx: Context<'a>) -> Self {
         Self {
             cx,
-            parent: Vec::new(),
+            united: Partition::default(),
+            grids: Grids::default(),
             pinned: Vec::new(),
             rough: Vec::new(),
             tensors: BTreeMap::new(),
@@ -240,10 +278,7 @@ impl<'a> Builder<'a> {
     }
 
     fn fresh(&mut self, n: usize) -> Vec<Channel> {
-        let first = self.parent.len() as Channel;
-        let channels: Vec<Channel> = (first..first + n as Channel).collect();
-        self.parent.extend(&channels);
-        channels
+        self.united.fresh(n)
     }
 
     /// The channels of a tensor of data.
@@ -268,26 +303,16 @@ impl<'a> Builder<'a> {
     }
 
     fn cut(&mut self, node: NodeId, slot: usize, axis: usize, channels: &[Channel]) {
-        self.cuts.push(Cut { node, slot, axis, channels: channels.to_vec() });
-    }
-
-    fn find(&mut self, channel: Channel) -> Channel {
-        let mut root = channel;
-        while self.parent[root as usize] != root {
-            let up = self.parent[self.parent[root as usize] as usize];
-            self.parent[root as usize] = up;
-            root = up;
-        }
-        root
+        self.cuts.push(Cut { node, slot, axis, channels: channels.to_vec(), entries: channels.len() });
     }
 
     fn unite(&mut self, a: Channel, b: Channel) {
-        let (a, b) = (self.find(a), self.find(b));
-        self.parent[a.max(b) as usize] = a.min(b);
+        self.united.unite(a, b);
     }
 
-    fn finish(mut self) -> Coupling {
-        let root: Vec<Channel> = (0..self.parent.len()).map(|c| self.find(c as Channel)).collect();
+    fn finish(self) -> Coupling {
+        let root = self.united.roots();
+        let units = self.grids.units(&self.united);
         let marked = |list: &[Channel]| {
             let mut marks = vec![false; root.len()];
             list.iter().for_each(|c| marks[root[*c as usize] as usize] = true);
@@ -315,6 +340,7 @@ impl<'a> Builder<'a> {
             counts: self.counts,
             layers: self.layers,
             lists,
+            units,
             pinned_by: self.pinned_by,
         }
     }

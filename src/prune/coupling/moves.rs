@@ -47,9 +47,17 @@ impl Builder<'_> {
             }
         }
         let places = channels::taken(self.cx, node, view.output(node)?)?;
-        self.give(node, picked(&of, &places)?)?;
+        let mut given = picked(&of, &places)?;
+        // What is taken more than once is copied.
+        let often = |place: u32| places.iter().filter(|p| **p == place).count() > 1;
+        let copied: Vec<usize> = (0..places.len()).filter(|i| often(places[*i])).collect();
+        for (entry, copy) in copied.iter().zip(self.fresh(copied.len())) {
+            self.grids.copy(given[*entry], copy);
+            given[*entry] = copy;
+        }
+        self.give(node, given.clone())?;
         let places = places.into_iter().map(|p| p as usize).collect();
-        self.counts.insert(node, Count::Taken { of, places });
+        self.counts.insert(node, Count::Taken { of, places, given });
         Some(())
     }
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::graph::captured_names;
-use crate::onnx::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::graph::{self, reads};
+use crate::onnx::{ModelProto, NodeProto, TensorProto};
 
 /// A model, indexed.
 pub(super) struct Whole<'m> {
@@ -29,21 +29,13 @@ impl<'m> Whole<'m> {
         self.makers.get(name).copied()
     }
 
-    /// What node `index` reads, its subgraphs included.
-    fn reads(&self, index: usize) -> BTreeSet<String> {
-        let node = &self.nodes[index];
-        let mut names: BTreeSet<String> = node.input.iter().filter(|i| !i.is_empty()).cloned().collect();
-        captured_names(node, &mut names);
-        names
-    }
-
     /// The nodes that depend on `name`, and the one that computes it, in order.
     pub(super) fn behind(&self, name: &str) -> Vec<usize> {
         let Some(first) = self.maker(name) else { return Vec::new() };
         let mut found: HashSet<&str> = self.nodes[first].output.iter().map(String::as_str).collect();
         let mut behind = vec![first];
         for index in first + 1..self.nodes.len() {
-            if self.reads(index).iter().any(|r| found.contains(r.as_str())) {
+            if reads(&self.nodes[index]).iter().any(|r| found.contains(r.as_str())) {
                 found.extend(self.nodes[index].output.iter().map(String::as_str));
                 behind.push(index);
             }
@@ -61,7 +53,7 @@ impl<'m> Whole<'m> {
                 is_fed = true;
             } else if let Some(index) = self.maker(&name) {
                 if kept.insert(index) {
-                    open.extend(self.reads(index));
+                    open.extend(reads(&self.nodes[index]));
                 }
             } else if !self.constants.contains_key(name.as_str()) {
                 return None;
@@ -72,23 +64,8 @@ impl<'m> Whole<'m> {
 
     /// A model of `nodes`, which reads `begin` and gives `end`.
     pub(super) fn part(&self, nodes: &BTreeSet<usize>, begin: &str, end: &str) -> ModelProto {
-        let read: BTreeSet<String> = nodes.iter().flat_map(|i| self.reads(*i)).filter(|n| n != begin).collect();
-        let named = |name: &str| ValueInfoProto { name: Some(name.to_owned()), ..ValueInfoProto::default() };
-        let graph = GraphProto {
-            name: Some("part".to_owned()),
-            node: nodes.iter().map(|i| self.nodes[*i].clone()).collect(),
-            initializer: read.iter().filter_map(|n| self.constants.get(n.as_str())).map(|t| (*t).clone()).collect(),
-            input: vec![named(begin)],
-            output: vec![named(end)],
-            ..GraphProto::default()
-        };
-        ModelProto {
-            ir_version: self.model.ir_version,
-            opset_import: self.model.opset_import.clone(),
-            functions: self.model.functions.clone(),
-            graph: Some(graph),
-            ..ModelProto::default()
-        }
+        let nodes = nodes.iter().map(|i| self.nodes[*i].clone()).collect();
+        graph::part(self.model, nodes, &[end], &|n| self.constants.get(n).copied().filter(|_| n != begin))
     }
 }
 

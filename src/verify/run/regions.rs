@@ -8,11 +8,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::graph::{GraphView, NodeId, captured_names};
+use crate::graph::{self, GraphView, NodeId, inline, reads};
 use crate::onnx::tensor_shape_proto::{Dimension, dimension};
-use crate::onnx::{
-    GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
-};
+use crate::onnx::{ModelProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, type_proto};
 
 use super::inputs::InputTensor;
 use super::pair::Side;
@@ -198,7 +196,6 @@ impl<'m> Half<'m> {
     ) -> Side<'static> {
         let mut kept: HashSet<NodeId> = HashSet::new();
         let mut fed: BTreeSet<String> = BTreeSet::new();
-        let mut constants: BTreeSet<&str> = BTreeSet::new();
         let mut open: Vec<String> = outputs.clone();
         while let Some(name) = open.pop() {
             let Some(value) = self.view.value(&name) else { continue };
@@ -208,40 +205,18 @@ impl<'m> Half<'m> {
                         open.extend(reads(self.view.node(node)));
                     }
                 }
-                None if self.constants.contains_key(name.as_str()) => {
-                    constants.insert(self.view.name(value));
-                }
+                None if self.constants.contains_key(name.as_str()) => {}
                 _ => {
                     fed.insert(name);
                 }
             }
         }
-        let whole = self.view.model();
-        let graph = GraphProto {
-            name: Some("region".to_owned()),
-            node: self.view.nodes().filter(|n| kept.contains(n)).map(|n| self.view.node(n).clone()).collect(),
-            initializer: constants.iter().filter_map(|n| self.constants.get(n)).map(|t| inline(t)).collect(),
-            input: fed.iter().map(|n| named(n)).collect(),
-            output: outputs.iter().map(|n| named(n)).collect(),
-            ..GraphProto::default()
-        };
-        let model = ModelProto {
-            ir_version: whole.ir_version,
-            opset_import: whole.opset_import.clone(),
-            functions: whole.functions.clone(),
-            graph: Some(graph),
-            ..ModelProto::default()
-        };
+        let nodes = self.view.nodes().filter(|n| kept.contains(n)).map(|n| self.view.node(n).clone()).collect();
+        let ends: Vec<&str> = outputs.iter().map(String::as_str).collect();
+        let model = graph::part(self.view.model(), nodes, &ends, &|name| self.constants.get(name).copied());
         inputs.extend(fed);
         Side { model: Cow::Owned(model), file: None, outputs }
     }
-}
-
-/// Everything that `node` reads, its subgraphs included.
-pub(super) fn reads(node: &NodeProto) -> BTreeSet<String> {
-    let mut names: BTreeSet<String> = node.input.iter().filter(|i| !i.is_empty()).cloned().collect();
-    captured_names(node, &mut names);
-    names
 }
 
 fn same_operation(a: &NodeProto, b: &NodeProto) -> bool {
@@ -256,13 +231,4 @@ fn same_operation(a: &NodeProto, b: &NodeProto) -> bool {
 fn same_content(a: &TensorProto, b: &TensorProto) -> bool {
     let plain = |t: &TensorProto| TensorProto { name: None, doc_string: None, metadata_props: Vec::new(), ..inline(t) };
     plain(a) == plain(b)
-}
-
-/// `tensor` with its content inside, as loading has put it there.
-fn inline(tensor: &TensorProto) -> TensorProto {
-    TensorProto { external_data: Vec::new(), data_location: None, ..tensor.clone() }
-}
-
-fn named(name: &str) -> ValueInfoProto {
-    ValueInfoProto { name: Some(name.to_owned()), ..ValueInfoProto::default() }
 }

@@ -189,7 +189,7 @@ fn untouched(original: &ModelProto, rewritten: &ModelProto) -> HashSet<String> {
                 return false;
             }
             if seen.insert(name) {
-                open.extend(regions::reads(node));
+                open.extend(crate::graph::reads(node));
             }
         }
         true

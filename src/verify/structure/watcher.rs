@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::graph::{GraphError, captured_names};
+use crate::graph::{GraphError, captured_names, reads};
 use crate::onnx::tensor_shape_proto::dimension;
 use crate::onnx::{FunctionProto, GraphProto, ModelProto, NodeProto, ValueInfoProto, type_proto};
 use crate::verify::reference::{self, EvalError, Value};
@@ -197,13 +197,6 @@ impl<'a> Watcher<'a> {
         let trace = reference::run_to(&alone, feed, &wanted)?;
         Ok(wanted.iter().filter_map(|name| trace.get(name).cloned()).collect())
     }
-}
-
-/// Everything that `node` reads, in its subgraphs too.
-fn reads(node: &NodeProto) -> BTreeSet<String> {
-    let mut names: BTreeSet<String> = node.input.iter().filter(|i| !i.is_empty()).cloned().collect();
-    captured_names(node, &mut names);
-    names
 }
 
 /// `node` with `constant` at input `slot`, or as the tensor `name` that its subgraphs read.
