@@ -37,7 +37,9 @@ pub(crate) use fused::{Definition, definition};
 pub use ids::{NodeId, Use, ValueId};
 pub use imports::check_imports;
 pub use inner::{Place, places, replace, taken};
-pub(crate) use part::{inline, part};
+#[cfg(feature = "verify")]
+pub(crate) use part::inline;
+pub(crate) use part::part;
 pub(crate) use subgraph::{all_names, graphs, reads};
 pub use subgraph::{
     captured_names, defined_inside, inner_nodes, operator, read_from_around, sums_in, sums_in_functions,

@@ -189,7 +189,7 @@ mod tests {
         };
         let mut found = Vec::new();
         rewritten(&outer("Neg"), &outer("Neg"), &Path::new(), &mut found);
-        assert_eq!(found, [Path::new(); 0]);
+        assert!(found.is_empty());
         rewritten(&outer("Neg"), &outer("Relu"), &Path::new(), &mut found);
         let place = |output: &str| Place { output: output.into(), attribute: "else_branch".into() };
         assert_eq!(found, [vec![place("y")], vec![place("y"), place("k")]]);

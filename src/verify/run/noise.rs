@@ -167,7 +167,7 @@ impl Tap for Nearest<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use ndarray::{ArrayD, IxDyn};
 
     use super::*;
