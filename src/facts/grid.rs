@@ -64,13 +64,14 @@ impl Grid {
     /// `weight` on the grid under names of its own, when each row of it is on it exactly. `name` makes them.
     pub fn place(&self, weight: &ArrayD<f64>, name: &mut dyn FnMut(&str) -> String) -> Option<OnGrid> {
         let (mut integers, mut scales, mut zeros) = (Vec::with_capacity(weight.len()), Vec::new(), Vec::new());
-        let mut last = 0;
+        let count = self.steps.len();
+        let mut last = count - 1;
         for row in weight.axis_iter(Axis(0)) {
-            // Rows mostly stand in the order that they had.
-            let order = (0..self.steps.len()).map(|i| (last + i) % self.steps.len());
+            // Rows mostly stand in the order that they had, and those that carry behind each other: on the step behind the last one, or on that.
+            let order = [1, 0].into_iter().chain(2..count).map(|i| (last + i) % count);
             let mut found = order.filter_map(|i| Some((i, self.row(row.iter().copied(), self.steps[i])?)));
             let (at, row) = found.next()?;
-            last = (at + 1) % self.steps.len();
+            last = at;
             integers.extend(row);
             scales.push(self.steps[at].0);
             zeros.push(self.steps[at].1);
