@@ -91,6 +91,14 @@ fn bytes(b: &mut Build, shape: &[usize], dtype: DataType) -> String {
     name
 }
 
+/// A tensor of integers of four bits, of type `dtype`.
+fn halves(b: &mut Build, shape: &[usize], dtype: DataType) -> String {
+    let count: usize = shape.iter().product();
+    let name = bytes(b, &[count.div_ceil(2)], dtype);
+    b.graph.initializer.last_mut().unwrap().dims = shape.iter().map(|d| *d as i64).collect();
+    name
+}
+
 fn per_tensor(b: &mut Build, shape: &[usize]) -> String {
     let (w, s, z) = (bytes(b, shape, DataType::Uint8), b.scalar(0.0078125), bytes(b, &[], DataType::Uint8));
     b.node("DequantizeLinear", &[&w, &s, &z], vec![])
@@ -353,9 +361,10 @@ fn dequantised_weights_have_the_type_of_their_scale() {
 /// Sizes of the first axis of weights that are integers, and how many nodes read such.
 fn stored(model: &ModelProto) -> (Vec<i64>, usize) {
     let graph = model.graph.as_ref().unwrap();
-    let is_byte = |t: &&TensorProto| [DataType::Int8 as i32, DataType::Uint8 as i32].contains(&t.data_type());
+    let small = [DataType::Int8, DataType::Uint8, DataType::Int4, DataType::Uint4];
+    let is_small = |t: &&TensorProto| small.iter().any(|s| *s as i32 == t.data_type());
     let mut rows: Vec<i64> =
-        graph.initializer.iter().filter(is_byte).filter(|t| t.dims.len() == 4).map(|t| t.dims[0]).collect();
+        graph.initializer.iter().filter(is_small).filter(|t| t.dims.len() == 4).map(|t| t.dims[0]).collect();
     rows.sort_unstable();
     (rows, graph.node.iter().filter(|n| n.op_type() == "DequantizeLinear").count())
 }
@@ -368,10 +377,27 @@ fn quantised_weights_stay_so_where_what_is_carried_is_on_their_grid() {
         b.node("DequantizeLinear", &[&w, &scale], vec![int("axis", 0)])
     };
     // 1 / 128 is a scale of which 1 is a multiple, so there the last convolution stays as well.
-    let cases: [(&str, Weight, &[i64]); 3] = [
+    let cases: [(&str, Weight, &[i64]); 5] = [
         ("a scale a row", symmetric, &[10]),
         ("one scale", per_tensor, &[4, 10]),
         ("a zero point a row", |b, s| per_axis(b, s, 0), &[10]),
+        (
+            "four bits, a scale a row",
+            |b, s| {
+                let (w, scales) = (halves(b, s, DataType::Int4), (0..s[0]).map(|i| 0.04 * (i + 1) as f64).collect());
+                let scale = b.floats(&[s[0]], scales);
+                b.node("DequantizeLinear", &[&w, &scale], vec![int("axis", 0)])
+            },
+            &[10],
+        ),
+        (
+            "four bits, one scale and zero point",
+            |b, s| {
+                let (w, s, z) = (halves(b, s, DataType::Uint4), b.scalar(0.125), halves(b, &[], DataType::Uint4));
+                b.node("DequantizeLinear", &[&w, &s, &z], vec![])
+            },
+            &[4, 10],
+        ),
     ];
     for (name, weight, rows) in cases {
         let model = block(21, weight);

@@ -112,5 +112,5 @@ fn fold(cx: Context<'_>, names: &mut Names) -> Round {
 
 /// The joins of the graph that are nodes of their own, in topological order.
 fn joins(cx: Context<'_>) -> Vec<NodeId> {
-    cx.view.nodes().filter(|n| find::join_inputs(cx, *n).is_some()).collect()
+    cx.view.nodes().filter(|n| find::join_inputs(cx, *n).is_some() || find::is_blocked(cx, *n)).collect()
 }

@@ -6,12 +6,12 @@ use crate::graph::ValueId;
 use crate::onnx::TensorProto;
 use crate::onnx::tensor_proto::DataType;
 
-use super::{Facts, element, tensor};
+use super::{Facts, element, nibbles, tensor};
 
 /// A scale and the integer that stands for zero.
 type Step = (f64, f64);
 
-/// Rows of a weight as integers of one byte, each row with a scale and a zero point of its own: what `DequantizeLinear` gives along
+/// Rows of a weight as integers of four or eight bits, each row with a scale and a zero point of its own: what `DequantizeLinear` gives along
 /// axis 0, `(q - zero) * scale` rounded to the type of the scale.
 #[derive(Clone, Debug)]
 pub struct Grid {
@@ -19,6 +19,10 @@ pub struct Grid {
     float: DataType,
     steps: Vec<Step>,
 }
+
+/// How many entries are tried on a step at most, and how many more for each that the weight has. Rows of real files stand in the order
+/// that they had; where all steps must be tried for each, time would grow with the square of the channels.
+const MOST_TRIES: (usize, usize) = (1 << 26, 64);
 
 /// A weight on a grid.
 pub struct OnGrid {
@@ -46,8 +50,8 @@ impl Facts<'_> {
         let by_row = axis == 0 || axis == -(integers.data.ndim() as i64);
         let fits = |n: usize| n == 1 || by_row && Some(&n) == integers.data.shape().first();
         let blocks = view.attr_i(node, "block_size").unwrap_or(0) != 0;
-        let is_byte = matches!(integers.dtype, DataType::Int8 | DataType::Uint8);
-        if blocks || !is_byte || !fits(scale.data.len()) || !zero.as_ref().is_none_or(|z| fits(z.data.len())) {
+        let is_small = matches!(integers.dtype, DataType::Int8 | DataType::Uint8) || nibbles::has(integers.dtype);
+        if blocks || !is_small || !fits(scale.data.len()) || !zero.as_ref().is_none_or(|z| fits(z.data.len())) {
             return None;
         }
         let count = scale.data.len().max(zero.as_ref().map_or(1, |z| z.data.len()));
@@ -66,17 +70,24 @@ impl Grid {
         let (mut integers, mut scales, mut zeros) = (Vec::with_capacity(weight.len()), Vec::new(), Vec::new());
         let count = self.steps.len();
         let mut last = count - 1;
+        let mut tries = weight.len().saturating_mul(MOST_TRIES.1).saturating_add(MOST_TRIES.0);
         for row in weight.axis_iter(Axis(0)) {
             // Rows mostly stand in the order that they had, and those that carry behind each other: on the step behind the last one, or on that.
             let order = [1, 0].into_iter().chain(2..count).map(|i| (last + i) % count);
-            let mut found = order.filter_map(|i| Some((i, self.row(row.iter().copied(), self.steps[i])?)));
-            let (at, row) = found.next()?;
+            let mut found = order.map_while(|i| {
+                let row = self.row(row.iter().inspect(|_| tries = tries.saturating_sub(1)).copied(), self.steps[i]);
+                (tries > 0).then_some((i, row))
+            });
+            let (at, row) = found.find_map(|(i, row)| Some((i, row?)))?;
             last = at;
             integers.extend(row);
             scales.push(self.steps[at].0);
             zeros.push(self.steps[at].1);
         }
-        let bytes = |values: &[f64]| values.iter().map(|v| (*v as i64) as u8).collect::<Vec<u8>>();
+        let bytes = |values: &[f64]| match nibbles::has(self.integer) {
+            true => nibbles::write(values),
+            false => values.iter().map(|v| (*v as i64) as u8).collect(),
+        };
         let integer = |name: String, dims: &[usize], values: &[f64]| TensorProto {
             name: Some(name),
             dims: dims.iter().map(|d| *d as i64).collect(),

@@ -12,6 +12,7 @@ mod einsum;
 mod element;
 mod elementwise;
 mod grid;
+mod nibbles;
 mod infer;
 mod interval;
 mod padding;

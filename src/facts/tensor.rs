@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 use ndarray::{ArrayD, IxDyn};
 
-use super::element;
+use super::{element, nibbles};
 use crate::graph::typing::of_tensor;
 use crate::onnx::TensorProto;
 use crate::onnx::tensor_proto::DataType;
@@ -74,6 +74,7 @@ pub fn read_f64(tensor: &TensorProto) -> Result<ArrayD<f64>, TensorError> {
     let unknown = || TensorError::Type(tensor.name().to_owned(), tensor.data_type.unwrap_or(0));
     let dtype = dtype(tensor).ok_or_else(unknown)?;
     let values = match &tensor.raw_data {
+        _ if nibbles::has(dtype) => nibbles::read(tensor, dtype, want),
         Some(raw) if !raw.is_empty() || want == 0 => from_raw(raw, dtype).ok_or_else(unknown)?,
         _ => from_fields(tensor, dtype).ok_or_else(unknown)?,
     };
@@ -193,10 +194,12 @@ pub fn is_readable(tensor: &TensorProto) -> bool {
         DataType::Double | DataType::Int64 | DataType::Uint64 => 8,
         DataType::Float16 | DataType::Bfloat16 | DataType::Int16 | DataType::Uint16 => 2,
         DataType::Int8 | DataType::Uint8 | DataType::Bool => 1,
+        _ if nibbles::has(dtype) => 0,
         _ => return false,
     };
+    let size = if width == 0 { Some(nibbles::size(want)) } else { want.checked_mul(width) };
     match &tensor.raw_data {
-        Some(raw) if !raw.is_empty() || want == 0 => Some(raw.len()) == want.checked_mul(width),
+        Some(raw) if !raw.is_empty() || want == 0 => Some(raw.len()) == size,
         _ => read_f64(tensor).is_ok(),
     }
 }

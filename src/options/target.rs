@@ -21,6 +21,7 @@ const FILES: &[&str] = &[
     include_str!("../targets/ncnn.toml"),
     include_str!("../targets/litert.toml"),
     include_str!("../targets/ethos-u.toml"),
+    include_str!("../targets/rknn.toml"),
     include_str!("../targets/akida2.toml"),
     include_str!("../targets/speck.toml"),
     include_str!("../targets/hls4ml.toml"),

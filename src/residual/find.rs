@@ -50,11 +50,18 @@ pub fn summands(cx: Context<'_>, node: NodeId) -> Option<Vec<ValueId>> {
     (data.len() > 1).then_some(data)
 }
 
+/// True for a convolution in ONNX Runtime's blocked layout that adds another tensor itself (input 3).
+#[must_use]
+pub fn is_blocked(cx: Context<'_>, node: NodeId) -> bool {
+    cx.view.op(node) == "com.microsoft.nchwc::Conv" && cx.view.input(node, 3).is_some_and(|v| cx.facts.is_data(v))
+}
+
 /// How many joins `node` is: one less than it sums tensors of data.
 #[must_use]
 pub fn joins_of(cx: Context<'_>, node: NodeId) -> usize {
     match join_inputs(cx, node) {
         Some(_) => 1,
+        None if is_blocked(cx, node) => 1,
         None => summands(cx, node).map_or(0, |data| data.len() - 1),
     }
 }
@@ -64,6 +71,11 @@ pub fn joins_of(cx: Context<'_>, node: NodeId) -> usize {
 /// # Errors
 /// The [`Reject`] of the side that came further, when there is no way.
 pub fn find(cx: Context<'_>, join: NodeId) -> Result<Vec<Site>, Reject> {
+    if is_blocked(cx, join) {
+        let reason = "its tensors are in ONNX Runtime's blocked layout, and the file does not say how large the blocks are";
+        let reject = Reject::at(cx.view, join, RejectCode::CannotPass, reason);
+        return Err(reject.hint("rewrite the model before ONNX Runtime optimises it"));
+    }
     let Some((a, b)) = join_inputs(cx, join) else {
         return Err(Reject::at(cx.view, join, RejectCode::TwoBranches, "not a sum of two tensors of data"));
     };

@@ -102,6 +102,30 @@ fn activations_of_other_domains_pass() {
     }
 }
 
+/// ONNX Runtime's own layout: a convolution that adds another tensor is a join, and how much it computes is not known.
+#[test]
+fn joins_in_blocked_layouts_are_counted() {
+    let mut b = Build::new(3);
+    let x = b.input("x", &[1, 8, 6, 6]);
+    let blocked = |b: &mut Build, inputs: &[&str], op: &str| {
+        let y = b.node(op, inputs, vec![]);
+        b.graph.node.last_mut().unwrap().domain = Some("com.microsoft.nchwc".into());
+        y
+    };
+    let x = blocked(&mut b, &[&x], "ReorderInput");
+    let w = b.random(&[8, 8, 3, 3], 0.1);
+    let y = blocked(&mut b, &[&x, &w], "Conv");
+    let y = blocked(&mut b, &[&y, &w, "", &x], "Conv");
+    let y = blocked(&mut b, &[&y], "ReorderOutput");
+    b.output(&y);
+    let mut model = b.model();
+    model.opset_import.push(OperatorSetIdProto { domain: Some("com.microsoft.nchwc".into()), version: Some(1) });
+    let (after, outcome) = rewrite(&model, &Options::default());
+    assert_eq!((&after, joins(&outcome), outcome.before.macs), (&model, 1, None));
+    let reasons: Vec<_> = outcome.kept().map(|(_, r)| r.reason.as_str()).collect();
+    assert!(reasons.iter().any(|r| r.contains("blocked layout")), "{reasons:?}");
+}
+
 #[test]
 fn weights_in_constant_nodes_are_parameters() {
     let model = block(13, |b, y| b.relu(y)).model();

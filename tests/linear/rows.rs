@@ -46,6 +46,59 @@ fn batch_norm_behind_a_layer_across_another_numbering() {
     }
 }
 
+/// `reshape_as`: the sizes of what the layer gives are asked for, and those of what is normed.
+#[test]
+fn batch_norm_behind_a_layer_whose_sizes_are_asked_for() {
+    for bias in [false, true] {
+        let normed = |b: &mut Build, y: &str| {
+            let (whole, start, end) = (b.node("Shape", &[y], vec![]), b.ints(&[2]), b.ints(&[3]));
+            let features = b.node("Slice", &[&whole, &start, &end], vec![]);
+            let rest = b.ints(&[-1]);
+            let flat = b.node("Concat", &[&rest, &features], vec![int("axis", 0)]);
+            let flat = b.node("Reshape", &[y, &flat], vec![]);
+            let z = b.batch_norm(&flat, 16);
+            let z = b.node("Reshape", &[&z, &whole], vec![]);
+            b.relu(&z)
+        };
+        let model = tokens(bias, normed);
+        let (after, _) = rewrite(&model, &linear());
+        assert!(ops(&after).iter().all(|op| op != "BatchNormalization"), "{:?}", ops(&after));
+        assert!(distance(&model, &after) < ROUNDING);
+    }
+}
+
+/// `BatchNorm1d` has its channels in front of the tokens.
+#[test]
+fn batch_norm_behind_a_layer_between_transpositions() {
+    let to_front = |b: &mut Build, y: &str| b.node("Transpose", &[y], vec![ints("perm", &[0, 2, 1])]);
+    for bias in [false, true] {
+        let normed = |b: &mut Build, y: &str| {
+            let y = to_front(b, y);
+            let y = b.batch_norm(&y, 16);
+            let y = to_front(b, &y);
+            b.relu(&y)
+        };
+        becomes(&tokens(bias, normed), &["MatMul", "Add", "Relu"]);
+    }
+    // The tokens are on axis 1 here.
+    let of_tokens = |b: &mut Build, y: &str| {
+        let y = b.node("Transpose", &[y], vec![ints("perm", &[2, 1, 0])]);
+        let y = b.batch_norm(&y, 5);
+        b.relu(&y)
+    };
+    let (after, _) = rewrite(&tokens(true, of_tokens), &linear());
+    assert!(ops(&after).contains(&"BatchNormalization"));
+    // Channels on the first axis are read as none.
+    let in_front = |b: &mut Build, y: &str| {
+        let y = b.node("Transpose", &[y], vec![]);
+        let s = b.random(&[16, 1, 1], 1.0);
+        let y = b.node("Mul", &[&y, &s], vec![]);
+        b.relu(&y)
+    };
+    let (after, _) = rewrite(&tokens(true, in_front), &linear());
+    assert!(ops(&after).contains(&"Mul"));
+}
+
 /// A bias right behind is how a layer on tokens is written.
 #[test]
 fn a_layer_and_its_bias_stay_as_they_are() {

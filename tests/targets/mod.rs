@@ -80,7 +80,7 @@ fn nothing_is_written_that_a_target_does_not_take() {
     for name in ["generic", "onnxruntime", "tensorrt", "openvino", "tract", "zk"] {
         assert_eq!(refused[name], 0, "{name} takes everything");
     }
-    for name in ["akida2", "speck", "hls4ml", "litert", "ethos-u", "tfhe", "ncnn"] {
+    for name in ["akida2", "speck", "hls4ml", "litert", "ethos-u", "rknn", "tfhe", "ncnn"] {
         assert!(refused[name] > 0 && removed[name] > removed["zk"] + 20, "{name}: {removed:?} {refused:?}");
     }
     assert_eq!((removed["zk"], removed["generic"]), (0, removed["tract"]));
@@ -119,6 +119,10 @@ fn a_join_whose_form_is_not_taken_stays_and_says_so() {
         assert_eq!(joins(&outcome), 0, "{name}");
         assert!(nodes(&after).iter().any(|n| n.op_type() == op), "{name}");
     }
+    // Bounds of carried channels that would be quantised with the data.
+    let (after, outcome) = rewrite(&basic("Relu", true), &target("rknn"));
+    assert!(stay(&outcome, "target")[0].contains("rknn takes no"));
+    assert!(nodes(&after).iter().all(|n| !["Max", "Min"].contains(&n.op_type())));
     let (_, outcome) = rewrite(&basic("Elu", true), &target("ncnn"));
     assert!(stay(&outcome, "target")[0].contains("ncnn takes no Where"));
     let (after, outcome) = rewrite(&basic("Elu", true), &target("litert"));
