@@ -41,6 +41,7 @@ NETWORKS = [
     ("repghostnet_100", "timm_repghostnet_100", None, None),
     ("fastvit_t8", "timm_fastvit_t8", None, None),
 ]
+OBJECTIVES = ["latency", "macs", "parameters", "memory", "nodes"]
 LINEAR = ["repvgg_a0", "mobileone_s0", "repghostnet_100", "fastvit_t8"]
 
 
@@ -49,9 +50,11 @@ def main():
     ort.set_default_logger_severity(3)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(args.bin, Path(folder))
-        blocks = blocks_table(bench)
-        replace("docs/COSTS.md", "blocks", blocks)
-        if args.corpus:
+        if "blocks" in args.tables:
+            replace("docs/COSTS.md", "blocks", blocks_table(bench))
+        if args.corpus and "objectives" in args.tables:
+            replace("docs/COSTS.md", "objectives", objectives_table(bench, args.corpus))
+        if args.corpus and "networks" in args.tables:
             networks, folding = network_tables(bench, args.corpus)
             replace("docs/COSTS.md", "networks", networks)
             replace("README.md", "folding", folding)
@@ -61,6 +64,8 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", type=Path, default=ROOT / "target/release/onnx-rm", help="the program, with verification")
     parser.add_argument("--corpus", type=Path, help="folder with skeleton.py and skeletons/: also whole networks")
+    tables = ["blocks", "networks", "objectives"]
+    parser.add_argument("--tables", nargs="+", choices=tables, default=tables, help="these alone")
     return parser.parse_args()
 
 
@@ -217,6 +222,32 @@ def network_tables(bench, corpus):
     note = f"{host()} Batch 1, 9 rounds. The original against itself: {bench.spread()}."
     lines = [note, "", *lines, "", "With `--skip residual`, which leaves residual joins and does the folds alone:", "", *folding]
     return "\n".join(lines), "\n".join(folding)
+
+
+def objectives_table(bench, corpus):
+    """Each network by each objective: what is counted, and the time it takes."""
+    sys.path.insert(0, str(corpus))
+    import skeleton
+
+    head = ["network", "objective", "residual joins", "MACs", "parameters", "bytes", "peak memory", "nodes", "CPU time", "difference"]
+    lines = [row(head), "|---|---|---|" + "--:|" * (len(head) - 3)]
+    for name, file, *_ in NETWORKS:
+        progress(name)
+        model = bench.folder / f"{name}.onnx"
+        skeleton.fill(str(corpus / "skeletons" / f"{file}.legacy.skel.xz"), str(model))
+        measured = {}
+        for objective in OBJECTIVES:
+            after, report = bench.rewrite(model, "--no-verify", "--objective", objective)
+            # Two objectives often write the same: that is timed once.
+            content = after.read_bytes()
+            if content not in measured:
+                measured[content] = bench.compare(model, after, batch=1, rounds=7, least=0.02)
+            seconds, apart = measured[content]
+            price = [change(report, key) for key in ("macs", "params", "bytes", "activation_bytes", "nodes")]
+            lines.append(row([name, f"`{objective}`", residuals(report), *price, times(seconds), f"{apart:.0e}"]))
+        model.unlink()
+    note = f"{host()} Batch 1, 7 rounds. The original against itself: {bench.spread()}."
+    return "\n".join([note, "", *lines])
 
 
 def residuals(report):

@@ -23,7 +23,7 @@ from costs import ROOT, host, progress, replace, row, session, time_ratio
 NETWORKS = ["resnet20", "resnet32", "resnet8_mlperf", "cifar_mbv2_relu6", "cifar_resnet18w16_proj"]
 RATIOS = [0.8, 0.5, 0.6, 0.4, 0.3]
 WAYS = ["residual", "decoupled", "chain"]
-OTHERS = ["onnxsim"]
+OTHERS = ["onnxsim", "torch-pruning"]
 MEAN, DEVIATION = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 
 
@@ -66,7 +66,7 @@ class Bench:
         for ratio, way, name in itertools.product(args.ratios, args.ways, args.networks):
             yield f"{name} {way} {ratio}", lambda name=name, way=way, ratio=ratio: self.prune(name, path(name), ratio, way)
         for ratio, tool, name in itertools.product(args.ratios, OTHERS if args.others else [], args.networks):
-            command = [args.others, ROOT / "benches/pruning_others.py", path(name), str(ratio)]
+            command = [args.others, ROOT / "benches/pruning_others.py", tool, path(name), str(ratio)]
             yield f"{name} {tool} {ratio}", lambda name=name, command=command: self.other(name, command)
 
     def other(self, name, command):
@@ -154,8 +154,9 @@ def cell(found):
     if found is None:
         return "-"
     if "settings" in found:
-        right = [s["top1"] for s in found["settings"].values() if s and "top1" in s]
-        return f"{max(right):.2f}" if right else "cannot be met"
+        settings = [s for s in found["settings"].values() if s]
+        right = [s["top1"] for s in settings if "top1" in s]
+        return f"{max(right):.2f}" if right else "fails" if settings else "cannot be met"
     return f"{found['top1']:.2f} ({found['cpu']:.2f}x)" if "top1" in found else "cannot be met"
 
 

@@ -5,7 +5,7 @@
 Of each graph of the corpus, filled with seeded weights, the rewrite (`--long-skips`) is verified once with each seed, and what
 onnxslim, onnxsim and ONNX Runtime's basic optimiser make of it once. Nothing of that should be refused. What is measured stands in
 `--results` and is not measured again; `--lane 0/2` takes every second graph, so that two of them can run beside each other, each
-with results of its own.
+with results of its own. `--table --results A --results B` makes the table of both.
 """
 
 import argparse
@@ -34,10 +34,11 @@ def main():
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--timeout", type=float, default=900, help="seconds for one verification")
     parser.add_argument("--lane", default="0/1", metavar="I/N", help="only every Nth graph, from the Ith on")
-    parser.add_argument("--results", type=Path, nargs="+", default=[ROOT / "target/refusals.json"], help="what is measured already; the first is written")
+    parser.add_argument("--results", type=Path, action="append", help="what is measured already; the first of them is written")
     parser.add_argument("--table", action="store_true", help="measure nothing, only write the table")
     parser.add_argument("graphs", nargs="*", help="these graphs first")
     args = parser.parse_args()
+    args.results = args.results or [ROOT / "target/refusals.json"]
     ort.set_default_logger_severity(3)
     results = {}
     for path in reversed(args.results):

@@ -4,7 +4,10 @@
 use crate::common;
 
 use common::*;
-use onnx_rm::onnx::{ModelProto, TensorProto, tensor_proto::DataType};
+use onnx_rm::onnx::attribute_proto::AttributeType;
+use onnx_rm::onnx::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, tensor_proto::DataType, type_proto,
+};
 use onnx_rm::options::Options;
 use onnx_rm::report::SiteStatus;
 
@@ -393,7 +396,8 @@ fn quantised_weights_stay_so_where_what_is_carried_is_on_their_grid() {
         (
             "four bits, one scale and zero point",
             |b, s| {
-                let (w, s, z) = (halves(b, s, DataType::Uint4), b.scalar(0.125), halves(b, &[], DataType::Uint4));
+                let (w, s, z) = (halves(b, s, DataType::Uint4), b.scalar(0.5), halves(b, &[], DataType::Uint4));
+                b.graph.initializer.last_mut().unwrap().raw_data = Some(vec![7].into());
                 b.node("DequantizeLinear", &[&w, &s, &z], vec![])
             },
             &[4, 10],
@@ -407,6 +411,81 @@ fn quantised_weights_stay_so_where_what_is_carried_is_on_their_grid() {
         assert!(distance(&model, &after) < ROUNDING, "{name}");
         assert_eq!(rewrite(&after, &Options::default()).0, after, "{name}");
     }
+}
+
+/// Whatever else looks at the weights of the first convolution, they stay what they were for it.
+#[test]
+fn quantised_weights_that_something_else_reads_are_copied() {
+    let symmetric = |b: &mut Build, s: &[usize]| {
+        let (w, scales) = (bytes(b, s, DataType::Int8), (0..s[0]).map(|i| 0.004 * (i + 1) as f64).collect());
+        let scale = b.floats(&[s[0]], scales);
+        b.node("DequantizeLinear", &[&w, &scale], vec![int("axis", 0)])
+    };
+    let model = block(21, symmetric);
+    let graph = model.graph.as_ref().unwrap();
+    let first = graph.node.iter().find(|n| n.op_type() == "DequantizeLinear").unwrap().clone();
+    let (float, integers) = (first.output[0].clone(), first.input[0].clone());
+    let node = |op: &str, input: &str, attribute: Vec<AttributeProto>| NodeProto {
+        name: Some(format!("extra_{op}")),
+        op_type: Some(op.into()),
+        input: vec![input.into()],
+        output: vec!["extra".into()],
+        attribute,
+        ..NodeProto::default()
+    };
+    let given = |mut graph: GraphProto, name: &str| {
+        graph.output.push(ValueInfoProto { r#type: Some(float_type(None)), ..value_info(name, &[]) });
+        graph
+    };
+    let with = |node: NodeProto| {
+        let mut graph = graph.clone();
+        graph.node.push(node);
+        given(graph, "extra")
+    };
+    let again = NodeProto { input: first.input.clone(), ..node("DequantizeLinear", "", first.attribute.clone()) };
+    let captured = {
+        let inner = NodeProto { output: vec!["inner".into()], ..node("Neg", &float, vec![]) };
+        let body = GraphProto {
+            name: Some("body".into()),
+            ..given(GraphProto { node: vec![inner], ..GraphProto::default() }, "inner")
+        };
+        let branch = |name: &str| AttributeProto {
+            name: Some(name.into()),
+            r#type: Some(AttributeType::Graph as i32),
+            g: Some(body.clone()),
+            ..AttributeProto::default()
+        };
+        let mut graph = with(node("If", "yes", vec![branch("then_branch"), branch("else_branch")]));
+        graph.initializer.push(TensorProto {
+            name: Some("yes".into()),
+            data_type: Some(DataType::Bool as i32),
+            raw_data: Some(vec![1].into()),
+            ..TensorProto::default()
+        });
+        graph
+    };
+    let mut free = graph.clone();
+    free.input[0] = value_info("x", &[-1, 4, -1, -1]);
+    for (name, graph) in [
+        ("an output", given(graph.clone(), &float)),
+        ("read twice", with(node("Neg", &float, vec![]))),
+        ("shared integers", with(again)),
+        ("captured", captured),
+        ("free sizes", free),
+    ] {
+        let model = ModelProto { graph: Some(graph), ..model.clone() };
+        let (after, outcome) = rewrite(&model, &Options::default().carry(onnx_rm::options::Chain::Conv));
+        assert_eq!(joins(&outcome), 0, "{name}: {:?}", outcome.sites);
+        assert!(stored(&after).0.contains(&10), "{name}: {:?}", stored(&after));
+        assert!(distance(&model, &after) < ROUNDING, "{name}");
+    }
+    let mut overridable = model.clone();
+    let mut port = value_info(&integers, &[6, 4, 3, 3]);
+    if let Some(type_proto::Value::TensorType(t)) = port.r#type.as_mut().unwrap().value.as_mut() {
+        t.elem_type = Some(DataType::Int8 as i32);
+    }
+    overridable.graph.as_mut().unwrap().input.push(port);
+    assert_eq!(rewrite(&overridable, &Options::default()).0, overridable);
 }
 
 #[test]

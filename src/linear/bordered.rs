@@ -2,8 +2,9 @@
 //! holds `b1`. That is what the 1x1 convolution itself gives of zeros, so it is that convolution of
 //! the input padded with zeros, and folds with the window behind it (DBB, arXiv 2103.13425; ECBSR, with fixed Sobel and Laplacian windows too).
 //!
-//! Exporters write the border as a `Pad` and a `ScatterND` for each side. Its shape is not looked at: what becomes of every entry is
-//! followed through the operators, and the entries around must be constants that equal the bias of their channel, up to rounding.
+//! Exporters write the border as a `Pad` and a `ScatterND` for each side. Where sizes are known, what becomes of every entry is
+//! followed through the operators; else planes are counted from the ends (`planes`). The entries around must be constants that equal the bias
+//! of their channel, up to rounding.
 
 use ndarray::{ArrayD, Axis, Dimension, IxDyn};
 
@@ -13,6 +14,8 @@ use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 use crate::read::step::{self, LinearStep};
 use crate::read::{Context, Reject, RejectCode};
+
+use super::planes;
 
 /// A tensor with a border as a map of what stands in front.
 pub struct Bordered {
@@ -86,43 +89,18 @@ impl Border {
         }
         let inner = view.input(pad, 0)?;
         let padding = Padding::new(view, cx.facts, pad)?;
-        let sizes: Option<Vec<usize>> =
-            cx.facts.shape(inner)?.iter().map(Dim::known).map(|n| usize::try_from(n?).ok()).collect();
-        let (Fill::Value(fill), sizes) = (padding.fill, sizes?) else { return None };
+        let Fill::Value(fill) = padding.fill else { return None };
         let count = |n: i64| usize::try_from(n).ok().filter(|n| *n <= MAX_ENTRIES);
         let pads: Vec<(usize, usize)> =
             padding.axes.iter().map(|(a, b)| Some((count(*a)?, count(*b)?))).collect::<Option<_>>()?;
-        let outer: Vec<usize> = sizes.iter().zip(&pads).map(|(n, (a, b))| n + a + b).collect();
-        outer.iter().try_fold(1_usize, |n, d| n.checked_mul(*d)).filter(|n| *n <= MAX_ENTRIES)?;
-        if sizes.len() < 3 || pads[..2] != [(0, 0); 2] || pads.iter().all(|p| *p == (0, 0)) {
+        if pads.len() < 3 || pads[..2] != [(0, 0); 2] || pads.iter().all(|p| *p == (0, 0)) {
             return None;
         }
-        let place = |index: &[usize]| {
-            let inside =
-                index.iter().zip(&pads).zip(&sizes).map(|((i, (a, _)), n)| i.checked_sub(*a).filter(|i| i < n));
-            let inside = inside.collect::<Option<Vec<usize>>>()?;
-            Some(inside.iter().zip(&sizes).fold(0, |at, (i, n)| at * n + i) as u32)
-        };
-        let padded =
-            ArrayD::from_shape_fn(IxDyn(&outer), |index| place(index.slice()).map_or(Entry::Is(fill), Entry::Inner));
-        let entries = nodes.iter().rev().try_fold(padded, |entries, node| followed(cx, *node, entries))?;
-        if entries.shape() != outer {
-            return None;
-        }
-        let mut values: Vec<Option<f64>> = vec![None; sizes[1]];
-        for (index, entry) in entries.indexed_iter() {
-            match (place(index.slice()), entry) {
-                (Some(place), Entry::Inner(is)) if place == *is => {}
-                (None, Entry::Is(v)) => {
-                    let value = values.get_mut(index.slice()[1])?;
-                    if value.replace(*v).is_some_and(|other| other != *v) {
-                        return None;
-                    }
-                }
-                _ => return None,
-            }
-        }
-        let values = values.into_iter().collect::<Option<_>>()?;
+        nodes.reverse();
+        let sizes: Option<Vec<usize>> =
+            cx.facts.shape(inner)?.iter().map(Dim::known).map(|n| usize::try_from(n?).ok()).collect();
+        let by_entries = sizes.and_then(|sizes| followed_by_entries(cx, &nodes, &sizes, &pads, fill));
+        let values = by_entries.or_else(|| planes::values(cx, &nodes, &pads))?;
         Some(Self { inner, pads: pads[2..].to_vec(), values })
     }
 
@@ -176,6 +154,44 @@ impl Border {
         }
         Ok(())
     }
+}
+
+/// What stands around a tensor of `sizes` that `fill` pads, a value a channel, when the nodes behind the `Pad` leave the tensor itself
+/// where it was and put one constant a channel everywhere else.
+fn followed_by_entries(
+    cx: Context<'_>,
+    nodes: &[NodeId],
+    sizes: &[usize],
+    pads: &[(usize, usize)],
+    fill: f64,
+) -> Option<Vec<f64>> {
+    let outer: Vec<usize> = sizes.iter().zip(pads).map(|(n, (a, b))| n + a + b).collect();
+    outer.iter().try_fold(1_usize, |n, d| n.checked_mul(*d)).filter(|n| *n <= MAX_ENTRIES)?;
+    let place = |index: &[usize]| {
+        let inside = index.iter().zip(pads).zip(sizes).map(|((i, (a, _)), n)| i.checked_sub(*a).filter(|i| i < n));
+        let inside = inside.collect::<Option<Vec<usize>>>()?;
+        Some(inside.iter().zip(sizes).fold(0, |at, (i, n)| at * n + i) as u32)
+    };
+    let padded =
+        ArrayD::from_shape_fn(IxDyn(&outer), |index| place(index.slice()).map_or(Entry::Is(fill), Entry::Inner));
+    let entries = nodes.iter().try_fold(padded, |entries, node| followed(cx, *node, entries))?;
+    if entries.shape() != outer {
+        return None;
+    }
+    let mut values: Vec<Option<f64>> = vec![None; sizes[1]];
+    for (index, entry) in entries.indexed_iter() {
+        match (place(index.slice()), entry) {
+            (Some(place), Entry::Inner(is)) if place == *is => {}
+            (None, Entry::Is(v)) => {
+                let value = values.get_mut(index.slice()[1])?;
+                if value.replace(*v).is_some_and(|other| other != *v) {
+                    return None;
+                }
+            }
+            _ => return None,
+        }
+    }
+    values.into_iter().collect()
 }
 
 /// What `node` makes of `entries`; `None` when that is not known.

@@ -5,7 +5,7 @@
 //! tensor, its origin, so that its root is one linear map of the origin. [`parallel`] finds the regions under a
 //! sum (RepVGG and its kin), [`sequence`] those along a chain (`Conv` + `BatchNormalization`, `Pad` + `Conv`,
 //! `Conv` + `Conv`). [`fold`] proves that a region is one convolution, border by border, and builds it.
-//! [`bordered`] reads a border of the bias around a 1x1 convolution, [`transposed`] scales the weights of a `ConvTranspose`,
+//! [`bordered`] reads a border of the bias around a 1x1 convolution (`planes`, where sizes are free), [`transposed`] scales the weights of a `ConvTranspose`,
 //! [`transposed_sum`] adds those of two, [`flatten`] scales those of a linear layer behind a `Flatten`, [`rows`] those of one over rows
 //! of channels, [`head`] makes a convolution of a pool and a layer where that is asked for, [`legal`] writes a convolution as a target wants it, and [`dead`] takes away what provably
 //! contributes nothing.
@@ -23,6 +23,7 @@ pub mod legal;
 pub mod map;
 pub mod op;
 pub mod parallel;
+mod planes;
 pub mod region;
 pub mod rows;
 pub mod sequence;

@@ -95,7 +95,9 @@ pub fn find(cx: Context<'_>, layer: NodeId) -> Option<Result<Scaled, Reject>> {
             continue;
         }
         let Some(node) = only else { break };
-        let Some((value, place)) = view.output(node).and_then(|v| Some((v, moved(cx, node, at, v, axis)?))) else { break };
+        let Some((value, place)) = view.output(node).and_then(|v| Some((v, moved(cx, node, at, v, axis)?))) else {
+            break;
+        };
         passed.push(node);
         (at, axis) = (value, place);
     }

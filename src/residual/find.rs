@@ -72,7 +72,8 @@ pub fn joins_of(cx: Context<'_>, node: NodeId) -> usize {
 /// The [`Reject`] of the side that came further, when there is no way.
 pub fn find(cx: Context<'_>, join: NodeId) -> Result<Vec<Site>, Reject> {
     if is_blocked(cx, join) {
-        let reason = "its tensors are in ONNX Runtime's blocked layout, and the file does not say how large the blocks are";
+        let reason =
+            "its tensors are in ONNX Runtime's blocked layout, and the file does not say how large the blocks are";
         let reject = Reject::at(cx.view, join, RejectCode::CannotPass, reason);
         return Err(reject.hint("rewrite the model before ONNX Runtime optimises it"));
     }

@@ -260,6 +260,67 @@ fn bordered(b: &mut Build, y: &str, size: usize, values: &[f64], hole: bool) -> 
     y
 }
 
+/// What may be wrong with a border.
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    None,
+    /// The last column keeps its zeros.
+    Hole,
+    /// The last two rows are written, of which one is inside.
+    Inside,
+    /// One side holds something else.
+    Other,
+    /// The positions are those along the other axis.
+    Axis,
+    /// What is written is added.
+    Added,
+}
+
+fn int_scalar(b: &mut Build, value: i64) -> String {
+    let (value, none) = (b.ints(&[value]), b.ints(&[]));
+    b.node("Reshape", &[&value, &none], vec![])
+}
+
+/// As [`bordered`], for sizes that are not known: the positions are cut out of a `Range`, and the values repeated.
+fn bordered_free(b: &mut Build, y: &str, values: &[f64], wrong: Fault) -> String {
+    let pads = b.ints(&[0, 0, 1, 1, 0, 0, 1, 1]);
+    let mut y = b.node("Pad", &[y, &pads], vec![]);
+    let column = b.floats(&[1, values.len(), 1, 1], values.to_vec());
+    let other = b.floats(&[1, values.len(), 1, 1], values.iter().map(|v| v + 0.5).collect());
+    let (zero, one) = (int_scalar(b, 0), int_scalar(b, 1));
+    for (axis, perm) in [(2, [2, 1, 0, 3]), (3, [3, 1, 2, 0])] {
+        for side in [0, -1] {
+            let last = (axis, side) == (3, -1);
+            if last && wrong == Fault::Hole {
+                continue;
+            }
+            let shape = b.node("Shape", &[&y], vec![]);
+            let which = int_scalar(b, if last && wrong == Fault::Axis { 2 } else { axis });
+            let size = b.node("Gather", &[&shape, &which], vec![]);
+            let all = b.node("Range", &[&zero, &size, &one], vec![]);
+            let deep = if axis == 2 && side == -1 && wrong == Fault::Inside { -2 } else { side };
+            let (start, end) = (b.ints(&[deep]), b.ints(&[if side == 0 { 1 } else { i64::MAX }]));
+            let part = b.node("Slice", &[&all, &start, &end], vec![]);
+            let last_axis = b.ints(&[-1]);
+            let index = b.node("Unsqueeze", &[&part, &last_axis], vec![]);
+            let (count, place, axes) = (b.ints(&[if deep == -2 { 2 } else { 1 }]), b.ints(&[axis]), b.ints(&[0]));
+            let past = b.ints(&[axis + 1]);
+            let (begin, end) = (b.ints(&[0]), b.ints(&[4]));
+            let front = b.node("Slice", &[&shape, &begin, &place, &axes], vec![]);
+            let back = b.node("Slice", &[&shape, &past, &end, &axes], vec![]);
+            let shape = b.node("Concat", &[&front, &count, &back], vec![int("axis", 0)]);
+            let updates =
+                b.node("Expand", &[if last && wrong == Fault::Other { &other } else { &column }, &shape], vec![]);
+            let updates = b.node("Transpose", &[&updates], vec![ints("perm", &perm)]);
+            y = b.node("Transpose", &[&y], vec![ints("perm", &perm)]);
+            let added = if wrong == Fault::Added { vec![string("reduction", "add")] } else { vec![] };
+            y = b.node("ScatterND", &[&y, &index, &updates], added);
+            y = b.node("Transpose", &[&y], vec![ints("perm", &perm)]);
+        }
+    }
+    y
+}
+
 /// A 1x1 convolution, a border around it and the window given. The border is what `of` makes of the bias.
 fn around(b: &mut Build, x: &str, window: &ConvArgs, of: fn(f64) -> f64, hole: bool) -> (String, String) {
     let w = b.random(&[4, 4, 1, 1], 0.5);
@@ -287,6 +348,36 @@ fn a_border_of_the_bias_is_the_padding_of_what_is_in_front() {
     let sum = b.add(&plain, &y);
     let sum = b.add(&sum, &z);
     becomes(&finish(b, &sum), &["Conv"]);
+}
+
+#[test]
+fn a_border_of_the_bias_in_planes_of_free_sizes() {
+    let build = |wrong: Fault, needed: bool| {
+        let mut b = Build::new(93);
+        b.opset = 18;
+        let x = b.input("x", &[-1, 4, -1, -1]);
+        let w = b.random(&[4, 4, 1, 1], 0.5);
+        let bias: Vec<f64> = (0..4).map(|_| b.rng.unit()).collect();
+        let c = b.floats(&[4], bias.clone());
+        let y = b.conv_with(&[&x, &w, &c], &conv(4, 4, 1));
+        let y = bordered_free(&mut b, &y, &bias, wrong);
+        if needed {
+            b.output(&y);
+        }
+        let y = b.conv(&y, &conv(4, 4, 3).pad(0));
+        finish(b, &y)
+    };
+    becomes(&build(Fault::None, false), &["Conv"]);
+    let scatters = |m: &ModelProto| ops(m).iter().filter(|op| **op == "ScatterND").count();
+    for wrong in [Fault::Hole, Fault::Inside, Fault::Other, Fault::Added] {
+        let model = build(wrong, false);
+        assert_eq!(scatters(&rewrite(&model, &linear()).0), scatters(&model));
+    }
+    // Of a square the positions along either axis are the same, but not of every image.
+    let model = build(Fault::Axis, false);
+    assert_eq!(scatters(&rewrite(&model, &linear()).0), scatters(&model));
+    let model = build(Fault::None, true);
+    assert_eq!(scatters(&rewrite(&model, &linear()).0), scatters(&model));
 }
 
 #[test]

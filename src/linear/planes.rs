@@ -1,0 +1,207 @@
+//! Constants that are put into whole planes at the border of a padded tensor, whatever its sizes are: `y[:, :, :1, :] = v` and
+//! `y[:, :, -1:, :] = v` as exporters write them, a `ScatterND` of a `Range` that a `Slice` cuts, between `Transpose` nodes that bring an axis to the front.
+//!
+//! Positions are counted from the begin or from the end of an axis, so that nothing needs to be known of how long it is.
+
+use crate::graph::{NodeId, ValueId};
+use crate::read::Context;
+
+/// Widest border that is looked at.
+const MAX_BORDER: usize = 64;
+
+/// Most nodes between an update or its indices and what they are made of.
+const MAX_NODES: usize = 16;
+
+/// What stands in the border of `pads`, a pair an axis, after `nodes` have written there: a value a channel. `None` where they write anywhere else, leave
+/// a place of the border as it was, or write different values. The first of `nodes` reads what a `Pad` gives.
+pub(super) fn values(cx: Context<'_>, nodes: &[NodeId], pads: &[(usize, usize)]) -> Option<Vec<f64>> {
+    if pads.iter().any(|(front, back)| front.max(back) > &MAX_BORDER) {
+        return None;
+    }
+    let begin = cx.view.input(*nodes.first()?, 0)?;
+    let mut written =
+        Written { tensors: vec![(begin, (0..pads.len()).collect())], pads, seen: Vec::new(), values: None };
+    for node in nodes {
+        written.then(cx, *node)?;
+    }
+    let all = pads.iter().enumerate().flat_map(|(axis, (front, back))| {
+        (0..*front).map(move |i| (axis, Place::FromBegin(i))).chain((1..=*back).map(move |i| (axis, Place::FromEnd(i))))
+    });
+    let is_whole = all.into_iter().all(|place| written.seen.contains(&place));
+    let in_order = written.tensors.last().is_some_and(|(_, order)| order.is_sorted());
+    written.values.filter(|_| is_whole && in_order)
+}
+
+/// A position of an axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    /// So many are in front of it.
+    FromBegin(usize),
+    /// So many, itself included, are left; 1 is the last.
+    FromEnd(usize),
+}
+
+/// What has been written.
+struct Written<'a> {
+    /// Each tensor on the way, and which axis of the first one each of its axes is. All have the same sizes.
+    tensors: Vec<(ValueId, Vec<usize>)>,
+    pads: &'a [(usize, usize)],
+    /// Planes that were written.
+    seen: Vec<(usize, Place)>,
+    /// A value a channel.
+    values: Option<Vec<f64>>,
+}
+
+impl Written<'_> {
+    fn then(&mut self, cx: Context<'_>, node: NodeId) -> Option<()> {
+        let (view, (_, order)) = (cx.view, self.tensors.last()?.clone());
+        let order = match view.op(node) {
+            "Identity" => order,
+            "Transpose" => moved(cx, node, &order)?,
+            "ScatterND" => {
+                self.scatter(cx, node, &order)?;
+                order
+            }
+            _ => return None,
+        };
+        self.tensors.push((view.output(node)?, order));
+        Some(())
+    }
+
+    /// `ScatterND` of planes across the first axis (ONNX, opsets 11 to 18).
+    fn scatter(&mut self, cx: Context<'_>, node: NodeId, order: &[usize]) -> Option<()> {
+        let (view, axis) = (cx.view, *order.first()?);
+        if !matches!(view.attr_s(node, "reduction"), None | Some(b"none")) {
+            return None;
+        }
+        let (front, back) = *self.pads.get(axis)?;
+        for place in self.places(cx, view.input(node, 1)?, axis)? {
+            let is_border = match place {
+                Place::FromBegin(i) => i < front,
+                Place::FromEnd(i) => (1..=back).contains(&i),
+            };
+            if !is_border {
+                return None;
+            }
+            self.seen.push((axis, place));
+        }
+        let new = repeated(cx, view.input(node, 2)?, order)?;
+        let same = self.values.as_ref().is_none_or(|old| *old == new);
+        self.values = Some(new);
+        same.then_some(())
+    }
+
+    /// The positions along `axis` that `indices` has, a row each: a part of all of them.
+    fn places(&self, cx: Context<'_>, indices: ValueId, axis: usize) -> Option<Vec<Place>> {
+        let view = cx.view;
+        if let Some(constant) = cx.facts.constant(indices) {
+            let [_, 1] = constant.data.shape() else { return None };
+            let place = |i: i64| match usize::try_from(i) {
+                Ok(i) => Some(Place::FromBegin(i)),
+                Err(_) => Some(Place::FromEnd(usize::try_from(i.checked_neg()?).ok()?)),
+            };
+            return constant.data.iter().map(|i| place(*i as i64)).collect();
+        }
+        let mut at = indices;
+        let mut rows = false;
+        for _ in 0..MAX_NODES {
+            let node = view.def(at)?;
+            match view.op(node) {
+                "Identity" => {}
+                // Of a vector, a column.
+                "Unsqueeze" if !rows && cx.facts.rank(at) == Some(2) => {
+                    let axes: Vec<i64> = match view.input(node, 1) {
+                        Some(v) => cx.facts.constant(v)?.data.iter().map(|a| *a as i64).collect(),
+                        None => view.attr_ints(node, "axes")?.to_vec(),
+                    };
+                    rows = matches!(axes[..], [-1 | 1]).then_some(true)?;
+                }
+                "Slice" if rows => return self.part(cx, node, axis),
+                _ => return None,
+            }
+            at = view.input(node, 0)?;
+        }
+        None
+    }
+
+    /// What the `Slice` at `node` takes of all positions along `axis`, one step after the other.
+    fn part(&self, cx: Context<'_>, node: NodeId, axis: usize) -> Option<Vec<Place>> {
+        let one = |slot: usize, default: i64| match cx.view.input(node, slot) {
+            Some(v) => match cx.facts.constant(v)?.data.iter().copied().collect::<Vec<_>>()[..] {
+                [value] => Some(value as i64),
+                _ => None,
+            },
+            None => Some(default),
+        };
+        let (start, end) = (one(1, i64::MAX)?, one(2, 0)?);
+        if one(3, 0)? != 0 || one(4, 1)? != 1 || !self.is_range(cx, cx.view.input(node, 0)?, axis) {
+            return None;
+        }
+        let most = self.pads.iter().map(|(a, b)| a.max(b)).max()?;
+        let count = |n: i64| usize::try_from(n).ok().filter(|n| n <= most);
+        match (start, end) {
+            (0.., 1..) => Some((count(start)?..count(end)?).map(Place::FromBegin).collect()),
+            // The end of every axis, however long.
+            (..0, _) if end >= i64::from(i32::MAX) => {
+                Some((1..=count(start.checked_neg()?)?).map(Place::FromEnd).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// True for `Range(0, n, 1)` where `n` is the size of `axis`, asked of one of the tensors on the way.
+    fn is_range(&self, cx: Context<'_>, value: ValueId, axis: usize) -> bool {
+        let (view, facts) = (cx.view, cx.facts);
+        let number = |v: Option<ValueId>| facts.constant(v?)?.data.iter().copied().next();
+        let size = |node: NodeId| {
+            let limit = view.def(view.input(node, 1)?).filter(|n| view.op(*n) == "Gather")?;
+            let shape = view.def(view.input(limit, 0)?).filter(|n| view.op(*n) == "Shape")?;
+            let whole = view.attr_i(shape, "start").unwrap_or(0) == 0 && view.attr(shape, "end").is_none();
+            let (_, order) = self.tensors.iter().find(|(v, _)| whole && view.input(shape, 0) == Some(*v))?;
+            let place = number(view.input(limit, 1))?;
+            order.get(place as usize).filter(|_| place >= 0.0).copied()
+        };
+        view.def(value).filter(|n| view.op(*n) == "Range").is_some_and(|node| {
+            let steps = (number(view.input(node, 0)), number(view.input(node, 2)));
+            steps == (Some(0.0), Some(1.0)) && size(node) == Some(axis)
+        })
+    }
+}
+
+/// The order of axes behind the `Transpose` at `node`.
+fn moved(cx: Context<'_>, node: NodeId, order: &[usize]) -> Option<Vec<usize>> {
+    let perm: Vec<usize> = match cx.view.attr_ints(node, "perm") {
+        Some(perm) => perm.iter().map(|p| usize::try_from(*p).ok()).collect::<Option<_>>()?,
+        None => (0..order.len()).rev().collect(),
+    };
+    let moved: Vec<usize> = perm.iter().map(|p| order.get(*p).copied()).collect::<Option<_>>()?;
+    (moved.len() == order.len()).then_some(moved)
+}
+
+/// The values, one a channel, that `updates` repeats along all other axes; its axes are those of the first tensor in this `order`.
+fn repeated(cx: Context<'_>, updates: ValueId, order: &[usize]) -> Option<Vec<f64>> {
+    let (view, mut at) = (cx.view, updates);
+    // Which axis of `at` each axis of `updates` is.
+    let mut axes: Vec<usize> = (0..order.len()).collect();
+    for _ in 0..MAX_NODES {
+        if let Some(constant) = cx.facts.constant(at) {
+            let channel = *axes.get(order.iter().position(|axis| *axis == 1)?)?;
+            let shape = constant.data.shape();
+            let fits = shape.len() == order.len() && shape.iter().enumerate().all(|(i, n)| *n == 1 || i == channel);
+            return fits.then(|| constant.data.iter().copied().collect());
+        }
+        let node = view.def(at)?;
+        match view.op(node) {
+            "Identity" => {}
+            // As many axes as before: only entries of one are repeated.
+            "Expand" if cx.facts.rank(at) == cx.facts.rank(view.input(node, 0)?) => {}
+            "Transpose" => {
+                let perm = moved(cx, node, &(0..order.len()).collect::<Vec<_>>())?;
+                axes = axes.iter().map(|axis| perm.get(*axis).copied()).collect::<Option<_>>()?;
+            }
+            _ => return None,
+        }
+        at = view.input(node, 0)?;
+    }
+    None
+}
