@@ -49,7 +49,7 @@ pub enum Objective {
     Macs,
     /// Weights of convolutions; biases and the numbers of selected channels are not counted.
     Parameters,
-    /// What one operator reads and writes, at most.
+    /// Bytes of activations that are alive at once, at most.
     Memory,
     /// Operators.
     Nodes,

@@ -5,10 +5,9 @@
 //! `-(A^-1)_rc ((A^-1)_cc)^-1 W_c` (Hassibi and Stork, "Optimal brain surgeon", 1993, for blocks and with several outputs).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array1, Array2, Axis, Slice};
+use ndarray::{Array1, Array2, Axis};
 
 use crate::algebra::solve;
 
@@ -215,19 +214,17 @@ pub(super) fn select(
     }
 }
 
-/// Where the systems read each group of channels, and where they give it.
+/// Where the systems read each group of channels, and what they give.
 struct Ports {
     /// System and block.
     read: BTreeMap<Channel, Vec<(usize, usize)>>,
-    /// System and columns of its weights.
-    given: BTreeMap<Channel, Vec<(usize, Range<usize>)>>,
     /// What each system gives.
     outputs: Vec<BTreeSet<Channel>>,
 }
 
 impl Ports {
     fn new(coupling: &Coupling, states: &[State]) -> Self {
-        let mut ports = Self { read: BTreeMap::new(), given: BTreeMap::new(), outputs: Vec::new() };
+        let mut ports = Self { read: BTreeMap::new(), outputs: Vec::new() };
         for (s, state) in states.iter().enumerate() {
             for (block, (root, _)) in state.blocks.iter().enumerate() {
                 ports.read.entry(*root).or_default().push((s, block));
@@ -235,11 +232,6 @@ impl Ports {
             let layer = &coupling.layers[state.layer];
             let each = layer.outputs.len() / layer.group.max(1);
             let own = layer.outputs.get(state.group * each..(state.group + 1) * each).unwrap_or_default();
-            // A transposed convolution has a column for each entry of the window.
-            let wide = state.weights.ncols() / each.max(1);
-            for (i, channel) in own.iter().enumerate() {
-                ports.given.entry(coupling.root(*channel)).or_default().push((s, i * wide..(i + 1) * wide));
-            }
             ports.outputs.push(coupling.roots(own));
         }
         ports
@@ -252,14 +244,11 @@ impl Ports {
         read.filter(|(_, (s, _))| stays(*s)).map(|(root, (s, block))| (root, s, block)).collect()
     }
 
-    /// Takes `going` out of all systems that read or give some of it, and returns which these are.
+    /// Takes `going` out of all systems that read some of it, and returns which these are. An error in an output that has gone still counts: those
+    /// that go are the ones that matter least, and without it whatever is left would seem to matter as little (ResNet-32 at half its
+    /// multiply-accumulates: 77.35 % right in place of 79.60 %).
     fn remove(&self, states: &mut [State], going: &[Channel]) -> BTreeSet<usize> {
         let mut touched = BTreeSet::new();
-        // What is no longer given is no loss.
-        for (s, columns) in going.iter().flat_map(|root| self.given.get(root)).flatten() {
-            states[*s].weights.slice_axis_mut(Axis(1), Slice::from(columns.clone())).fill(0.0);
-            touched.insert(*s);
-        }
         for (s, block) in going.iter().flat_map(|root| self.read.get(root)).flatten() {
             states[*s].remove(*block);
             touched.insert(*s);
