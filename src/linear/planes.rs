@@ -108,8 +108,8 @@ impl Written<'_> {
             let node = view.def(at)?;
             match view.op(node) {
                 "Identity" => {}
-                // Of a vector, a column.
-                "Unsqueeze" if !rows && cx.facts.rank(at) == Some(2) => {
+                // Of a vector, which a `Range` is, a column.
+                "Unsqueeze" if !rows => {
                     let axes: Vec<i64> = match view.input(node, 1) {
                         Some(v) => cx.facts.constant(v)?.data.iter().map(|a| *a as i64).collect(),
                         None => view.attr_ints(node, "axes")?.to_vec(),
@@ -193,8 +193,8 @@ fn repeated(cx: Context<'_>, updates: ValueId, order: &[usize]) -> Option<Vec<f6
         let node = view.def(at)?;
         match view.op(node) {
             "Identity" => {}
-            // As many axes as before: only entries of one are repeated.
-            "Expand" if cx.facts.rank(at) == cx.facts.rank(view.input(node, 0)?) => {}
+            // To the rank of `updates`, which the constant must have already: only entries of one are repeated.
+            "Expand" => {}
             "Transpose" => {
                 let perm = moved(cx, node, &(0..order.len()).collect::<Vec<_>>())?;
                 axes = axes.iter().map(|axis| perm.get(*axis).copied()).collect::<Option<_>>()?;

@@ -69,3 +69,17 @@ fn a_layer_is_fitted_to_what_it_reads_in_the_pruned_model() {
     assert_eq!(widths(&model), [3, 4, 4, 4], "{report}");
     assert!(error(&report) < NOTHING, "{report}");
 }
+
+#[test]
+fn the_ridge_is_the_one_that_is_best_where_nothing_was_fitted() {
+    // Some hundred samples of one position, of which each layer reads nearly as many features: what fits them all fits no others.
+    let mut b = Build::new(23);
+    let x = b.input("x", &[-1, 12, 1, 1]);
+    let h = b.conv(&x, &conv(12, 160, 1));
+    let h = b.relu(&h);
+    let y = b.conv(&h, &conv(160, 4, 1));
+    b.output(&y);
+    let model = Model::from_bytes(b.model().encode_to_vec()).unwrap();
+    let (_, report) = prune(&model, Some(&samples("x", &[12, 1, 1], 200)), &options(0.6, &[])).unwrap();
+    assert!(error(&report) < 0.105, "{report}");
+}
