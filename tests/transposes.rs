@@ -201,6 +201,108 @@ fn layers_at_every_position_are_convolutions() {
     assert_eq!(joins(&rewrite(&model, &options()).1), 0);
 }
 
+/// What stands between `MatMul` and its readers in a graph that ONNX Runtime has optimised: a `Gemm` over rows.
+fn over_rows(b: &mut Build, x: &str, channels: [usize; 2], size: i64) -> String {
+    let (w, c) = (b.random(&channels, 0.5), b.random(&[channels[1]], 0.5));
+    let rows = b.ints(&[-1, channels[0] as i64]);
+    let y = b.node("Reshape", &[x, &rows], vec![]);
+    let y = b.node("Gemm", &[&y, &w, &c], vec![float("alpha", 1.5), float("beta", 0.5)]);
+    let back = b.ints(&[-1, size, 8, channels[1] as i64]);
+    b.node("Reshape", &[&y, &back], vec![])
+}
+
+/// A block of ConvNeXt with layers as `layers` writes them.
+fn block_of(layers: &dyn Fn(&mut Build, &str) -> String) -> ModelProto {
+    let mut b = Build::new(21);
+    let x = b.input("x", &[-1, C as i64, 8, 8]);
+    let y = b.conv(&x, &conv(C, C, 3).group(C));
+    let y = turned(&mut b, &y, TO_LAST);
+    let y = layers(&mut b, &y);
+    let y = turned(&mut b, &y, TO_FIRST);
+    let y = b.add(&x, &y);
+    b.output(&y);
+    b.model()
+}
+
+#[test]
+fn layers_over_rows_are_convolutions() {
+    let each = block_of(&|b, x| {
+        let y = over_rows(b, x, [C, 12], 8);
+        let y = b.relu(&y);
+        over_rows(b, &y, [12, C], 8)
+    });
+    let whole = block_of(&|b, x| {
+        let (w, c, v, s) =
+            (b.random(&[C, 12], 0.5), b.random(&[1, 12], 0.5), b.random(&[C, 12], 0.5), b.random(&[C], 0.5));
+        let y = b.node("Flatten", &[x], vec![int("axis", 3)]);
+        let y = b.node("MatMul", &[&y, &w], vec![]);
+        let y = b.node("Sub", &[&c, &y], vec![]);
+        let (low, high) = (b.scalar(0.0), b.scalar(2.0));
+        let y = b.node("Clip", &[&y, &low, &high], vec![]);
+        let y = b.node("Gemm", &[&y, &v], vec![int("transB", 1)]);
+        let y = b.node("Mul", &[&y, &s], vec![]);
+        let back = b.ints(&[-1, 8, 8, C as i64]);
+        b.node("Reshape", &[&y, &back], vec![])
+    });
+    becomes(&each, &only(), &["Conv", "Conv", "Relu", "Conv", "Add"]);
+    becomes(&whole, &only(), &["Conv", "Conv", "Sub", "Clip", "Conv", "Mul", "Add"]);
+    for model in [each, whole] {
+        let (after, outcome) = rewrite(&model, &options());
+        assert_eq!(joins(&outcome), 0, "{:?}", outcome.sites);
+        same(&model, &after);
+    }
+}
+
+#[test]
+fn layers_over_other_rows_or_that_something_else_reads_stay() {
+    // The rows are numbered as those of other positions.
+    stays(
+        &block_of(&|b, x| {
+            let y = over_rows(b, x, [C, C], 8);
+            let sizes = b.ints(&[-1, 4, 16, C as i64]);
+            let y = b.node("Reshape", &[&y, &sizes], vec![]);
+            let y = over_rows(b, &y, [C, C], 4);
+            let sizes = b.ints(&[-1, 8, 8, C as i64]);
+            b.node("Reshape", &[&y, &sizes], vec![])
+        }),
+        &only(),
+    );
+    let rows = |given: usize, read: usize| {
+        block_of(&|b: &mut Build, x: &str| {
+            let (w, v) = (b.random(&[C, 12], 0.5), b.random(&[12, C], 0.5));
+            let rows = b.ints(&[-1, C as i64]);
+            let mut values = vec![b.node("Reshape", &[x, &rows], vec![])];
+            values.push(b.node("Gemm", &[&values[0], &w], vec![]));
+            values.push(b.relu(&values[1]));
+            values.push(b.node("Gemm", &[&values[2], &v], vec![]));
+            let back = b.ints(&[-1, 8, 8, C as i64]);
+            let y = b.node("Reshape", &[&values[3], &back], vec![]);
+            if let Some(value) = values.get(given) {
+                b.output(value);
+            }
+            if let Some(value) = values.get(read) {
+                let other = b.node("ReduceMean", &[value], vec![ints("axes", &[1]), int("keepdims", 0)]);
+                b.output(&other);
+            }
+            y
+        })
+    };
+    assert_ne!(ops(&rewrite(&rows(9, 9), &only()).0), ops(&rows(9, 9)));
+    for value in 0..4 {
+        stays(&rows(value, 9), &only());
+        stays(&rows(9, value), &only());
+    }
+    // Alone, a layer over rows is what runtimes want.
+    stays(
+        &block_of(&|b, x| {
+            let y = b.node("Softmax", &[x], vec![int("axis", -1)]);
+            let y = over_rows(b, &y, [C, C], 8);
+            b.node("Softmax", &[&y], vec![int("axis", -1)])
+        }),
+        &only(),
+    );
+}
+
 #[test]
 fn a_layer_norm_stays_where_it_is_between_layers_that_move() {
     // ConvNeXt.

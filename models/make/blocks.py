@@ -24,6 +24,8 @@ FAMILIES = residual.FAMILIES | gated.FAMILIES | linear.FAMILIES | wiring.FAMILIE
 # Every batch normalisation stays a node in these; the rest are exported as people export for inference.
 KEEP_BATCH_NORM = {"batch_norm", "preactivation"}
 SIZES = {"feature_layers": (12,), "conv_1d": (3, 32), "causal": (3, 32), "conv_3d": (3, 8, 8, 8), "odd_average_pool": (3, 15, 15)}
+# Every axis but that of the channels is free. The TorchScript exporter writes the sizes of the sample into their borders, so that its files run at those alone.
+FREE_SIZES = {"bordered_branches"}
 # Everything is computed in float32 by both, in different orders.
 TOLERANCE = 2e-5
 
@@ -35,6 +37,11 @@ def main(names):
         module = FAMILIES[name]()
         randomise(module, zlib.crc32(name.encode()))
         sample = torch.randn(2, *SIZES.get(name, (3, 16, 16)), generator=torch.Generator().manual_seed(1))
+        if name in FREE_SIZES:
+            path = FOLDER / f"{name}.dynamo.onnx"
+            export.dynamo(module, sample, path, free=["batch", None, "height", "width"])
+            check(module, sample, path)
+            continue
         for write in (export.legacy, export.dynamo):
             path = FOLDER / f"{name}.{write.__name__}.onnx"
             write(module, sample, path, keep_batch_norm=name in KEEP_BATCH_NORM)

@@ -33,8 +33,8 @@ def legacy(module, sample, path, *, keep_batch_norm=False, training=False):
     tidy(path)
 
 
-def dynamo(module, sample, path, *, keep_batch_norm=False):
-    """The `torch.export` exporter with its own opset and, unless batch normalisations are kept, its optimiser."""
+def dynamo(module, sample, path, *, keep_batch_norm=False, free=("batch",)):
+    """The `torch.export` exporter with its own opset and, unless batch normalisations are kept, its optimiser. `free` names axes."""
     with quiet():
         torch.onnx.export(
             module.eval(),
@@ -44,7 +44,7 @@ def dynamo(module, sample, path, *, keep_batch_norm=False):
             external_data=False,
             input_names=["input"],
             output_names=["output"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamic_shapes=({axis: torch.export.Dim(name) for axis, name in enumerate(free) if name},),
             optimize=not keep_batch_norm,
             verbose=False,
         )

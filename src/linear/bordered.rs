@@ -13,7 +13,7 @@ use crate::facts::{BatchNorm, Dim, Fill, Padding, tensor};
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 use crate::read::step::{self, LinearStep};
-use crate::read::{Context, Reject, RejectCode};
+use crate::read::{Context, Perm, Reject, RejectCode};
 
 use super::planes;
 
@@ -199,13 +199,8 @@ fn followed(cx: Context<'_>, node: NodeId, entries: ArrayD<Entry>) -> Option<Arr
     match cx.view.op(node) {
         "Identity" => Some(entries),
         "Transpose" => {
-            let perm: Vec<usize> = match cx.view.attr_ints(node, "perm") {
-                Some(perm) => perm.iter().map(|p| usize::try_from(*p).ok()).collect::<Option<_>>()?,
-                None => (0..entries.ndim()).rev().collect(),
-            };
-            let mut axes = perm.clone();
-            axes.sort_unstable();
-            axes.iter().copied().eq(0..entries.ndim()).then(|| entries.permuted_axes(IxDyn(&perm)))
+            let perm = Perm::of(cx, node).filter(|perm| perm.rank() == entries.ndim())?;
+            Some(entries.permuted_axes(IxDyn(perm.as_slice())))
         }
         _ => scattered(cx, node, entries),
     }

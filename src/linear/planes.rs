@@ -3,8 +3,9 @@
 //!
 //! Positions are counted from the begin or from the end of an axis, so that nothing needs to be known of how long it is.
 
+use crate::facts::{axes_of, slices};
 use crate::graph::{NodeId, ValueId};
-use crate::read::Context;
+use crate::read::{Context, Perm};
 
 /// Widest border that is looked at.
 const MAX_BORDER: usize = 64;
@@ -19,8 +20,9 @@ pub(super) fn values(cx: Context<'_>, nodes: &[NodeId], pads: &[(usize, usize)])
         return None;
     }
     let begin = cx.view.input(*nodes.first()?, 0)?;
-    let mut written =
-        Written { tensors: vec![(begin, (0..pads.len()).collect())], pads, seen: Vec::new(), values: None };
+    let sizes = cx.facts.shape(begin)?.iter().map(|d| usize::try_from(d.known()?).ok()).collect();
+    let tensors = vec![(begin, Perm::identity(pads.len()))];
+    let mut written = Written { tensors, pads, sizes, seen: Vec::new(), values: None };
     for node in nodes {
         written.then(cx, *node)?;
     }
@@ -28,7 +30,7 @@ pub(super) fn values(cx: Context<'_>, nodes: &[NodeId], pads: &[(usize, usize)])
         (0..*front).map(move |i| (axis, Place::FromBegin(i))).chain((1..=*back).map(move |i| (axis, Place::FromEnd(i))))
     });
     let is_whole = all.into_iter().all(|place| written.seen.contains(&place));
-    let in_order = written.tensors.last().is_some_and(|(_, order)| order.is_sorted());
+    let in_order = written.tensors.last().is_some_and(|(_, order)| order.is_identity());
     written.values.filter(|_| is_whole && in_order)
 }
 
@@ -43,9 +45,11 @@ enum Place {
 
 /// What has been written.
 struct Written<'a> {
-    /// Each tensor on the way, and which axis of the first one each of its axes is. All have the same sizes.
-    tensors: Vec<(ValueId, Vec<usize>)>,
+    /// Each tensor on the way, and in which order it has the axes of the first one. All have the same sizes.
+    tensors: Vec<(ValueId, Perm)>,
     pads: &'a [(usize, usize)],
+    /// How long each axis of the first one is, where that is known.
+    sizes: Vec<Option<usize>>,
     /// Planes that were written.
     seen: Vec<(usize, Place)>,
     /// A value a channel.
@@ -69,8 +73,8 @@ impl Written<'_> {
     }
 
     /// `ScatterND` of planes across the first axis (ONNX, opsets 11 to 18).
-    fn scatter(&mut self, cx: Context<'_>, node: NodeId, order: &[usize]) -> Option<()> {
-        let (view, axis) = (cx.view, *order.first()?);
+    fn scatter(&mut self, cx: Context<'_>, node: NodeId, order: &Perm) -> Option<()> {
+        let (view, axis) = (cx.view, *order.as_slice().first()?);
         if !matches!(view.attr_s(node, "reduction"), None | Some(b"none")) {
             return None;
         }
@@ -96,8 +100,12 @@ impl Written<'_> {
         let view = cx.view;
         if let Some(constant) = cx.facts.constant(indices) {
             let [_, 1] = constant.data.shape() else { return None };
+            let (front, size) = (self.pads.get(axis)?.0, *self.sizes.get(axis)?);
             let place = |i: i64| match usize::try_from(i) {
-                Ok(i) => Some(Place::FromBegin(i)),
+                Ok(i) => match size.filter(|_| i >= front) {
+                    Some(size) => Some(Place::FromEnd(size.checked_sub(i)?)),
+                    None => Some(Place::FromBegin(i)),
+                },
                 Err(_) => Some(Place::FromEnd(usize::try_from(i.checked_neg()?).ok()?)),
             };
             return constant.data.iter().map(|i| place(*i as i64)).collect();
@@ -109,13 +117,7 @@ impl Written<'_> {
             match view.op(node) {
                 "Identity" => {}
                 // Of a vector, which a `Range` is, a column.
-                "Unsqueeze" if !rows => {
-                    let axes: Vec<i64> = match view.input(node, 1) {
-                        Some(v) => cx.facts.constant(v)?.data.iter().map(|a| *a as i64).collect(),
-                        None => view.attr_ints(node, "axes")?.to_vec(),
-                    };
-                    rows = matches!(axes[..], [-1 | 1]).then_some(true)?;
-                }
+                "Unsqueeze" if !rows => rows = matches!(axes_of(cx.facts, node)?[..], [-1 | 1]).then_some(true)?,
                 "Slice" if rows => return self.part(cx, node, axis),
                 _ => return None,
             }
@@ -126,82 +128,87 @@ impl Written<'_> {
 
     /// What the `Slice` at `node` takes of all positions along `axis`, one step after the other.
     fn part(&self, cx: Context<'_>, node: NodeId, axis: usize) -> Option<Vec<Place>> {
-        let one = |slot: usize, default: i64| match cx.view.input(node, slot) {
-            Some(v) => match cx.facts.constant(v)?.data.iter().copied().collect::<Vec<_>>()[..] {
-                [value] => Some(value as i64),
-                _ => None,
-            },
-            None => Some(default),
-        };
-        let (start, end) = (one(1, i64::MAX)?, one(2, 0)?);
-        if one(3, 0)? != 0 || one(4, 1)? != 1 || !self.is_range(cx, cx.view.input(node, 0)?, axis) {
+        let [cut] = slices(cx.view, cx.facts, node)?[..] else { return None };
+        if !matches!(cut.axis, 0 | -1) || cut.step != 1 || !self.is_range(cx, cx.view.input(node, 0)?, axis) {
             return None;
         }
         let most = self.pads.iter().map(|(a, b)| a.max(b)).max()?;
         let count = |n: i64| usize::try_from(n).ok().filter(|n| n <= most);
-        match (start, end) {
-            (0.., 1..) => Some((count(start)?..count(end)?).map(Place::FromBegin).collect()),
+        match (cut.start, cut.end) {
+            (0.., 1..) => Some((count(cut.start)?..count(cut.end)?).map(Place::FromBegin).collect()),
             // The end of every axis, however long.
-            (..0, _) if end >= i64::from(i32::MAX) => {
-                Some((1..=count(start.checked_neg()?)?).map(Place::FromEnd).collect())
+            (..0, end) if end >= i64::from(i32::MAX) => {
+                Some((1..=count(cut.start.checked_neg()?)?).map(Place::FromEnd).collect())
             }
             _ => None,
         }
     }
 
-    /// True for `Range(0, n, 1)` where `n` is the size of `axis`, asked of one of the tensors on the way.
+    /// True for `Range(0, n, 1)` where `n` is the size of `axis`.
     fn is_range(&self, cx: Context<'_>, value: ValueId, axis: usize) -> bool {
         let (view, facts) = (cx.view, cx.facts);
         let number = |v: Option<ValueId>| facts.constant(v?)?.data.iter().copied().next();
         let size = |node: NodeId| {
             let limit = view.def(view.input(node, 1)?).filter(|n| view.op(*n) == "Gather")?;
             let shape = view.def(view.input(limit, 0)?).filter(|n| view.op(*n) == "Shape")?;
-            let whole = view.attr_i(shape, "start").unwrap_or(0) == 0 && view.attr(shape, "end").is_none();
-            let (_, order) = self.tensors.iter().find(|(v, _)| whole && view.input(shape, 0) == Some(*v))?;
+            let is_whole = view.attr_i(shape, "start").unwrap_or(0) == 0 && view.attr(shape, "end").is_none();
+            let order = self.order(cx, view.input(shape, 0).filter(|_| is_whole)?)?;
             let place = number(view.input(limit, 1))?;
-            order.get(place as usize).filter(|_| place >= 0.0).copied()
+            order.as_slice().get(place as usize).filter(|_| place >= 0.0).copied()
         };
         view.def(value).filter(|n| view.op(*n) == "Range").is_some_and(|node| {
             let steps = (number(view.input(node, 0)), number(view.input(node, 2)));
             steps == (Some(0.0), Some(1.0)) && size(node) == Some(axis)
         })
     }
+
+    /// The order of axes of `value`, one of the tensors on the way or what is made of one by moving its axes.
+    fn order(&self, cx: Context<'_>, value: ValueId) -> Option<Perm> {
+        let (mut at, mut moves) = (value, Vec::new());
+        while moves.len() < MAX_NODES {
+            if let Some((_, order)) = self.tensors.iter().find(|(v, _)| *v == at) {
+                return moves.iter().rev().try_fold(order.clone(), |order, node| moved(cx, *node, &order));
+            }
+            let node = cx.view.def(at).filter(|n| cx.view.op(*n) == "Transpose")?;
+            moves.push(node);
+            at = cx.view.input(node, 0)?;
+        }
+        None
+    }
 }
 
 /// The order of axes behind the `Transpose` at `node`.
-fn moved(cx: Context<'_>, node: NodeId, order: &[usize]) -> Option<Vec<usize>> {
-    let perm: Vec<usize> = match cx.view.attr_ints(node, "perm") {
-        Some(perm) => perm.iter().map(|p| usize::try_from(*p).ok()).collect::<Option<_>>()?,
-        None => (0..order.len()).rev().collect(),
-    };
-    let moved: Vec<usize> = perm.iter().map(|p| order.get(*p).copied()).collect::<Option<_>>()?;
-    (moved.len() == order.len()).then_some(moved)
+fn moved(cx: Context<'_>, node: NodeId, order: &Perm) -> Option<Perm> {
+    Perm::of(cx, node).filter(|perm| perm.rank() == order.rank()).map(|perm| order.then(&perm))
 }
 
 /// The values, one a channel, that `updates` repeats along all other axes; its axes are those of the first tensor in this `order`.
-fn repeated(cx: Context<'_>, updates: ValueId, order: &[usize]) -> Option<Vec<f64>> {
+fn repeated(cx: Context<'_>, updates: ValueId, order: &Perm) -> Option<Vec<f64>> {
     let (view, mut at) = (cx.view, updates);
-    // Which axis of `at` each axis of `updates` is.
-    let mut axes: Vec<usize> = (0..order.len()).collect();
+    // Which axis of `at` the channels stand on, and how many axes it has.
+    let (mut channel, mut rank) = (order.place(1), order.rank());
     for _ in 0..MAX_NODES {
         if let Some(constant) = cx.facts.constant(at) {
-            let channel = *axes.get(order.iter().position(|axis| *axis == 1)?)?;
             let shape = constant.data.shape();
-            let fits = shape.len() == order.len() && shape.iter().enumerate().all(|(i, n)| *n == 1 || i == channel);
+            let fits = shape.len() == rank && shape.iter().enumerate().all(|(i, n)| *n == 1 || i == channel);
             return fits.then(|| constant.data.iter().copied().collect());
         }
         let node = view.def(at)?;
+        let input = view.input(node, 0)?;
         match view.op(node) {
             "Identity" => {}
-            // To the rank of `updates`, which the constant must have already: only entries of one are repeated.
-            "Expand" => {}
+            // Only entries of one are repeated, along axes that it has or new ones in front.
+            "Expand" => {
+                let before = cx.facts.rank(input)?;
+                (channel, rank) = (channel.checked_sub(rank.checked_sub(before)?)?, before);
+            }
             "Transpose" => {
-                let perm = moved(cx, node, &(0..order.len()).collect::<Vec<_>>())?;
-                axes = axes.iter().map(|axis| perm.get(*axis).copied()).collect::<Option<_>>()?;
+                let perm = Perm::of(cx, node).filter(|perm| perm.rank() == rank)?;
+                channel = *perm.as_slice().get(channel)?;
             }
             _ => return None,
         }
-        at = view.input(node, 0)?;
+        at = input;
     }
     None
 }

@@ -10,7 +10,7 @@ use crate::facts::tensor;
 use crate::graph::{EditList, Names, NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 use crate::read::layer::Layer;
-use crate::read::{Context, Frame, Reject, RejectCode, Rows, affine};
+use crate::read::{Context, Frame, Perm, Reject, RejectCode, Rows, affine};
 
 /// A linear layer with per-channel constants behind it.
 pub struct Scaled {
@@ -118,10 +118,7 @@ fn frame(axis: usize, rank: usize) -> Option<Frame> {
 fn moved(cx: Context<'_>, node: NodeId, input: ValueId, value: ValueId, axis: usize) -> Option<usize> {
     let rank = cx.facts.rank(input)?;
     match cx.view.op(node) {
-        "Transpose" => match cx.view.attr_ints(node, "perm") {
-            Some(perm) => perm.iter().position(|p| usize::try_from(*p) == Ok(axis)),
-            None => rank.checked_sub(axis + 1),
-        },
+        "Transpose" => Perm::of(cx, node).map(|perm| perm.place(axis)),
         _ if axis + 1 == rank => Rows::new(cx, node, input, value).and_then(|_| cx.facts.rank(value)?.checked_sub(1)),
         _ => None,
     }

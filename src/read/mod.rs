@@ -2,7 +2,7 @@
 //!
 //! A [`Context`] is what every reader looks at, a [`Frame`] says where the channels stand, a [`Reject`] why the answer is no.
 //! `affine` reads per-channel maps, `conv` convolutions and pools that are some, `layer` linear layers, `crop`,
-//! `channels` and `rows` what only moves entries; `step` any of them, as one linear operator.
+//! `channels`, `perm` and `rows` what only moves entries; `step` any of them, as one linear operator.
 //!
 //! Nothing here looks further than one operator. Which of them make a branch or a shortcut is the part of `residual`, which
 //! of them are one map that of `linear`.
@@ -14,6 +14,7 @@ pub(crate) mod conv;
 pub(crate) mod crop;
 mod frame;
 pub(crate) mod layer;
+mod perm;
 mod reject;
 pub(crate) mod rows;
 pub(crate) mod step;
@@ -23,5 +24,6 @@ pub(crate) use context::{data_inputs, spatial};
 pub use conv::BranchConv;
 pub use frame::Frame;
 pub(crate) use frame::MAX_CHANNELS;
+pub(crate) use perm::Perm;
 pub use reject::{Reject, RejectCode};
 pub use rows::Rows;

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::emit::{Emit, int, ints};
 use crate::graph::{EditList, Names, NodeId, Use, ValueId};
 use crate::onnx::{NodeProto, tensor_proto::DataType};
+use crate::read::Perm;
 
 use super::choose::{Needs, Orders};
 use super::net::Net;
 use super::operator::How;
-use super::perm::Perm;
 use super::write::{Turned, write};
 
 /// A part of the graph that no other depends on, in other orders.
@@ -191,6 +191,12 @@ impl<'n, 'a> Plan<'n, 'a> {
         self.net.works(self.orders, node).is_some() || self.measures_other(node).is_some() || renamed()
     }
 
+    /// The nodes that go with `node`, where it works in another order as one with them.
+    fn rest(&self, node: NodeId) -> &'n [NodeId] {
+        let mover = self.net.works(self.orders, node).and_then(|_| self.net.mover(node));
+        mover.map_or(&[], |mover| &mover.rest)
+    }
+
     /// What changes together.
     fn parts(&self) -> BTreeMap<usize, Component> {
         let view = self.net.cx.view;
@@ -198,8 +204,11 @@ impl<'n, 'a> Plan<'n, 'a> {
         let mut groups: Vec<usize> = (0..count + self.net.zones.len()).collect();
         let mut touched: Vec<(NodeId, Vec<usize>)> = Vec::new();
         for node in view.nodes().filter(|n| self.net.transpose(*n).is_none()) {
-            let tensors = view.inputs(node).iter().chain(view.outputs(node)).flatten();
-            let roots = tensors.filter_map(|v| self.net.form(*v)).map(|(root, _)| *root);
+            if self.rest(self.net.head(node)).contains(&node) {
+                continue;
+            }
+            let tensors = view.inputs(node).iter().chain(view.outputs(node)).flatten().copied();
+            let roots = tensors.chain(self.net.ports(node)).filter_map(|v| self.net.form(v)).map(|(root, _)| *root);
             let mut near: Vec<usize> = roots.filter(|root| self.changed[*root]).collect();
             let zone = self.net.works(self.orders, node).and_then(|_| self.net.zone(node));
             near.extend(zone.map(|zone| count + zone));
@@ -241,7 +250,9 @@ impl<'n, 'a> Plan<'n, 'a> {
         let gone = transposes.iter().copied().filter(|node| !stays(node));
         let site = gone.clone().chain(part.nodes.iter().copied()).min_by_key(|node| view.position(*node))?;
         let mut emit = Emit::new(names, DataType::Float, 0, format!("transpose: {}", view.node(site).name()));
-        emit.edits.remove = gone.chain(part.nodes.iter().copied()).collect();
+        let uncounted = 2 * part.nodes.iter().filter(|node| !self.rest(**node).is_empty()).count();
+        let rest: Vec<NodeId> = part.nodes.iter().flat_map(|node| self.rest(*node)).copied().collect();
+        emit.edits.remove = gone.chain(part.nodes.iter().copied()).chain(rest.iter().copied()).collect();
         let mut turned = Turned::new();
         for node in &part.nodes {
             self.write(&mut emit, &mut turned, *node)?;
@@ -259,14 +270,15 @@ impl<'n, 'a> Plan<'n, 'a> {
         };
         let layer = |node: &NodeId| {
             let mover = net.works(self.orders, *node).and_then(|_| net.mover(*node));
-            mover.is_some_and(|mover| matches!(mover.how, How::Layer(_)))
+            mover.is_some_and(|mover| matches!(mover.how, How::Layer(_) | How::Rows(_)))
         };
         Some(Moved {
             site,
             has_layers: part.nodes.iter().any(layer),
             transposes: (transposes.len(), count),
             keeps_bits: part.nodes.iter().all(bits),
-            fewer: emit.edits.remove.len() as isize - emit.edits.add_nodes.len() as isize,
+            // The `Reshape` around layers over rows are not counted, or all such layers would become convolutions.
+            fewer: emit.edits.remove.len() as isize - emit.edits.add_nodes.len() as isize - uncounted as isize,
             edits: emit.edits,
             zones: part.zones.clone(),
         })
@@ -274,10 +286,12 @@ impl<'n, 'a> Plan<'n, 'a> {
 
     fn write(&self, emit: &mut Emit<'_>, turned: &mut Turned, node: NodeId) -> Option<()> {
         let mut copy = self.renamed(node);
-        let outputs = self.net.cx.view.node(node).output.iter().cloned().zip(copy.output.iter().cloned());
+        let last = self.rest(node).last().copied().unwrap_or(node);
+        copy.output = self.renamed(last).output;
+        let outputs = self.net.cx.view.node(last).output.iter().cloned().zip(copy.output.iter().cloned());
         emit.edits.renamed.extend(outputs.filter(|(old, new)| old != new));
-        if let Some((order, perm)) = self.net.works(self.orders, node).and_then(|o| Some((o, self.net.mover(node)?))) {
-            return write(self.net.cx, emit, turned, (node, perm), copy, order);
+        if let Some((order, mover)) = self.net.works(self.orders, node).and_then(|o| Some((o, self.net.mover(node)?))) {
+            return write(self.net.cx, emit, turned, (node, &mover.how, mover.rank), copy, order);
         }
         if let Some((order, wanted)) = self.measures_other(node) {
             // The sizes in the order that is read, put in the order that was asked for.

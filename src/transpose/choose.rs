@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{NodeId, Use, ValueId};
+use crate::read::Perm;
 
 use super::net::Net;
-use super::perm::Perm;
 
 /// The order of each zone.
 pub(super) type Orders = Vec<Perm>;
@@ -72,7 +72,8 @@ impl Net<'_> {
             let value = root.forms.first()?;
             let node = self.cx.view.def(*value)?;
             let slot = self.cx.view.outputs(node).iter().position(|v| v == &Some(*value))?;
-            self.works(orders, node).filter(|_| self.mover(node).is_some_and(|m| m.outputs.contains(&slot)))
+            let head = self.head(node);
+            self.works(orders, head).filter(|_| self.mover(head).is_some_and(|m| m.outputs.contains(&slot)))
         };
         made().cloned().unwrap_or_else(|| Perm::identity(root.rank))
     }
@@ -118,7 +119,7 @@ impl Net<'_> {
             let inside = |value: ValueId| self.readers(value).any(|u| self.zone(u.node) == Some(zone));
             // What is read or given elsewhere, in the order it is read or given there.
             let mut around: BTreeSet<Perm> = BTreeSet::new();
-            let head = root.forms.first().and_then(|v| self.cx.view.def(*v));
+            let head = root.forms.first().and_then(|v| self.cx.view.def(*v)).map(|node| self.head(node));
             let is_own = head.is_some_and(|node| self.zone(node) == Some(zone));
             if !is_own {
                 around.insert(self.made(orders, *index));

@@ -10,7 +10,7 @@ mod build;
 mod choose;
 mod net;
 mod operator;
-mod perm;
+mod rows;
 mod write;
 
 use std::collections::BTreeSet;

@@ -1,10 +1,9 @@
 //! The graph without its `Transpose` nodes: what each of them gives is its input in another order.
 
 use crate::graph::{NodeId, Use, ValueId};
-use crate::read::Context;
+use crate::read::{Context, Perm};
 
 use super::operator::{self, Mover};
-use super::perm::Perm;
 
 /// A tensor that no `Transpose` gives, with all that do nothing but put it in another order.
 pub(super) struct Root {
@@ -32,6 +31,8 @@ pub(super) struct Net<'a> {
     pub cx: Context<'a>,
     /// By node.
     movers: Vec<Option<Mover>>,
+    /// By node: the mover that it is a part of, where it is not the first node of that.
+    heads: Vec<Option<NodeId>>,
     /// By value: the root that it is a form of, as a place in `roots`, and its order there.
     forms: Vec<Option<(usize, Perm)>>,
     /// By value.
@@ -48,6 +49,7 @@ impl<'a> Net<'a> {
         let mut net = Self {
             cx,
             movers: (0..count).map(|_| None).collect(),
+            heads: vec![None; count],
             forms: vec![None; values],
             zones_of: vec![None; values],
             roots: Vec::new(),
@@ -56,7 +58,15 @@ impl<'a> Net<'a> {
         net.read_forms()?;
         let others: Vec<NodeId> = cx.view.nodes().filter(|n| net.transpose(*n).is_none()).collect();
         for node in others {
-            net.movers[node.0 as usize] = operator::read(cx, node);
+            if net.heads[node.0 as usize].is_some() {
+                continue;
+            }
+            let mover = operator::read(cx, node);
+            for part in mover.iter().flat_map(|mover| &mover.rest) {
+                net.heads[part.0 as usize] = Some(node);
+                net.movers[part.0 as usize] = None;
+            }
+            net.movers[node.0 as usize] = mover;
         }
         net.make_zones();
         Some(net)
@@ -69,7 +79,7 @@ impl<'a> Net<'a> {
             let Some((input, output)) = view.input(node, 0).zip(view.output(node)) else { continue };
             // What nothing reads stays as it is.
             let read = !view.uses(output).is_empty() || view.is_output(output) || view.is_captured(output);
-            let Some(perm) = Perm::of(self.cx, node).filter(|_| read) else { continue };
+            let Some(perm) = Perm::of(self.cx, node).filter(|_| read && self.cx.facts.is_data(input)) else { continue };
             any = true;
             let rank = perm.rank();
             let (root, before) = match &self.forms[input.0 as usize] {
@@ -127,12 +137,18 @@ impl<'a> Net<'a> {
     }
 
     /// The tensors of `node` that may stand in another order.
-    fn ports(&self, node: NodeId) -> impl Iterator<Item = ValueId> + use<'a, '_> {
+    pub(super) fn ports(&self, node: NodeId) -> impl Iterator<Item = ValueId> + use<'a, '_> {
         let view = self.cx.view;
         self.mover(node).into_iter().flat_map(move |mover| {
+            let last = mover.rest.last().copied().unwrap_or(node);
             let read = mover.inputs.iter().filter_map(move |slot| view.input(node, *slot));
-            read.chain(mover.outputs.iter().filter_map(move |slot| view.outputs(node).get(*slot).copied().flatten()))
+            read.chain(mover.outputs.iter().filter_map(move |slot| view.outputs(last).get(*slot).copied().flatten()))
         })
+    }
+
+    /// The first node of the mover that `node` is a part of.
+    pub(super) fn head(&self, node: NodeId) -> NodeId {
+        self.heads[node.0 as usize].unwrap_or(node)
     }
 
     /// What `node` does to the order of what it reads, when it is a `Transpose` that is seen through.

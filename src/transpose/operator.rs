@@ -5,9 +5,9 @@ use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 use crate::operators::{Shape, broadcasts, operator};
 use crate::read::layer::Layer;
-use crate::read::{Context, Frame};
+use crate::read::{Context, Frame, Perm};
 
-use super::perm::Perm;
+use super::rows;
 
 /// An operator that can take its tensors in another order of axes.
 pub(super) struct Mover {
@@ -19,6 +19,8 @@ pub(super) struct Mover {
     pub rank: usize,
     /// What else changes.
     pub how: How,
+    /// The nodes behind it that are part of it; the last one has the outputs.
+    pub rest: Vec<NodeId>,
 }
 
 /// What changes besides the order of inputs and outputs.
@@ -43,6 +45,9 @@ pub(super) enum How {
     Normed(BatchNorm),
     /// `MatMul` on the last axis: on axis 1 it is a 1x1 convolution.
     Layer(Box<Layer>),
+    /// Layers, and operators entry by entry, one reading the other, over rows: on axis 1 the layers are 1x1 convolutions. The `Reshape` on
+    /// both sides of them go.
+    Rows(Vec<(NodeId, How)>),
 }
 
 /// A list of axes.
@@ -69,23 +74,24 @@ impl Mover {
                 can(fixed.iter().all(|axis| perm.fixes(*axis)) && perm.keeps(|axis| more.get(axis) != Some(&false)))
             }
             How::Normed(_) => Some(usize::from(!perm.fixes(1))),
-            How::Layer(_) => can(perm.place(self.rank - 1) == 1),
+            How::Layer(_) | How::Rows(_) => can(perm.place(self.rank - 1) == 1),
         }
     }
 
     /// True when it gives the same bits: what sums may sum in another order.
     pub(super) fn keeps_bits(&self) -> bool {
-        !matches!(self.how, How::Reduced(..) | How::Normed(_) | How::Layer(_))
+        !matches!(self.how, How::Reduced(..) | How::Normed(_) | How::Layer(_) | How::Rows(_))
     }
 }
 
 /// Reads `node`; `None` when it works in the order that it was given alone.
 pub(super) fn read(cx: Context<'_>, node: NodeId) -> Option<Mover> {
+    if let Some(layers) = rows::read(cx, node) {
+        return Some(layers);
+    }
     let op = cx.view.op(node);
     let how = match op {
-        "Dropout" if !is_inactive_dropout(cx.view, cx.facts, node) => return None,
-        _ if is_elementwise(cx.view, node) => How::Entries(Vec::new()),
-        op if operator(op).is_some_and(|o| o.shape == Shape::Entries) => How::Entries(Vec::new()),
+        _ if is_entry_by_entry(cx, node) => How::Entries(Vec::new()),
         op if broadcasts(op) || op == "PRelu" => return broadcasting(cx, node),
         "Concat" => return concat(cx, node),
         "Split" => How::Axis(axis(cx, node, 0)?, Vec::new()),
@@ -99,12 +105,20 @@ pub(super) fn read(cx: Context<'_>, node: NodeId) -> Option<Mover> {
         "Reshape" => reshape(cx, node)?,
         "Unsqueeze" => How::Units(axes(cx, node, rank(cx, cx.view.output(node))?)?),
         "BatchNormalization" => How::Normed(BatchNorm::new(cx.view, cx.facts, node)?),
-        "MatMul" => layer(cx, node)?,
+        "MatMul" => layer(cx, node, cx.view.input(node, 0)?)?,
         _ => return None,
     };
     let drops = matches!(how, How::Reduced(_, false) | How::Joined(..)) || op == "Squeeze";
     let gains = matches!(how, How::Parted(..)) || op == "Unsqueeze";
     Mover::of(cx, node, if gains { Vec::new() } else { vec![0] }, !drops, how)
+}
+
+/// True where each entry of the output is made of that of the first input alone, and of constants of one entry.
+pub(super) fn is_entry_by_entry(cx: Context<'_>, node: NodeId) -> bool {
+    let op = cx.view.op(node);
+    let known = is_elementwise(cx.view, node) || operator(op).is_some_and(|o| o.shape == Shape::Entries);
+    // What drops entries draws them in order.
+    known && (op != "Dropout" || is_inactive_dropout(cx.view, cx.facts, node))
 }
 
 fn rank(cx: Context<'_>, value: Option<ValueId>) -> Option<usize> {
@@ -120,7 +134,7 @@ impl Mover {
         let tensors: Vec<ValueId> = read.chain(written).collect::<Option<_>>()?;
         let rank = rank(cx, tensors.first().copied())?;
         let alike = tensors.iter().all(|v| cx.facts.rank(*v) == Some(rank));
-        alike.then_some(Self { inputs, outputs, rank, how })
+        alike.then_some(Self { inputs, outputs, rank, how, rest: Vec::new() })
     }
 }
 
@@ -156,7 +170,7 @@ fn broadcasting(cx: Context<'_>, node: NodeId) -> Option<Mover> {
 }
 
 /// True for a constant of a type that can be written in another order, with no more than so many axes.
-fn is_movable(cx: Context<'_>, value: ValueId, rank: usize) -> bool {
+pub(super) fn is_movable(cx: Context<'_>, value: ValueId, rank: usize) -> bool {
     let written = cx.facts.dtype(value).is_some_and(|dtype| {
         matches!(
             dtype,
@@ -253,9 +267,8 @@ fn reshape(cx: Context<'_>, node: NodeId) -> Option<How> {
     Some(How::Parted(more(cx, view.output(node)?)?, asked))
 }
 
-/// A layer on the last of three axes or more. Runtimes have convolutions of few types.
-fn layer(cx: Context<'_>, node: NodeId) -> Option<How> {
-    let input = cx.view.input(node, 0)?;
+/// A layer on the last of three axes or more, which `input` has. Runtimes have convolutions of few types.
+pub(super) fn layer(cx: Context<'_>, node: NodeId, input: ValueId) -> Option<How> {
     let dtype = cx.facts.float_type([input, cx.view.output(node)?])?;
     let layer = Layer::new(cx.within(Frame::ChannelsLast), node)?;
     let known = matches!(dtype, DataType::Float | DataType::Float16) && rank(cx, Some(input))? > 2;

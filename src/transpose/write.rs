@@ -9,25 +9,24 @@ use crate::emit::{Emit, int, ints};
 use crate::facts::Constant;
 use crate::graph::{NodeId, ValueId};
 use crate::onnx::{AttributeProto, NodeProto};
-use crate::read::Context;
+use crate::read::{Context, Perm};
 
-use super::operator::{Axes, How, Mover};
-use super::perm::Perm;
+use super::operator::{Axes, How};
 
 /// Constants that were written in another order.
 pub(super) type Turned = BTreeMap<(ValueId, Vec<usize>, usize), String>;
 
-/// Writes the operator read as `mover`, with the axes of its tensors in the order `perm`. `copy` is its node under its new
+/// Writes the operator that works as `how` on tensors of so many axes, with these in the order `perm`. `copy` is its node under its new
 /// names. `None` when a constant could not be read.
 pub(super) fn write(
     cx: Context<'_>,
     emit: &mut Emit<'_>,
     turned: &mut Turned,
-    (node, mover): (NodeId, &Mover),
+    (node, how, rank): (NodeId, &How, usize),
     mut copy: NodeProto,
     perm: &Perm,
 ) -> Option<()> {
-    match &mover.how {
+    match how {
         How::Entries(constants) => {
             for slot in constants {
                 *copy.input.get_mut(*slot)? = turn(cx, emit, turned, cx.view.input(node, *slot)?, perm, 0)?;
@@ -35,7 +34,7 @@ pub(super) fn write(
         }
         How::Axis(axis, constants) => {
             for slot in constants {
-                *copy.input.get_mut(*slot)? = turn(cx, emit, turned, cx.view.input(node, *slot)?, perm, mover.rank)?;
+                *copy.input.get_mut(*slot)? = turn(cx, emit, turned, cx.view.input(node, *slot)?, perm, rank)?;
             }
             copy = with(copy, int("axis", perm.place(*axis) as i64));
         }
@@ -52,7 +51,7 @@ pub(super) fn write(
         How::Joined(..) => {}
         How::Normed(norm) if !perm.fixes(1) => {
             emit.dtype = cx.facts.float_type([cx.view.output(node)?])?;
-            let place = mover.rank - 1 - perm.place(1);
+            let place = rank - 1 - perm.place(1);
             let scale = per_channel(emit, &format!("{}_scale", copy.name()), &norm.scale, place);
             let shift = per_channel(emit, &format!("{}_shift", copy.name()), &norm.shift, place);
             let scaled = emit.fresh(&format!("{}_scaled", copy.name()));
@@ -62,15 +61,40 @@ pub(super) fn write(
         }
         How::Normed(_) => {}
         How::Layer(layer) => {
-            let axes = mover.rank - 2;
+            let axes = rank - 2;
             emit.dtype = cx.facts.float_type([cx.view.output(node)?])?;
             let (kernel, weight) = (layer.kernel(cx.facts, axes)?, cx.view.name(layer.weight));
             let (input, output) = (copy.input.first()?, copy.output.first()?);
             emit.conv(copy.name(), weight, &kernel, &Geometry::pointwise(axes), input, output);
             return Some(());
         }
+        How::Rows(parts) => return write_rows(cx, emit, turned, (node, parts), &copy, perm),
     }
     emit.edits.add_nodes.push(copy);
+    Some(())
+}
+
+/// Writes layers over rows, one behind the other, and what stands between them; they begin behind `first`. `copy` is that node with
+/// the output of all.
+fn write_rows(
+    cx: Context<'_>,
+    emit: &mut Emit<'_>,
+    turned: &mut Turned,
+    (first, parts): (NodeId, &[(NodeId, How)]),
+    copy: &NodeProto,
+    perm: &Perm,
+) -> Option<()> {
+    let view = cx.view;
+    let (mut read, mut last) = (view.output(first)?, copy.input.first()?.clone());
+    for (i, (node, how)) in parts.iter().enumerate() {
+        let (mut part, output) = (view.node(*node).clone(), view.output(*node)?);
+        let next = if i + 1 == parts.len() { copy.output.first()?.clone() } else { emit.fresh(view.name(output)) };
+        let slots = part.input.iter_mut().zip(view.inputs(*node));
+        slots.filter(|(_, value)| **value == Some(read)).for_each(|(input, _)| input.clone_from(&last));
+        part.output = vec![next.clone()];
+        write(cx, emit, turned, (*node, how, perm.rank()), part, perm)?;
+        (read, last) = (output, next);
+    }
     Some(())
 }
 

@@ -285,7 +285,8 @@ fn int_scalar(b: &mut Build, value: i64) -> String {
 fn bordered_free(b: &mut Build, y: &str, values: &[f64], wrong: Fault) -> String {
     let pads = b.ints(&[0, 0, 1, 1, 0, 0, 1, 1]);
     let mut y = b.node("Pad", &[y, &pads], vec![]);
-    let column = b.floats(&[1, values.len(), 1, 1], values.to_vec());
+    // With as few axes as `torch.export` gives them.
+    let column = b.floats(&[values.len(), 1, 1], values.to_vec());
     let other = b.floats(&[1, values.len(), 1, 1], values.iter().map(|v| v + 0.5).collect());
     let (zero, one) = (int_scalar(b, 0), int_scalar(b, 1));
     for (axis, perm) in [(2, [2, 1, 0, 3]), (3, [3, 1, 2, 0])] {
@@ -352,10 +353,10 @@ fn a_border_of_the_bias_is_the_padding_of_what_is_in_front() {
 
 #[test]
 fn a_border_of_the_bias_in_planes_of_free_sizes() {
-    let build = |wrong: Fault, needed: bool| {
+    let sized = |size: i64, wrong: Fault, needed: bool| {
         let mut b = Build::new(93);
         b.opset = 18;
-        let x = b.input("x", &[-1, 4, -1, -1]);
+        let x = b.input("x", &[-1, 4, size, size]);
         let w = b.random(&[4, 4, 1, 1], 0.5);
         let bias: Vec<f64> = (0..4).map(|_| b.rng.unit()).collect();
         let c = b.floats(&[4], bias.clone());
@@ -367,11 +368,16 @@ fn a_border_of_the_bias_in_planes_of_free_sizes() {
         let y = b.conv(&y, &conv(4, 4, 3).pad(0));
         finish(b, &y)
     };
-    becomes(&build(Fault::None, false), &["Conv"]);
+    let build = |wrong: Fault, needed: bool| sized(-1, wrong, needed);
+    // Of sizes that are known the positions are constants, counted from the begin.
+    for size in [-1, 1, 2, 5] {
+        becomes(&sized(size, Fault::None, false), &["Conv"]);
+    }
     let scatters = |m: &ModelProto| ops(m).iter().filter(|op| **op == "ScatterND").count();
     for wrong in [Fault::Hole, Fault::Inside, Fault::Other, Fault::Added] {
-        let model = build(wrong, false);
-        assert_eq!(scatters(&rewrite(&model, &linear()).0), scatters(&model));
+        for model in [build(wrong, false), sized(5, wrong, false)] {
+            assert_eq!(scatters(&rewrite(&model, &linear()).0), scatters(&model));
+        }
     }
     // Of a square the positions along either axis are the same, but not of every image.
     let model = build(Fault::Axis, false);

@@ -1,32 +1,32 @@
 //! Orders of axes.
 
+use super::Context;
 use crate::graph::NodeId;
-use crate::read::Context;
 
 /// An order of axes, as `Transpose` takes it: axis `i` in this order is axis `perm[i]` of what is put in order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Perm(Vec<usize>);
+pub(crate) struct Perm(Vec<usize>);
 
 /// Most axes that are looked at: no runtime has more, and a file may claim any number.
 const MAX_RANK: usize = 16;
 
 impl Perm {
     /// The order as it is.
-    pub(super) fn identity(rank: usize) -> Self {
+    pub(crate) fn identity(rank: usize) -> Self {
         Self((0..rank).collect())
     }
 
     /// The order that lists `axes`. `None` when they are not each axis once.
-    pub(super) fn new(axes: &[i64]) -> Option<Self> {
+    pub(crate) fn new(axes: &[i64]) -> Option<Self> {
         let list: Vec<usize> = axes.iter().map(|a| usize::try_from(*a).ok()).collect::<Option<_>>()?;
         let mut sorted = list.clone();
         sorted.sort_unstable();
         (list.len() <= MAX_RANK && sorted.into_iter().eq(0..list.len())).then_some(Self(list))
     }
 
-    /// What the node does to a tensor of data when it is a `Transpose` (ONNX, all opsets: without a `perm` it turns the axes round).
-    pub(super) fn of(cx: Context<'_>, node: NodeId) -> Option<Self> {
-        let input = cx.view.input(node, 0).filter(|v| cx.view.op(node) == "Transpose" && cx.facts.is_data(*v))?;
+    /// What the node does to its input when it is a `Transpose` (ONNX, all opsets: without a `perm` it turns the axes round).
+    pub(crate) fn of(cx: Context<'_>, node: NodeId) -> Option<Self> {
+        let input = cx.view.input(node, 0).filter(|_| cx.view.op(node) == "Transpose")?;
         let rank = cx.facts.rank(input);
         match cx.view.attr_ints(node, "perm") {
             Some(perm) => Self::new(perm).filter(|perm| rank.is_none_or(|rank| rank == perm.rank())),
@@ -35,53 +35,53 @@ impl Perm {
     }
 
     /// Number of axes.
-    pub(super) fn rank(&self) -> usize {
+    pub(crate) fn rank(&self) -> usize {
         self.0.len()
     }
 
     /// True when it changes nothing.
-    pub(super) fn is_identity(&self) -> bool {
+    pub(crate) fn is_identity(&self) -> bool {
         self.0.iter().enumerate().all(|(i, axis)| i == *axis)
     }
 
     /// The order that takes it back.
-    pub(super) fn inverse(&self) -> Self {
+    pub(crate) fn inverse(&self) -> Self {
         Self((0..self.rank()).map(|axis| self.place(axis)).collect())
     }
 
     /// This order, and then `next` of what it gives: both have as many axes.
-    pub(super) fn then(&self, next: &Self) -> Self {
+    pub(crate) fn then(&self, next: &Self) -> Self {
         Self(next.0.iter().filter_map(|axis| self.0.get(*axis).copied()).collect())
     }
 
     /// Where `axis` stands in it.
-    pub(super) fn place(&self, axis: usize) -> usize {
+    pub(crate) fn place(&self, axis: usize) -> usize {
         self.0.iter().position(|a| *a == axis).unwrap_or(axis)
     }
 
     /// `list`, which has an entry for each axis, in this order.
-    pub(super) fn of_list<T: Clone>(&self, list: &[T]) -> Vec<T> {
+    pub(crate) fn of_list<T: Clone>(&self, list: &[T]) -> Vec<T> {
         self.0.iter().filter_map(|axis| list.get(*axis).cloned()).collect()
     }
 
     /// True when the axes for which `counts` holds stand one behind the other as before.
-    pub(super) fn keeps(&self, counts: impl Fn(usize) -> bool) -> bool {
+    pub(crate) fn keeps(&self, counts: impl Fn(usize) -> bool) -> bool {
         let left: Vec<usize> = self.0.iter().copied().filter(|axis| counts(*axis)).collect();
         left.is_sorted()
     }
 
     /// True when `axis` stands where it stood.
-    pub(super) fn fixes(&self, axis: usize) -> bool {
+    pub(crate) fn fixes(&self, axis: usize) -> bool {
         self.0.get(axis) == Some(&axis)
     }
 
     /// As `Transpose` takes it.
-    pub(super) fn axes(&self) -> Vec<i64> {
+    pub(crate) fn axes(&self) -> Vec<i64> {
         self.0.iter().map(|axis| *axis as i64).collect()
     }
 
     /// As array libraries take it.
-    pub(super) fn as_slice(&self) -> &[usize] {
+    pub(crate) fn as_slice(&self) -> &[usize] {
         &self.0
     }
 }
