@@ -2,7 +2,9 @@
 //! operators that do nothing: `Identity`, `Dropout`, `Cast` to the type it has, `Sum` of one, a `Slice` of everything, `Tile` and
 //! `Expand` to the same shape.
 
-use crate::facts::{BatchNorm, Dim, is_inactive_dropout};
+use ndarray::{ArrayD, Axis};
+
+use crate::facts::{BatchNorm, Dim, axis_of, is_inactive_dropout};
 use crate::graph::{NodeId, ValueId};
 
 use super::context::Context;
@@ -67,7 +69,11 @@ fn arithmetic(cx: Context<'_>, node: NodeId, op: &str) -> Option<(ValueId, Vec<f
         return None;
     }
     let channels = cx.channels(data)?;
-    let values = per_channel(cx, &constant.data, data)?;
+    let values = match cx.view.opset() {
+        7.. => per_channel(cx, &constant.data, data)?,
+        _ if reversed && constant.data.ndim() > 0 => return None,
+        _ => per_channel(cx, &aligned(cx, node, &constant.data, data)?, data)?,
+    };
     let one = vec![1.0; channels];
     let zero = vec![0.0; channels];
     let (scale, shift) = match (op, reversed) {
@@ -81,14 +87,30 @@ fn arithmetic(cx: Context<'_>, node: NodeId, op: &str) -> Option<(ValueId, Vec<f
     finite.then_some((data, scale, shift))
 }
 
+/// The second input of a node below opset 7, whose axes are those of `data` from the attribute `axis` on, or its last ones without that:
+/// with axes of one entry behind them, as newer operator sets want it.
+fn aligned(cx: Context<'_>, node: NodeId, constant: &ArrayD<f64>, data: ValueId) -> Option<ArrayD<f64>> {
+    let rank = cx.facts.rank(data)?;
+    let last = rank.checked_sub(constant.ndim())?;
+    let axis = match cx.view.attr_i(node, "axis") {
+        Some(axis) => axis_of(axis, rank.max(1))?,
+        None => last,
+    };
+    let mut array = constant.clone();
+    for _ in axis..last {
+        array.insert_axis_inplace(Axis(array.ndim()));
+    }
+    (axis <= last).then_some(array)
+}
+
 /// A constant as one value a channel, when it broadcasts against `data` along channels only.
-pub(crate) fn per_channel(cx: Context<'_>, constant: &ndarray::ArrayD<f64>, data: ValueId) -> Option<Vec<f64>> {
+pub(crate) fn per_channel(cx: Context<'_>, constant: &ArrayD<f64>, data: ValueId) -> Option<Vec<f64>> {
     along(constant, cx.channels(data)?, cx.facts.rank(data)?, cx.axis(data)?)
 }
 
 /// A constant as one value for each of so many entries along `axis`, when it broadcasts along that axis only against
 /// tensors of `rank`.
-pub(crate) fn along(constant: &ndarray::ArrayD<f64>, channels: usize, rank: usize, axis: usize) -> Option<Vec<f64>> {
+pub(crate) fn along(constant: &ArrayD<f64>, channels: usize, rank: usize, axis: usize) -> Option<Vec<f64>> {
     if constant.len() == 1 && constant.ndim() <= rank {
         return Some(vec![constant.iter().copied().next()?; channels]);
     }

@@ -1,8 +1,9 @@
 //! Old operator sets, operators of `com.microsoft`, casts that do nothing.
 
 use onnx_rm::onnx::attribute_proto::AttributeType;
-use onnx_rm::onnx::{AttributeProto, OperatorSetIdProto};
+use onnx_rm::onnx::{AttributeProto, NodeProto, OperatorSetIdProto};
 use onnx_rm::options::Options;
+use onnx_rm::report::{Outcome, SiteStatus};
 
 use super::{block, ops};
 use crate::common::*;
@@ -42,6 +43,65 @@ fn dropout_below_opset_7_drops_unless_it_is_told_not_to() {
         joins(&rewrite(&model, &Options::default()).1)
     };
     assert_eq!((joins(6, None), joins(6, Some(0)), joins(6, Some(1)), joins(7, None)), (1, 1, 0, 0));
+}
+
+fn refused_for_opset(outcome: &Outcome) -> bool {
+    outcome.sites.iter().any(|s| matches!(&s.status, SiteStatus::Kept(reject) if reject.code == onnx_rm::RejectCode::Opset))
+}
+
+#[test]
+fn constants_begin_at_an_axis_below_opset_7() {
+    // A projection whose input is never negative, so that nothing newer is needed.
+    let shifted = |opset: i64, shape: &'static [usize], attributes: &'static [(&'static str, i64)]| {
+        let mut b = block(opset, |b, y| {
+            let c = b.random(shape, 1.0);
+            let y = b.node("Add", &[y, &c], attributes.iter().map(|(name, value)| int(name, *value)).collect());
+            b.relu(&y)
+        });
+        let stem = b.graph.node.iter().position(|n| n.op_type() == "Conv").unwrap();
+        let (stem, read) = (b.graph.node[stem].output[0].clone(), "positive".to_owned());
+        for node in &mut b.graph.node {
+            node.input.iter_mut().filter(|i| **i == stem).for_each(|i| i.clone_from(&read));
+        }
+        let relu = NodeProto {
+            op_type: Some("Relu".into()),
+            input: vec![stem],
+            output: vec![read],
+            ..NodeProto::default()
+        };
+        b.graph.node.insert(1, relu);
+        b.model()
+    };
+    for (shape, attributes) in [
+        (&[8][..], &[("broadcast", 1), ("axis", 1)][..]),
+        (&[8, 1, 1], &[("broadcast", 1), ("axis", 1)]),
+        (&[8, 1, 1], &[("broadcast", 1)]),
+        (&[1], &[("broadcast", 1)]),
+    ] {
+        let model = shifted(6, shape, attributes);
+        let (after, outcome) = rewrite(&model, &Options::default());
+        assert_eq!(joins(&outcome), 0, "{shape:?}: {:?}", outcome.sites);
+        assert!(distance(&model, &after) < ROUNDING, "{shape:?}");
+    }
+    // Along positions: eight of them, as there are channels.
+    for (shape, attributes) in [
+        (&[8][..], &[("broadcast", 1), ("axis", 2)][..]),
+        (&[8], &[("broadcast", 1), ("axis", 3)]),
+        (&[8], &[("broadcast", 1)]),
+        (&[8, 8], &[("broadcast", 1), ("axis", 1)]),
+    ] {
+        let model = shifted(6, shape, attributes);
+        let (after, outcome) = rewrite(&model, &Options::default());
+        assert_eq!(ops(&after), ops(&model), "{shape:?}");
+        assert!(refused_for_opset(&outcome), "{:?}", outcome.sites);
+    }
+    // A slope a channel stood alone below opset 7.
+    let model = block(6, |b, y| {
+        let slope = b.random(&[8], 0.2);
+        b.node("PRelu", &[y, &slope], vec![])
+    });
+    let (_, outcome) = rewrite(&model.model(), &Options::default());
+    assert!(refused_for_opset(&outcome), "{:?}", outcome.sites);
 }
 
 #[test]

@@ -172,6 +172,32 @@ fn what_a_target_runs_as_one_stays_whole() {
 }
 
 #[test]
+fn what_something_else_reads_a_piece_of_is_not_one_operator() {
+    let count = |model: &ModelProto, op: &str| nodes(model).iter().filter(|n| n.op_type() == op).count();
+    for (op, last) in [("Erf", true), ("Add", true), ("Div", false), ("Mul", false)] {
+        for given in [true, false] {
+            let mut model = gelu(last);
+            let graph = model.graph.as_mut().unwrap();
+            let piece = graph.node.iter().find(|n| n.op_type() == op).unwrap().output[0].clone();
+            let output = if given { piece.clone() } else { "other".to_owned() };
+            if !given {
+                let mut other = graph.node.iter().find(|n| n.op_type() == "Erf").unwrap().clone();
+                (other.op_type, other.input, other.output) = (Some("Abs".into()), vec![piece], vec![output.clone()]);
+                other.name = Some("other".into());
+                graph.node.push(other);
+            }
+            let mut port = graph.output[0].clone();
+            port.name = Some(output);
+            graph.output.push(port);
+            let (after, outcome) = rewrite(&model, &target("onnxruntime"));
+            // Whether the join goes or not, what is given out is what it was.
+            assert_eq!((count(&after, "Max"), count(&after, "Erf")), (0, 1), "{op}: {:?}", outcome.sites);
+            assert!(distance(&model, &after) < ROUNDING, "{op}");
+        }
+    }
+}
+
+#[test]
 fn groups_are_written_where_they_are_taken_or_were_there() {
     let (generic, _) = rewrite(&basic("Relu", false), &Options::default().carry(onnx_rm::options::Chain::Conv));
     let has = |model: &ModelProto, groups| operators(model).contains_key(&("Conv".to_owned(), groups));

@@ -84,11 +84,20 @@ fn culprit(cx: Context<'_>, node: NodeId) -> NodeId {
     node
 }
 
+/// The operator set from which on tensors are aligned by their last axes.
+const OLDEST: i64 = 7;
+
 fn refuse(cx: Context<'_>, node: NodeId) -> Reject {
     let node = culprit(cx, node);
     let op = cx.view.op(node);
     let mut code = RejectCode::CannotPass;
     let why = match op {
+        "PRelu" | "Gemm" | "Add" | "Sub" | "Mul" | "Div"
+            if cx.view.opset() < OLDEST && data_inputs(cx, node).len() == 1 =>
+        {
+            code = RejectCode::Opset;
+            "before opset 7 its second input is aligned in another way, of which only a value a channel beside a sum or product is read"
+        }
         _ if norm::NORMS.contains(&op) => {
             "its statistics run over channels or positions, so a carried channel would change them and be normalised"
         }
@@ -130,6 +139,7 @@ fn refuse(cx: Context<'_>, node: NodeId) -> Reject {
     let reject = Reject::at(cx.view, node, code, format!("{op} on the branch: {why}"));
     match op {
         _ if why == QUANTISED => reject.hint(FLOAT_FIRST),
+        _ if code == RejectCode::Opset => reject.hint("convert the model to a newer opset"),
         _ if norm::NORMS.contains(&op) && !cx.options.open_norms => {
             reject.hint("--open-norms takes the channels that it normalises out, and puts them back")
         }
