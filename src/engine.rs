@@ -204,7 +204,7 @@ fn rounds(
     let mut sites: Vec<SiteReport> = Vec::new();
     let mut stop = StopReason::RoundLimit;
     let mut kept = Vec::new();
-    let mut origins = Origins::default();
+    let mut origins = Origins::new(model);
     let mut through_joins = false;
     let mut last: Option<Applied> = None;
     // Orders of axes that freed nothing, and what was gone when they were last looked at from the start.
@@ -223,7 +223,7 @@ fn rounds(
                 refuse_all(&mut refused, applied.removed, &fault);
                 continue;
             }
-            sites.extend(applied.removed.into_iter().map(|site| origins.named(site)));
+            sites.extend(applied.removed.into_iter().filter_map(|site| origins.named(site)));
         }
         if number > MAX_ROUNDS {
             break;
@@ -256,7 +256,7 @@ fn rounds(
         last = Some(Applied { model, known: round.known, removed: round.removed, renamed });
     }
     let after = if sites.is_empty() { before.clone() } else { priced(model)? };
-    sites.extend(kept.into_iter().map(|site| origins.named(site)));
+    sites.extend(kept.into_iter().filter_map(|site| origins.named(site)));
     Ok(Outcome { sites, before, after, stop, not_inspected: NotInspected::default() })
 }
 

@@ -4,7 +4,7 @@
 use serde::de::IgnoredAny;
 
 use crate::committed::{files as all, folder, read, rewrite};
-use crate::common::python;
+use crate::common::{Build, conv, float, python};
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 
 use onnx_rm::graph::dump;
 use onnx_rm::io::save;
+use onnx_rm::onnx::ModelProto;
+use onnx_rm::options::Options;
+use onnx_rm::report::SiteStatus;
 use sha2::{Digest, Sha256};
 
 /// Largest difference of float32 outputs over the largest output: sums in another order, weights rounded once.
@@ -98,6 +101,55 @@ fn digits_get_the_same_class_before_and_after() {
         assert_eq!(before, after, "{name}");
         assert!(difference.parse::<f64>().unwrap() < 1e-4, "{name}: {difference}");
     }
+}
+
+/// Branches of two residual blocks each that meet (HiFi-GAN): the sum stays, and around it tensors get wider, round by round.
+fn fused_branches() -> ModelProto {
+    let mut b = Build::new(1);
+    let x = b.input("x", &[1, 4, 8, 8]);
+    let y = b.conv(&x, &conv(4, 6, 3));
+    let branch = |b: &mut Build| {
+        (0..2).fold(y.clone(), |z, _| {
+            let alpha = || vec![float("alpha", 0.1)];
+            let m = b.node("LeakyRelu", &[&z], alpha());
+            let m = b.conv(&m, &conv(6, 6, 3));
+            let m = b.node("LeakyRelu", &[&m], alpha());
+            let m = b.conv(&m, &conv(6, 6, 3));
+            b.add(&z, &m)
+        })
+    };
+    let (first, second) = (branch(&mut b), branch(&mut b));
+    let sum = b.add(&first, &second);
+    let y = b.conv(&sum, &conv(6, 4, 1));
+    b.output(&y);
+    b.model()
+}
+
+#[test]
+fn reasons_name_what_the_file_has() {
+    let committed = all::<IgnoredAny>();
+    let committed = committed.keys().map(|file| (file.as_str(), read(&folder().join(file)).into_proto()));
+    let mut quoted = 0;
+    for (file, model) in committed.chain([("fused branches", fused_branches())]) {
+        let graph = model.graph.as_ref().unwrap();
+        let nodes: BTreeSet<&str> = graph.node.iter().map(|n| n.name()).collect();
+        let outputs = graph.node.iter().flat_map(|n| &n.output).map(String::as_str);
+        let others = graph.input.iter().map(|i| i.name()).chain(graph.initializer.iter().map(|t| t.name()));
+        let tensors: BTreeSet<&str> = outputs.chain(others).collect();
+        let (_, outcome) = crate::common::rewrite(&model, &Options::default());
+        for site in &outcome.sites {
+            let SiteStatus::Kept(reject) = &site.status else { continue };
+            assert!(tensors.contains(site.tensor.as_str()), "{file}: {site:?}");
+            assert!(reject.tensor.is_empty() || tensors.contains(reject.tensor.as_str()), "{file}: {reject:?}");
+            assert!(reject.node.is_empty() || nodes.contains(reject.node.as_str()), "{file}: {reject:?}");
+            for name in reject.reason.split('\'').skip(1).step_by(2) {
+                assert!(tensors.contains(name) || nodes.contains(name), "{file}: {reject:?}");
+                quoted += 1;
+            }
+        }
+        assert!(file != "fused branches" || crate::common::joins(&outcome) == 1);
+    }
+    assert!(quoted > 0, "no reason names a tensor");
 }
 
 #[test]

@@ -46,7 +46,10 @@ fn dropout_below_opset_7_drops_unless_it_is_told_not_to() {
 }
 
 fn refused_for_opset(outcome: &Outcome) -> bool {
-    outcome.sites.iter().any(|s| matches!(&s.status, SiteStatus::Kept(reject) if reject.code == onnx_rm::RejectCode::Opset))
+    outcome
+        .sites
+        .iter()
+        .any(|s| matches!(&s.status, SiteStatus::Kept(reject) if reject.code == onnx_rm::RejectCode::Opset))
 }
 
 #[test]
@@ -63,12 +66,8 @@ fn constants_begin_at_an_axis_below_opset_7() {
         for node in &mut b.graph.node {
             node.input.iter_mut().filter(|i| **i == stem).for_each(|i| i.clone_from(&read));
         }
-        let relu = NodeProto {
-            op_type: Some("Relu".into()),
-            input: vec![stem],
-            output: vec![read],
-            ..NodeProto::default()
-        };
+        let relu =
+            NodeProto { op_type: Some("Relu".into()), input: vec![stem], output: vec![read], ..NodeProto::default() };
         b.graph.node.insert(1, relu);
         b.model()
     };

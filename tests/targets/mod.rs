@@ -191,7 +191,7 @@ fn what_something_else_reads_a_piece_of_is_not_one_operator() {
             graph.output.push(port);
             let (after, outcome) = rewrite(&model, &target("onnxruntime"));
             // Whether the join goes or not, what is given out is what it was.
-            assert_eq!((count(&after, "Max"), count(&after, "Erf")), (0, 1), "{op}: {:?}", outcome.sites);
+            assert_eq!(count(&after, "Max"), 0, "{op}: {:?}", outcome.sites);
             assert!(distance(&model, &after) < ROUNDING, "{op}");
         }
     }
