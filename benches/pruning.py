@@ -22,7 +22,8 @@ from costs import ROOT, host, progress, replace, row, session, time_ratio
 
 NETWORKS = ["resnet20", "resnet32", "resnet8_mlperf", "cifar_mbv2_relu6", "cifar_resnet18w16_proj"]
 RATIOS = [0.8, 0.5, 0.6, 0.4, 0.3]
-WAYS = ["residual", "decoupled", "chain"]
+# What stands behind the slash is asked of `--multiple-of`.
+WAYS = ["residual", "decoupled", "chain", "residual/16"]
 OTHERS = ["onnxsim", "torch-pruning"]
 MEAN, DEVIATION = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 
@@ -90,7 +91,9 @@ class Bench:
         samples, out = self.folder / f"{name}.npz", self.folder / "pruned.onnx"
         if not samples.exists():
             np.savez(samples, **{session(model).get_inputs()[0].name: self.images(name, self.calibration)})
+        way, _, multiple = way.partition("/")
         command = ["prune", model, out, "--calibration", samples, "--macs", f"{ratio}x", "--way", way, "--json"]
+        command += ["--multiple-of", multiple] if multiple else []
         report, seconds, memory = self.run(command)
         if report is None:
             return {"failed": seconds}
@@ -144,7 +147,7 @@ def table(results):
             seconds = f"{min(c['seconds'] for c in done):.0f} to {max(c['seconds'] for c in done):.0f} s" if done else ""
             memory = f"{max(c['memory'] for c in done):.0f} MiB" if done else ""
             if any(cells):
-                lines.append(row([way, *map(cell, cells), seconds, memory]))
+                lines.append(row([way.replace("/", ", multiples of "), *map(cell, cells), seconds, memory]))
     versions = {f"{k.split()[1]} {v['version']}" for k, v in results.items() if "version" in v}
     return "\n".join([" ".join([host(), *(f"{v}." for v in sorted(versions))]), "", *lines])
 

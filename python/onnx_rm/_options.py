@@ -112,6 +112,7 @@ class PruneOptions(_Planning, _Reading, total=False):
     latency: Limit
     keep_channels: str | Sequence[str]
     ratio: float
+    multiple_of: int
     rounds: int
     way: Literal["best", "residual", "decoupled", "chain"]
     exact_only: bool

@@ -51,6 +51,9 @@ pub struct Pruning {
     /// Most of a tensor's channels that may go, as a share
     #[arg(long, default_value_t = 1.0, value_name = "SHARE", value_parser = share)]
     ratio: f64,
+    /// Every tensor that loses channels keeps a multiple of so many, where it can: most runtimes work in blocks of 8 or 16
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    multiple_of: u16,
     /// Rounds of choosing and fitting, each on what the one before has left
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
     rounds: u8,
@@ -93,6 +96,7 @@ impl Pruning {
             latency: self.latency,
             keep: self.keep_channels.clone(),
             ratio: self.ratio,
+            multiple: usize::from(self.multiple_of),
             rounds: usize::from(self.rounds),
             way: self.way,
             exact_only: self.exact_only,

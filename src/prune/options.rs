@@ -89,6 +89,8 @@ pub struct PruneOptions {
     pub keep: Vec<String>,
     /// Most of a layer's channels that may go, as a share.
     pub ratio: f64,
+    /// Every tensor that loses channels keeps a multiple of so many, where it can: runtimes are fast on whole blocks of channels.
+    pub multiple: usize,
     /// Rounds of choosing and fitting, each on what the one before has left.
     pub rounds: usize,
     /// On which form of the graph.
@@ -121,6 +123,7 @@ impl Default for PruneOptions {
             latency: None,
             keep: Vec::new(),
             ratio: 1.0,
+            multiple: 1,
             rounds: 1,
             way: Way::default(),
             exact_only: false,

@@ -275,7 +275,7 @@ pub fn cut_at_random(
     let cx = Context::new(&view, &facts, &options);
     let coupling = Coupling::new(cx);
     let mut alive = vec![true; coupling.len()];
-    let mut bound = Bound::new(&coupling, 1.0, &alive);
+    let mut bound = Bound::new(&coupling, (1.0, 1), &alive);
     let mut random = crate::verify::random::Random::new(seed, "groups");
     for unit in &coupling.units {
         let going: Vec<_> = unit.iter().copied().filter(|r| alive[*r as usize]).collect();

@@ -30,6 +30,8 @@ pub(super) struct Limits<'a> {
     pub free: &'a [bool],
     /// Most of the channels of a tensor that may go, as a share.
     pub ratio: f64,
+    /// Of how many channels every tensor is to keep a multiple.
+    pub multiple: usize,
 }
 
 impl Limits<'_> {
@@ -162,13 +164,21 @@ pub(super) fn select(
         state.weight = sensitivity[state.layer] * positions[state.layer];
     }
     let ports = Ports::new(coupling, &states);
-    let mut bound = Bound::new(coupling, limits.ratio, alive);
+    let mut bound = Bound::new(coupling, (limits.ratio, limits.multiple), alive);
     let mut losses: Vec<Vec<f64>> = states.iter().map(|s| (0..s.blocks.len()).map(|b| s.loss(b)).collect()).collect();
     let free: Vec<usize> = (0..coupling.units.len())
         .filter(|u| coupling.units[*u].iter().all(|root| limits.free[*root as usize]))
         .collect();
     let lossy: BTreeMap<usize, Vec<(Channel, usize, usize)>> =
         free.iter().map(|u| (*u, ports.lossy(&coupling.units[*u]))).collect();
+    let loss = |unit: usize, alive: &[bool], losses: &[Vec<f64>]| -> f64 {
+        let lost = lossy.get(&unit).into_iter().flatten().filter(|(root, ..)| alive[*root as usize]);
+        lost.map(|(_, s, b)| losses[*s][*b]).sum()
+    };
+    let going = |unit: usize, alive: &[bool]| -> Vec<Channel> {
+        coupling.units[unit].iter().copied().filter(|root| alive[*root as usize]).collect()
+    };
+    let alike = bound.alike(coupling, &free);
     let all = meter.taken(&size).map(|t| t.unwrap_or(0.0).max(f64::MIN_POSITIVE));
     loop {
         let over = limits.over(&meter.taken(&size));
@@ -178,21 +188,51 @@ pub(super) fn select(
             return Ok(());
         }
         let memory = (over[Measure::Memory as usize] > 0.0).then_some(limits.most[Measure::Memory as usize]).flatten();
-        let lives = |root: &Channel| alive[*root as usize];
-        let going = |unit: usize| Vec::from_iter(coupling.units[unit].iter().copied().filter(lives));
+        let counted = |saved: [f64; 4]| -> f64 {
+            let saved = saved.into_iter().zip(&over).zip(&all).filter(|((_, over), _)| **over > 0.0);
+            saved.map(|((saved, _), all)| saved / all).sum()
+        };
         let saving = meter.saving(&size, alive, memory);
         let worth = |unit: usize| {
-            let saved = saving(unit).into_iter().zip(&over).zip(&all).filter(|((_, over), _)| **over > 0.0);
-            let saved: f64 = saved.map(|((saved, _), all)| saved / all).sum();
-            let lost = lossy.get(&unit).into_iter().flatten().filter(|(root, ..)| lives(root));
-            let loss: f64 = lost.map(|(_, s, b)| losses[*s][*b]).sum();
-            (saved > 0.0).then(|| loss / saved)
+            let saved = counted(saving(unit));
+            (saved > 0.0).then(|| loss(unit, alive, &losses) / saved)
         };
-        let candidates = free.iter().copied().filter(|unit| bound.allows(&going(*unit)));
-        let best = candidates.filter_map(|unit| Some((worth(unit)?, unit))).min_by(|a, b| a.0.total_cmp(&b.0));
-        let best = best.map(|(_, unit)| (unit, going(unit)));
+        // Of each kind as many as leave a multiple, those first that cost the least for what they save.
+        let pack = |kind: &Vec<usize>| {
+            let may = |unit: &usize| bound.allows(&going(*unit, alive));
+            let mut ready: Vec<(f64, usize)> = match limits.multiple {
+                1 => kind.iter().copied().filter(may).filter_map(|unit| Some((worth(unit)?, unit))).collect(),
+                _ => kind.iter().copied().filter(may).map(|unit| (loss(unit, alive, &losses), unit)).collect(),
+            };
+            let count = bound.step(&going(ready.first()?.1, alive), limits.multiple);
+            ready.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            let units: Vec<usize> = ready.iter().take(count).map(|(_, unit)| *unit).collect();
+            if count == 1 {
+                return Some((worth(ready.first()?.1)?, units));
+            }
+            let gone: Vec<Channel> = units.iter().flat_map(|unit| going(*unit, alive)).collect();
+            if units.len() < count || !bound.allows(&gone) {
+                return None;
+            }
+            let mut saved = units.iter().map(|unit| saving(*unit)).fold([0.0; 4], add);
+            // What one of them saves is not what all together do, where time goes by whole blocks of channels.
+            let (mut left, mut lives) = (size.clone(), alive.to_vec());
+            for unit in &units {
+                meter.remove(&mut left, *unit, &lives);
+                going(*unit, alive).iter().for_each(|root| lives[*root as usize] = false);
+            }
+            let (before, after) = (meter.taken(&size), meter.taken(&left));
+            for measure in [Measure::Macs, Measure::Parameters, Measure::Latency].map(|m| m as usize) {
+                saved[measure] = before[measure].zip(after[measure]).map_or(0.0, |(before, after)| before - after);
+            }
+            let saved = counted(saved);
+            let lost: f64 = units.iter().map(|unit| loss(*unit, alive, &losses)).sum();
+            (saved > 0.0).then(|| (lost / saved, units))
+        };
+        let best = alike.iter().filter_map(|kind| Some((pack(kind)?, kind)));
+        let best = best.min_by(|((a, u), _), ((b, v), _)| a.total_cmp(b).then_with(|| u.cmp(v)));
         drop(saving);
-        let Some((unit, going)) = best else {
+        let Some(((_, units), kind)) = best else {
             let left = Measure::ALL.iter().zip(meter.taken(&size)).zip(&over).filter(|(_, over)| **over > 0.0);
             let left: Vec<String> =
                 left.map(|((m, t), _)| format!("{:.0} {}", t.unwrap_or(f64::NAN), m.unit())).collect();
@@ -201,17 +241,29 @@ pub(super) fn select(
                 left.join(" and ")
             )));
         };
-        bound.remove(&going);
-        meter.remove(&mut size, unit, alive);
-        going.iter().for_each(|root| alive[*root as usize] = false);
-        for s in ports.remove(&mut states, &going) {
-            for (block, (root, _)) in states[s].blocks.iter().enumerate() {
-                if alive[*root as usize] && limits.free[*root as usize] {
-                    losses[s][block] = states[s].loss(block);
+        let mut next = units.first().copied();
+        for _ in 0..units.len() {
+            let Some(unit) = next else { break };
+            let gone = going(unit, alive);
+            bound.remove(&gone);
+            meter.remove(&mut size, unit, alive);
+            gone.iter().for_each(|root| alive[*root as usize] = false);
+            for s in ports.remove(&mut states, &gone) {
+                for (block, (root, _)) in states[s].blocks.iter().enumerate() {
+                    if alive[*root as usize] && limits.free[*root as usize] {
+                        losses[s][block] = states[s].loss(block);
+                    }
                 }
             }
+            // The others make up for what has gone, so the next one is looked for anew.
+            let others = kind.iter().copied().filter(|unit| bound.allows(&going(*unit, alive)));
+            next = others.min_by(|a, b| loss(*a, alive, &losses).total_cmp(&loss(*b, alive, &losses)));
         }
     }
+}
+
+fn add(a: [f64; 4], b: [f64; 4]) -> [f64; 4] {
+    std::array::from_fn(|i| a[i] + b[i])
 }
 
 /// Where the systems read each group of channels, and what they give.
@@ -265,13 +317,15 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    /// At least one of every list, and no more than `ratio` of it may go.
-    pub(super) fn new(coupling: &Coupling, ratio: f64, alive: &[bool]) -> Self {
+    /// At least one of every list, or as many as are to be left of it, and no more than a share of it may go.
+    pub(super) fn new(coupling: &Coupling, (ratio, multiple): (f64, usize), alive: &[bool]) -> Self {
         let mut lists: BTreeMap<Channel, Vec<usize>> = BTreeMap::new();
         for (i, list) in coupling.lists.iter().enumerate() {
             list.iter().for_each(|root| lists.entry(*root).or_default().push(i));
         }
-        let least = |list: &Vec<Channel>| (((1.0 - ratio) * list.len() as f64 - 1e-9).ceil() as usize).max(1);
+        let few = |list: &Vec<Channel>| multiple.clamp(1, list.len().max(1));
+        let share = |list: &Vec<Channel>| ((1.0 - ratio) * list.len() as f64 - 1e-9).ceil() as usize;
+        let least = |list: &Vec<Channel>| share(list).max(few(list));
         let left = |list: &Vec<Channel>| list.iter().filter(|r| alive[**r as usize]).count();
         let (least, left) = coupling.lists.iter().map(|l| (least(l), left(l))).unzip();
         Self { least, left, lists }
@@ -283,6 +337,24 @@ impl Bound {
         let lists = going.iter().flat_map(|root| self.lists.get(root)).flatten();
         lists.for_each(|i| *count.entry(*i).or_default() += 1);
         count
+    }
+
+    /// Units that stand in the same lists, each as often.
+    fn alike(&self, coupling: &Coupling, units: &[usize]) -> Vec<Vec<usize>> {
+        let mut kinds: BTreeMap<BTreeMap<usize, usize>, Vec<usize>> = BTreeMap::new();
+        for unit in units {
+            kinds.entry(self.count(&coupling.units[*unit])).or_default().push(*unit);
+        }
+        kinds.into_values().collect()
+    }
+
+    /// How many units like `going` must go so that a multiple is left of the shortest list they stand in.
+    fn step(&self, going: &[Channel], multiple: usize) -> usize {
+        let shortest = self.count(going).into_iter().min_by_key(|(i, _)| self.left[*i]);
+        let leaves = |(i, each): (usize, usize)| {
+            (1..=multiple).find(|n| self.left[i].checked_sub(n * each).is_some_and(|left| left % multiple == 0))
+        };
+        shortest.and_then(leaves).unwrap_or(1)
     }
 
     /// True when all of these may go, of which there is one at least.

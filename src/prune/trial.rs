@@ -149,7 +149,8 @@ impl Trial<'_, '_> {
         let sensitivity = sensitivity::estimate(&rounds.now, cx, &coupling, known, &free, &few, &mut |d, t| {
             tell("how errors arrive at the outputs", d, t)
         })?;
-        let limits = Limits { most, free: &free, ratio: self.options.ratio };
+        let multiple = self.options.multiple.max(1);
+        let limits = Limits { most, free: &free, ratio: self.options.ratio, multiple };
         let mut alive = vec![true; coupling.len()];
         let mut first = None;
         let model = (&coupling, &meter);

@@ -364,6 +364,23 @@ fn what_is_asked_to_stay_stays() {
 }
 
 #[test]
+fn tensors_keep_multiples_where_that_is_asked_for() {
+    let original = chain(27, "Relu", |r, _| ((0..27).map(|_| r.unit()).collect(), r.unit()));
+    let left = |share: f64, multiple: usize| {
+        let mut asked = options(share);
+        asked.multiple = multiple;
+        widths(prune(&model(&original), Some(&samples("x", &[3, 6, 6], 40)), &asked).unwrap().0.proto())[0]
+    };
+    assert_eq!([left(0.95, 8), left(0.8, 8), left(0.5, 8), left(0.3, 8)], [24, 16, 8, 8]);
+    assert!(left(0.8, 1) > 16, "as many as may stay");
+    // Fewer than a whole block cannot be left.
+    let mut asked = options(0.2);
+    asked.multiple = 8;
+    let refused = prune(&model(&original), Some(&samples("x", &[3, 6, 6], 40)), &asked).unwrap_err().to_string();
+    assert!(refused.contains("the limit cannot be met"), "{refused}");
+}
+
+#[test]
 fn limits_that_are_not_kept_are_findings() {
     let original = chain(9, "Relu", |r, _| ((0..27).map(|_| r.unit()).collect(), r.unit()));
     let with =
