@@ -23,7 +23,7 @@ from costs import ROOT, host, progress, replace, row, session, time_ratio
 NETWORKS = ["resnet20", "resnet32", "resnet8_mlperf", "cifar_mbv2_relu6", "cifar_resnet18w16_proj"]
 RATIOS = [0.8, 0.5, 0.6, 0.4, 0.3]
 # What stands behind the slash is asked of `--multiple-of`.
-WAYS = ["residual", "decoupled", "chain", "residual/16"]
+WAYS = ["residual", "decoupled", "chain", "residual/16", "residual/8"]
 OTHERS = ["onnxsim", "torch-pruning"]
 MEAN, DEVIATION = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 

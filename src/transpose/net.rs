@@ -4,6 +4,7 @@ use crate::graph::{NodeId, Use, ValueId};
 use crate::read::{Context, Perm};
 
 use super::operator::{self, Mover};
+use super::rows;
 
 /// A tensor that no `Transpose` gives, with all that do nothing but put it in another order.
 pub(super) struct Root {
@@ -61,7 +62,7 @@ impl<'a> Net<'a> {
             if net.heads[node.0 as usize].is_some() {
                 continue;
             }
-            let mover = operator::read(cx, node);
+            let mover = rows::read(cx, node).or_else(|| operator::read(cx, node));
             for part in mover.iter().flat_map(|mover| &mover.rest) {
                 net.heads[part.0 as usize] = Some(node);
                 net.movers[part.0 as usize] = None;

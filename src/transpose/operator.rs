@@ -7,8 +7,6 @@ use crate::operators::{Shape, broadcasts, operator};
 use crate::read::layer::Layer;
 use crate::read::{Context, Frame, Perm};
 
-use super::rows;
-
 /// An operator that can take its tensors in another order of axes.
 pub(super) struct Mover {
     /// The slots of the inputs that then stand in the other order.
@@ -86,9 +84,6 @@ impl Mover {
 
 /// Reads `node`; `None` when it works in the order that it was given alone.
 pub(super) fn read(cx: Context<'_>, node: NodeId) -> Option<Mover> {
-    if let Some(layers) = rows::read(cx, node) {
-        return Some(layers);
-    }
     let op = cx.view.op(node);
     let how = match op {
         _ if is_entry_by_entry(cx, node) => How::Entries(Vec::new()),
