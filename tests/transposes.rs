@@ -292,6 +292,26 @@ fn layers_over_other_rows_or_that_something_else_reads_stay() {
         stays(&rows(value, 9), &only());
         stays(&rows(9, value), &only());
     }
+    // What an operator gives beside its numbers, and what only lends its type.
+    for op in ["Dropout", "CastLike"] {
+        let model = block_of(&|b, x| {
+            let (w, rows) = (b.random(&[C, C], 0.5), b.ints(&[-1, C as i64]));
+            let y = b.node("Reshape", &[x, &rows], vec![]);
+            let y = b.node("Gemm", &[&y, &w], vec![]);
+            let y = if op == "Dropout" {
+                let both = b.nodes("Dropout", &[&y], 2, vec![]);
+                b.output(&both[1]);
+                both[0].clone()
+            } else {
+                let other = b.input("other", &[128, C as i64]);
+                b.node("CastLike", &[&other, &y], vec![])
+            };
+            let back = b.ints(&[-1, 8, 8, C as i64]);
+            b.node("Reshape", &[&y, &back], vec![])
+        });
+        let (after, _) = rewrite(&model, &only());
+        assert_eq!(ops(&after), ops(&model), "{op}");
+    }
     // Alone, a layer over rows is what runtimes want.
     stays(
         &block_of(&|b, x| {

@@ -146,15 +146,11 @@ impl Written<'_> {
 
     /// True for `Range(0, n, 1)` where `n` is the size of `axis`.
     fn is_range(&self, cx: Context<'_>, value: ValueId, axis: usize) -> bool {
-        let (view, facts) = (cx.view, cx.facts);
-        let number = |v: Option<ValueId>| facts.constant(v?)?.data.iter().copied().next();
+        let view = cx.view;
+        let number = |v: Option<ValueId>| cx.facts.constant(v?)?.data.iter().copied().next();
         let size = |node: NodeId| {
-            let limit = view.def(view.input(node, 1)?).filter(|n| view.op(*n) == "Gather")?;
-            let shape = view.def(view.input(limit, 0)?).filter(|n| view.op(*n) == "Shape")?;
-            let is_whole = view.attr_i(shape, "start").unwrap_or(0) == 0 && view.attr(shape, "end").is_none();
-            let order = self.order(cx, view.input(shape, 0).filter(|_| is_whole)?)?;
-            let place = number(view.input(limit, 1))?;
-            order.as_slice().get(place as usize).filter(|_| place >= 0.0).copied()
+            let (tensor, place) = measured(cx, view.input(node, 1)?)?;
+            self.order(cx, tensor)?.as_slice().get(place).copied()
         };
         view.def(value).filter(|n| view.op(*n) == "Range").is_some_and(|node| {
             let steps = (number(view.input(node, 0)), number(view.input(node, 2)));
@@ -175,6 +171,45 @@ impl Written<'_> {
         }
         None
     }
+}
+
+/// The tensor, and the axis of it, of which `value` is the size: an entry of a `Shape`, or of what a list of places takes of one.
+fn measured(cx: Context<'_>, value: ValueId) -> Option<(ValueId, usize)> {
+    let (view, facts) = (cx.view, cx.facts);
+    let list = |node: NodeId| Some(facts.constant(view.input(node, 1)?)?.data.iter().map(|i| *i as i64).collect());
+    let node = view.def(value)?;
+    let (mut place, only) = match view.op(node) {
+        "Gather" => (*list(node).filter(|list: &Vec<i64>| list.len() == 1)?.first()?, false),
+        "Squeeze" => (0, true),
+        _ => return None,
+    };
+    let mut at = view.input(node, 0)?;
+    for _ in 0..MAX_NODES {
+        let node = view.def(at)?;
+        let input = view.input(node, 0)?;
+        let all: Vec<i64> = match view.op(node) {
+            "Shape" => {
+                let rank = facts.rank(input)? as i64;
+                let bound = |name: &str, default: i64| match view.attr_i(node, name).unwrap_or(default) {
+                    from_end @ ..0 => (from_end + rank).max(0),
+                    from_begin => from_begin.min(rank),
+                };
+                (bound("start", 0)..bound("end", rank)).collect()
+            }
+            "Gather" => list(node)?,
+            _ => return None,
+        };
+        let index = if place < 0 { place + all.len() as i64 } else { place };
+        if only && all.len() != 1 {
+            return None;
+        }
+        place = *all.get(usize::try_from(index).ok()?)?;
+        if view.op(node) == "Shape" {
+            return Some((input, usize::try_from(place).ok()?));
+        }
+        at = input;
+    }
+    None
 }
 
 /// The order of axes behind the `Transpose` at `node`.

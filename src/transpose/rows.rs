@@ -20,8 +20,10 @@ pub(super) fn read(cx: Context<'_>, node: NodeId) -> Option<Mover> {
     let there = Rows::new(cx, node, input, at)?;
     let (mut parts, mut rest) = (Vec::new(), Vec::new());
     while rest.len() < MAX_NODES {
-        let next = view.uses(at).first().filter(|_| view.is_private(at))?.node;
-        let output = view.output(next)?;
+        let reader = view.uses(at).first().filter(|_| view.is_private(at))?;
+        let next = reader.node;
+        // A mask beside it, say.
+        let [Some(output)] = *view.outputs(next) else { return None };
         rest.push(next);
         if let Some(again) = Rows::new(cx, next, at, output) {
             let has_layer = parts.iter().any(|(_, how)| matches!(how, How::Layer(_)));
@@ -30,7 +32,7 @@ pub(super) fn read(cx: Context<'_>, node: NodeId) -> Option<Mover> {
         }
         let how = match view.op(next) {
             "Gemm" | "MatMul" if view.input(next, 0) == Some(at) => layer(cx, next, input)?,
-            _ if is_entry_by_entry(cx, next) => How::Entries(Vec::new()),
+            _ if is_entry_by_entry(cx, next) && reader.slot == 0 => How::Entries(Vec::new()),
             op if broadcasts(op) || op == "PRelu" => How::Entries(per_channel(cx, next, at)?),
             _ => return None,
         };

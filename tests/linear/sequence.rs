@@ -296,8 +296,27 @@ fn bordered_free(b: &mut Build, y: &str, values: &[f64], wrong: Fault) -> String
                 continue;
             }
             let shape = b.node("Shape", &[&y], vec![]);
-            let which = int_scalar(b, if last && wrong == Fault::Axis { 2 } else { axis });
-            let size = b.node("Gather", &[&shape, &which], vec![]);
+            let which = if last && wrong == Fault::Axis { 2 } else { axis };
+            // Asked for in each of the ways that there are.
+            let size = match (axis, side) {
+                (2, 0) => {
+                    let part = b.node("Shape", &[&y], vec![int("start", which), int("end", which + 1)]);
+                    b.node("Squeeze", &[&part], vec![])
+                }
+                (2, _) => {
+                    let which = int_scalar(b, which - 4);
+                    b.node("Gather", &[&shape, &which], vec![])
+                }
+                (_, 0) => {
+                    let (order, which) = (b.ints(&[3, 1, 0, 2]), int_scalar(b, if which == 3 { 0 } else { -1 }));
+                    let turned = b.node("Gather", &[&shape, &order], vec![]);
+                    b.node("Gather", &[&turned, &which], vec![])
+                }
+                _ => {
+                    let which = int_scalar(b, which);
+                    b.node("Gather", &[&shape, &which], vec![])
+                }
+            };
             let all = b.node("Range", &[&zero, &size, &one], vec![]);
             let deep = if axis == 2 && side == -1 && wrong == Fault::Inside { -2 } else { side };
             let (start, end) = (b.ints(&[deep]), b.ints(&[if side == 0 { 1 } else { i64::MAX }]));
