@@ -293,7 +293,7 @@ fn layers_over_other_rows_or_that_something_else_reads_stay() {
         stays(&rows(9, value), &only());
     }
     // What an operator gives beside its numbers, and what only lends its type.
-    for op in ["Dropout", "CastLike"] {
+    for op in ["Dropout", "CastLike", "CastLike of it"] {
         let model = block_of(&|b, x| {
             let (w, rows) = (b.random(&[C, C], 0.5), b.ints(&[-1, C as i64]));
             let y = b.node("Reshape", &[x, &rows], vec![]);
@@ -304,7 +304,8 @@ fn layers_over_other_rows_or_that_something_else_reads_stay() {
                 both[0].clone()
             } else {
                 let other = b.input("other", &[128, C as i64]);
-                b.node("CastLike", &[&other, &y], vec![])
+                let inputs = if op == "CastLike" { [&other, &y] } else { [&y, &other] };
+                b.node("CastLike", &inputs.map(String::as_str), vec![])
             };
             let back = b.ints(&[-1, 8, 8, C as i64]);
             b.node("Reshape", &[&y, &back], vec![])

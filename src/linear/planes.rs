@@ -10,6 +10,9 @@ use crate::read::{Context, Perm};
 /// Widest border that is looked at.
 const MAX_BORDER: usize = 64;
 
+/// Most places that one update writes.
+const MAX_PLACES: usize = 2 * MAX_BORDER;
+
 /// Most nodes between an update or its indices and what they are made of.
 const MAX_NODES: usize = 16;
 
@@ -99,8 +102,9 @@ impl Written<'_> {
     fn places(&self, cx: Context<'_>, indices: ValueId, axis: usize) -> Option<Vec<Place>> {
         let view = cx.view;
         if let Some(constant) = cx.facts.constant(indices) {
-            let [_, 1] = constant.data.shape() else { return None };
-            let (front, size) = (self.pads.get(axis)?.0, *self.sizes.get(axis)?);
+            let front = self.pads.get(axis)?.0;
+            let [0..=MAX_PLACES, 1] = *constant.data.shape() else { return None };
+            let size = *self.sizes.get(axis)?;
             let place = |i: i64| match usize::try_from(i) {
                 Ok(i) => match size.filter(|_| i >= front) {
                     Some(size) => Some(Place::FromEnd(size.checked_sub(i)?)),

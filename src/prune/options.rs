@@ -89,7 +89,7 @@ pub struct PruneOptions {
     pub keep: Vec<String>,
     /// Most of a layer's channels that may go, as a share.
     pub ratio: f64,
-    /// Every tensor that loses channels keeps a multiple of so many, where it can: runtimes are fast on whole blocks of channels.
+    /// Of the narrowest tensor that a channel stands in a multiple of so many is left, where that can be: runtimes are fast on whole blocks of channels.
     pub multiple: usize,
     /// Rounds of choosing and fitting, each on what the one before has left.
     pub rounds: usize,

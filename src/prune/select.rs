@@ -199,35 +199,33 @@ pub(super) fn select(
         };
         // Of each kind as many as leave a multiple, those first that cost the least for what they save.
         let pack = |kind: &Vec<usize>| {
-            let may = |unit: &usize| bound.allows(&going(*unit, alive));
-            let mut ready: Vec<(f64, usize)> = match limits.multiple {
-                1 => kind.iter().copied().filter(may).filter_map(|unit| Some((worth(unit)?, unit))).collect(),
-                _ => kind.iter().copied().filter(may).map(|unit| (loss(unit, alive, &losses), unit)).collect(),
-            };
-            let count = bound.step(&going(ready.first()?.1, alive), limits.multiple);
-            ready.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            let units: Vec<usize> = ready.iter().take(count).map(|(_, unit)| *unit).collect();
+            let may: Vec<usize> = kind.iter().copied().filter(|unit| bound.allows(&going(*unit, alive))).collect();
+            let count = bound.step(&going(*may.first()?, alive), limits.multiple);
             if count == 1 {
-                return Some((worth(ready.first()?.1)?, units));
+                let each = may.into_iter().filter_map(|unit| Some((worth(unit)?, unit)));
+                return each.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(worth, unit)| (worth, vec![unit]));
             }
-            let gone: Vec<Channel> = units.iter().flat_map(|unit| going(*unit, alive)).collect();
-            if units.len() < count || !bound.allows(&gone) {
+            let mut ready: Vec<(f64, usize)> = may.iter().map(|unit| (loss(*unit, alive, &losses), *unit)).collect();
+            ready.sort_by(|a, b| a.0.total_cmp(&b.0));
+            ready.truncate(count);
+            let gone: Vec<Channel> = ready.iter().flat_map(|(_, unit)| going(*unit, alive)).collect();
+            if ready.len() < count || !bound.allows(&gone) {
                 return None;
             }
-            let mut saved = units.iter().map(|unit| saving(*unit)).fold([0.0; 4], add);
             // What one of them saves is not what all together do, where time goes by whole blocks of channels.
             let (mut left, mut lives) = (size.clone(), alive.to_vec());
-            for unit in &units {
+            for (_, unit) in &ready {
                 meter.remove(&mut left, *unit, &lives);
                 going(*unit, alive).iter().for_each(|root| lives[*root as usize] = false);
             }
             let (before, after) = (meter.taken(&size), meter.taken(&left));
-            for measure in [Measure::Macs, Measure::Parameters, Measure::Latency].map(|m| m as usize) {
-                saved[measure] = before[measure].zip(after[measure]).map_or(0.0, |(before, after)| before - after);
-            }
+            let mut saved =
+                std::array::from_fn(|i| before[i].zip(after[i]).map_or(0.0, |(before, after)| before - after));
+            let memory = Measure::Memory as usize;
+            saved[memory] = ready.iter().map(|(_, unit)| saving(*unit)[memory]).sum();
             let saved = counted(saved);
-            let lost: f64 = units.iter().map(|unit| loss(*unit, alive, &losses)).sum();
-            (saved > 0.0).then(|| (lost / saved, units))
+            let lost: f64 = ready.iter().map(|(loss, _)| loss).sum();
+            (saved > 0.0).then(|| (lost / saved, ready.into_iter().map(|(_, unit)| unit).collect()))
         };
         let best = alike.iter().filter_map(|kind| Some((pack(kind)?, kind)));
         let best = best.min_by(|((a, u), _), ((b, v), _)| a.total_cmp(b).then_with(|| u.cmp(v)));
@@ -241,8 +239,15 @@ pub(super) fn select(
                 left.join(" and ")
             )));
         };
-        let mut next = units.first().copied();
-        for _ in 0..units.len() {
+        for i in 0..units.len() {
+            // The others make up for what has gone, so every next one is looked for anew.
+            let next = match i {
+                0 => units.first().copied(),
+                _ => {
+                    let others = kind.iter().copied().filter(|unit| bound.allows(&going(*unit, alive)));
+                    others.min_by(|a, b| loss(*a, alive, &losses).total_cmp(&loss(*b, alive, &losses)))
+                }
+            };
             let Some(unit) = next else { break };
             let gone = going(unit, alive);
             bound.remove(&gone);
@@ -255,15 +260,8 @@ pub(super) fn select(
                     }
                 }
             }
-            // The others make up for what has gone, so the next one is looked for anew.
-            let others = kind.iter().copied().filter(|unit| bound.allows(&going(*unit, alive)));
-            next = others.min_by(|a, b| loss(*a, alive, &losses).total_cmp(&loss(*b, alive, &losses)));
         }
     }
-}
-
-fn add(a: [f64; 4], b: [f64; 4]) -> [f64; 4] {
-    std::array::from_fn(|i| a[i] + b[i])
 }
 
 /// Where the systems read each group of channels, and what they give.

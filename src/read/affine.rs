@@ -10,6 +10,9 @@ use crate::graph::{NodeId, ValueId};
 use super::context::Context;
 use super::crop;
 
+/// The operator set from which on tensors are aligned by their last axes; before, attributes of the node said where the second one begins.
+pub(crate) const BROADCASTS_SINCE: i64 = 7;
+
 /// The input of a node that does nothing at inference.
 pub(crate) fn nothing(cx: Context<'_>, node: NodeId, value: ValueId) -> Option<ValueId> {
     let first = cx.view.output(node) == Some(value);
@@ -70,7 +73,7 @@ fn arithmetic(cx: Context<'_>, node: NodeId, op: &str) -> Option<(ValueId, Vec<f
     }
     let channels = cx.channels(data)?;
     let values = match cx.view.opset() {
-        7.. => per_channel(cx, &constant.data, data)?,
+        BROADCASTS_SINCE.. => per_channel(cx, &constant.data, data)?,
         _ if reversed && constant.data.ndim() > 0 => return None,
         _ => per_channel(cx, &aligned(cx, node, &constant.data, data)?, data)?,
     };
@@ -87,7 +90,7 @@ fn arithmetic(cx: Context<'_>, node: NodeId, op: &str) -> Option<(ValueId, Vec<f
     finite.then_some((data, scale, shift))
 }
 
-/// The second input of a node below opset 7, whose axes are those of `data` from the attribute `axis` on, or its last ones without that:
+/// The second input of a node of an older operator set, whose axes are those of `data` from the attribute `axis` on, or its last ones without that:
 /// with axes of one entry behind them, as newer operator sets want it.
 fn aligned(cx: Context<'_>, node: NodeId, constant: &ArrayD<f64>, data: ValueId) -> Option<ArrayD<f64>> {
     let rank = cx.facts.rank(data)?;

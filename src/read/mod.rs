@@ -19,6 +19,7 @@ mod reject;
 pub(crate) mod rows;
 pub(crate) mod step;
 
+pub(crate) use affine::BROADCASTS_SINCE;
 pub use context::Context;
 pub(crate) use context::{data_inputs, spatial};
 pub use conv::BranchConv;

@@ -9,7 +9,7 @@ use crate::read::Perm;
 
 use super::choose::{Needs, Orders};
 use super::net::Net;
-use super::operator::How;
+use super::operator::{How, Mover};
 use super::write::{Turned, write};
 
 /// A part of the graph that no other depends on, in other orders.
@@ -22,9 +22,9 @@ pub struct Moved {
     pub transposes: (usize, usize),
     /// True when every value keeps its bits.
     pub keeps_bits: bool,
-    /// True when a `MatMul` becomes a convolution.
+    /// True when a linear layer becomes a convolution.
     pub has_layers: bool,
-    /// Nodes that go, less nodes that come.
+    /// Nodes that go, less nodes that come; the `Reshape` around layers over rows are not counted.
     pub fewer: isize,
     /// The zones that stand in another order.
     zones: BTreeSet<usize>,
@@ -191,10 +191,14 @@ impl<'n, 'a> Plan<'n, 'a> {
         self.net.works(self.orders, node).is_some() || self.measures_other(node).is_some() || renamed()
     }
 
+    /// What `node` is, where it works in another order.
+    fn working(&self, node: NodeId) -> Option<(&'n Perm, &'n Mover)> {
+        self.net.works(self.orders, node).zip(self.net.mover(node))
+    }
+
     /// The nodes that go with `node`, where it works in another order as one with them.
     fn rest(&self, node: NodeId) -> &'n [NodeId] {
-        let mover = self.net.works(self.orders, node).and_then(|_| self.net.mover(node));
-        mover.map_or(&[], |mover| &mover.rest)
+        self.working(node).map_or(&[], |(_, mover)| &mover.rest)
     }
 
     /// What changes together.
@@ -250,7 +254,6 @@ impl<'n, 'a> Plan<'n, 'a> {
         let gone = transposes.iter().copied().filter(|node| !stays(node));
         let site = gone.clone().chain(part.nodes.iter().copied()).min_by_key(|node| view.position(*node))?;
         let mut emit = Emit::new(names, DataType::Float, 0, format!("transpose: {}", view.node(site).name()));
-        let uncounted = 2 * part.nodes.iter().filter(|node| !self.rest(**node).is_empty()).count();
         let rest: Vec<NodeId> = part.nodes.iter().flat_map(|node| self.rest(*node)).copied().collect();
         emit.edits.remove = gone.chain(part.nodes.iter().copied()).chain(rest.iter().copied()).collect();
         let mut turned = Turned::new();
@@ -264,20 +267,16 @@ impl<'n, 'a> Plan<'n, 'a> {
             }
             count += usize::from(!put.perm.is_identity());
         }
-        let bits = |node: &NodeId| {
-            let works = net.works(self.orders, *node).is_some();
-            !works || net.mover(*node).is_some_and(|mover| mover.keeps_bits())
-        };
-        let layer = |node: &NodeId| {
-            let mover = net.works(self.orders, *node).and_then(|_| net.mover(*node));
-            mover.is_some_and(|mover| matches!(mover.how, How::Layer(_) | How::Rows(_)))
-        };
+        let bits = |node: &NodeId| self.working(*node).is_none_or(|(_, mover)| mover.keeps_bits());
+        let is = |node: &NodeId, kind: fn(&How) -> bool| self.working(*node).is_some_and(|(_, mover)| kind(&mover.how));
+        let layer = |node: &NodeId| is(node, |how| matches!(how, How::Layer(_) | How::Rows(_)));
+        // Were the `Reshape` around layers over rows counted, all such layers would become convolutions.
+        let uncounted = 2 * part.nodes.iter().filter(|node| is(node, |how| matches!(how, How::Rows(_)))).count();
         Some(Moved {
             site,
             has_layers: part.nodes.iter().any(layer),
             transposes: (transposes.len(), count),
             keeps_bits: part.nodes.iter().all(bits),
-            // The `Reshape` around layers over rows are not counted, or all such layers would become convolutions.
             fewer: emit.edits.remove.len() as isize - emit.edits.add_nodes.len() as isize - uncounted as isize,
             edits: emit.edits,
             zones: part.zones.clone(),
@@ -290,7 +289,7 @@ impl<'n, 'a> Plan<'n, 'a> {
         copy.output = self.renamed(last).output;
         let outputs = self.net.cx.view.node(last).output.iter().cloned().zip(copy.output.iter().cloned());
         emit.edits.renamed.extend(outputs.filter(|(old, new)| old != new));
-        if let Some((order, mover)) = self.net.works(self.orders, node).and_then(|o| Some((o, self.net.mover(node)?))) {
+        if let Some((order, mover)) = self.working(node) {
             return write(self.net.cx, emit, turned, (node, &mover.how, mover.rank), copy, order);
         }
         if let Some((order, wanted)) = self.measures_other(node) {

@@ -65,7 +65,6 @@ impl<'a> Net<'a> {
             let mover = rows::read(cx, node).or_else(|| operator::read(cx, node));
             for part in mover.iter().flat_map(|mover| &mover.rest) {
                 net.heads[part.0 as usize] = Some(node);
-                net.movers[part.0 as usize] = None;
             }
             net.movers[node.0 as usize] = mover;
         }

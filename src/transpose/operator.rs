@@ -5,7 +5,7 @@ use crate::graph::{NodeId, ValueId};
 use crate::onnx::tensor_proto::DataType;
 use crate::operators::{Shape, broadcasts, operator};
 use crate::read::layer::Layer;
-use crate::read::{Context, Frame, Perm};
+use crate::read::{BROADCASTS_SINCE, Context, Frame, Perm};
 
 /// An operator that can take its tensors in another order of axes.
 pub(super) struct Mover {
@@ -141,8 +141,7 @@ fn axis(cx: Context<'_>, node: NodeId, default: i64) -> Option<usize> {
 fn broadcasting(cx: Context<'_>, node: NodeId) -> Option<Mover> {
     let (view, facts) = (cx.view, cx.facts);
     let rank = rank(cx, view.output(node))?;
-    // Before opset 7 these said which axes of the second tensor are those of the first.
-    if ["axis", "broadcast"].iter().any(|name| view.attr(node, name).is_some()) || view.opset() < 7 {
+    if ["axis", "broadcast"].iter().any(|name| view.attr(node, name).is_some()) || view.opset() < BROADCASTS_SINCE {
         return None;
     }
     let (mut inputs, mut constants) = (Vec::new(), Vec::new());

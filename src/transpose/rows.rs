@@ -3,7 +3,7 @@
 
 use crate::graph::{NodeId, ValueId};
 use crate::operators::broadcasts;
-use crate::read::{Context, Frame, Rows};
+use crate::read::{BROADCASTS_SINCE, Context, Frame, Rows};
 
 use super::operator::{How, Mover, is_entry_by_entry, is_movable, layer};
 
@@ -22,8 +22,11 @@ pub(super) fn read(cx: Context<'_>, node: NodeId) -> Option<Mover> {
     while rest.len() < MAX_NODES {
         let reader = view.uses(at).first().filter(|_| view.is_private(at))?;
         let next = reader.node;
-        // A mask beside it, say.
+        // `Dropout` also gives a mask: what has two outputs stays, and so does what reads other data, which may be moved as well.
         let [Some(output)] = *view.outputs(next) else { return None };
+        if view.inputs(next).iter().flatten().any(|v| *v != at && cx.facts.is_data(*v)) {
+            return None;
+        }
         rest.push(next);
         if let Some(again) = Rows::new(cx, next, at, output) {
             let has_layer = parts.iter().any(|(_, how)| matches!(how, How::Layer(_)));
@@ -57,6 +60,5 @@ fn per_channel(cx: Context<'_>, node: NodeId, data: ValueId) -> Option<Vec<usize
         }
         constants.push(slot);
     }
-    // Before opset 7 an attribute says which axes the constants have.
-    (view.opset() >= 7).then_some(constants)
+    (view.opset() >= BROADCASTS_SINCE).then_some(constants)
 }

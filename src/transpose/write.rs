@@ -88,7 +88,11 @@ fn write_rows(
     let (mut read, mut last) = (view.output(first)?, copy.input.first()?.clone());
     for (i, (node, how)) in parts.iter().enumerate() {
         let (mut part, output) = (view.node(*node).clone(), view.output(*node)?);
-        let next = if i + 1 == parts.len() { copy.output.first()?.clone() } else { emit.fresh(view.name(output)) };
+        let is_last = i + 1 == parts.len();
+        let next = if is_last { copy.output.first()?.clone() } else { emit.fresh(view.name(output)) };
+        if !is_last {
+            emit.edits.renamed.push((view.name(output).to_owned(), next.clone()));
+        }
         let slots = part.input.iter_mut().zip(view.inputs(*node));
         slots.filter(|(_, value)| **value == Some(read)).for_each(|(input, _)| input.clone_from(&last));
         part.output = vec![next.clone()];

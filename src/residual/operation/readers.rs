@@ -2,7 +2,7 @@
 
 use crate::facts::BatchNorm;
 use crate::graph::{NodeId, ValueId};
-use crate::read::{Context, Reject, RejectCode, data_inputs};
+use crate::read::{BROADCASTS_SINCE, Context, Reject, RejectCode, data_inputs};
 
 use super::{
     Found, Reading, activation, channel_bound, channels, leak, linear, masked, norm, pad, per_pixel, positions,
@@ -84,16 +84,13 @@ fn culprit(cx: Context<'_>, node: NodeId) -> NodeId {
     node
 }
 
-/// The operator set from which on tensors are aligned by their last axes.
-const OLDEST: i64 = 7;
-
 fn refuse(cx: Context<'_>, node: NodeId) -> Reject {
     let node = culprit(cx, node);
     let op = cx.view.op(node);
     let mut code = RejectCode::CannotPass;
     let why = match op {
         "PRelu" | "Gemm" | "Add" | "Sub" | "Mul" | "Div"
-            if cx.view.opset() < OLDEST && data_inputs(cx, node).len() == 1 =>
+            if cx.view.opset() < BROADCASTS_SINCE && data_inputs(cx, node).len() == 1 =>
         {
             code = RejectCode::Opset;
             "before opset 7 its second input is aligned in another way, of which only a value a channel beside a sum or product is read"
