@@ -367,8 +367,9 @@ def prune(
     **options
         Those of ``onnx-rm prune``, with underscores: `calibration` (an .npz, an .npy, a folder of ONNX test data or of
         images, or a dict of arrays), `preprocess`, `labels` (an .npy or an array), `macs`, `parameters`, `peak_memory`,
-        `latency`, `keep_channels`, `ratio`, `multiple_of`, `rounds`, `way`, `exact_only`, `max_error`, `min_agreement`, `seed`, and
-        for the way without residual connections `long_skips`, `downsample`, `activation`, `target`, `objective`,
+        `latency`, `keep_channels`, `ratio`, `multiple_of`, `rounds`, `way`, `exact_only`, `max_error`,
+        `min_agreement`, `seed`, and for the way without residual connections `long_skips`, `downsample`,
+        `activation`, `target`, `objective`,
         `carry`, `pads`, `cost_model`, `only`, `skip`, `fuse_pointwise`, `fold_head`, `max_macs`, `max_parameters`,
         `max_bytes`, `max_peak_memory`, `keep`, `sites`, `open_norms`, `keep_functions`, `constant_initializers` and
         `drop_unknown_fields`.
