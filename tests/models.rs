@@ -75,15 +75,7 @@ fn rewritten_models_compute_the_same_in_onnx_runtime() {
     let expected = all::<IgnoredAny>();
     // Statistics of a batch, written in a form that ONNX Runtime does not run.
     let files: Vec<&str> = expected.keys().map(String::as_str).filter(|f| !f.contains("training_mode")).collect();
-    let mut arguments = vec![folder().to_str().unwrap().to_owned(), rewritten.to_str().unwrap().to_owned()];
-    arguments.extend(files.iter().map(|f| (*f).to_owned()));
-    let text = python::run("compare_models.py", &arguments.iter().map(String::as_str).collect::<Vec<_>>());
-    assert_eq!(text.lines().count(), files.len());
-    for line in text.lines() {
-        let [file, error, largest] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
-        assert!(largest.parse::<f64>().unwrap() > 0.1, "{file}: outputs of {largest} are no evidence");
-        assert!(error.parse::<f64>().unwrap() < ROUNDING, "{file}: {error}");
-    }
+    python::assert_alike([&folder(), &rewritten], &files, ROUNDING);
 }
 
 #[test]

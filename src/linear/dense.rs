@@ -6,7 +6,7 @@
 
 use crate::graph::NodeId;
 use crate::read::layer::Layer;
-use crate::read::{Context, Reject, RejectCode};
+use crate::read::{BROADCASTS_SINCE, Context, Reject, RejectCode};
 
 /// Reads `node`. `None` when it is no product of vectors of data and a matrix that the data does not change.
 ///
@@ -16,7 +16,7 @@ pub(super) fn read(cx: Context<'_>, node: NodeId) -> Option<Result<Layer, Reject
     let (view, facts) = (cx.view, cx.facts);
     let (input, weight) = (view.input(node, 0)?, view.input(node, 1)?);
     let vectors = match view.op(node) {
-        "Gemm" => view.opset() >= 7 && view.attr_i(node, "transA").unwrap_or(0) == 0,
+        "Gemm" => view.opset() >= BROADCASTS_SINCE && view.attr_i(node, "transA").unwrap_or(0) == 0,
         "MatMul" => facts.rank(input) == Some(2),
         _ => false,
     };

@@ -30,7 +30,7 @@ pub(super) struct Limits<'a> {
     pub free: &'a [bool],
     /// Most of the channels of a tensor that may go, as a share.
     pub ratio: f64,
-    /// Of how many channels every tensor is to keep a multiple.
+    /// Of how many channels the narrowest tensor that one stands in is to keep a multiple.
     pub multiple: usize,
 }
 

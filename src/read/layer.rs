@@ -7,7 +7,7 @@ use crate::algebra::Kernel;
 use crate::facts::Facts;
 use crate::graph::{NodeId, ValueId};
 
-use super::affine::along;
+use super::affine::{BROADCASTS_SINCE, along};
 use super::context::Context;
 
 /// `y = alpha * x W + beta * b`.
@@ -36,7 +36,7 @@ impl Layer {
     pub(crate) fn given(cx: Context<'_>, node: NodeId) -> Option<Self> {
         let (view, op) = (cx.view, cx.view.op(node));
         let gemm = op == "Gemm" && view.attr_i(node, "transA").unwrap_or(0) == 0;
-        if view.opset() < 7 || !gemm && op != "MatMul" {
+        if view.opset() < BROADCASTS_SINCE || !gemm && op != "MatMul" {
             return None;
         }
         let weight = view.input(node, 1)?;

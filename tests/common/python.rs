@@ -1,5 +1,5 @@
 //! Python for tests: a virtual environment with pinned packages, which the first test that asks for it makes.
-#![allow(dead_code, clippy::panic, unreachable_pub)]
+#![allow(dead_code, clippy::panic, clippy::unwrap_used, unreachable_pub)]
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -56,6 +56,18 @@ pub fn run(script: &str, args: &[&str]) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{script} {args:?}: {}\n{stdout}{stderr}", output.status);
     stdout
+}
+
+/// Asserts that the models called `files` compute the same in ONNX Runtime in both `folders`, up to `rounding` of the largest value.
+pub fn assert_alike(folders: [&Path; 2], files: &[&str], rounding: f64) {
+    let folders = folders.map(|folder| folder.to_str().unwrap());
+    let text = run("compare_models.py", &[&folders, files].concat());
+    assert_eq!(text.lines().count(), files.len());
+    for line in text.lines() {
+        let [file, error, largest] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        assert!(largest.parse::<f64>().unwrap() > 0.1, "{file}: outputs of {largest} are no evidence");
+        assert!(error.parse::<f64>().unwrap() < rounding, "{file}: {error}");
+    }
 }
 
 /// The corpus beside the repository. Without it this says on stderr that `test` is skipped.

@@ -11,7 +11,7 @@ use crate::graph::{NodeId, ValueId};
 use crate::operators::functions::Carry;
 use crate::options::ActivationForm;
 use crate::read::affine::per_channel;
-use crate::read::{Context, Reject, RejectCode, data_inputs};
+use crate::read::{BROADCASTS_SINCE, Context, Reject, RejectCode, data_inputs};
 
 use super::{Arrival, Form, Found, Operation, Reading, Step, allowed, found, prefers_bounds, unstacked, untaken};
 
@@ -38,7 +38,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
     let op = cx.view.op(node);
     let (kind, slot) = match op {
         // Before opset 7 a slope did not broadcast.
-        "PRelu" if cx.view.opset() >= 7 => {
+        "PRelu" if cx.view.opset() >= BROADCASTS_SINCE => {
             let x = cx.view.input(node, 0)?;
             let slope = cx.facts.constant(cx.view.input(node, 1)?)?;
             (ActivationKind::Slope(per_channel(cx, &slope.data, x)?), 0)

@@ -7,7 +7,7 @@ use crate::algebra::{MAX_WEIGHTS, Slot};
 use crate::emit::Emit;
 use crate::facts::Dim;
 use crate::graph::{NodeId, ValueId};
-use crate::read::{Context, Reject, RejectCode};
+use crate::read::{BROADCASTS_SINCE, Context, Reject, RejectCode};
 
 use super::product::enlarges;
 use super::{Arrival, Form, Found, Operation, Reading, Step, found, unstacked};
@@ -41,7 +41,7 @@ pub(crate) fn read(cx: Context<'_>, node: NodeId, _: ValueId) -> Found {
         0 => *n == 1,
         _ => true,
     };
-    let plain = cx.view.opset() >= 7 && shape.iter().enumerate().all(fits);
+    let plain = cx.view.opset() >= BROADCASTS_SINCE && shape.iter().enumerate().all(fits);
     if !plain || !cx.facts.is_constant(constant) {
         return None;
     }
