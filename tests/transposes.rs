@@ -313,6 +313,22 @@ fn layers_over_other_rows_or_that_something_else_reads_stay() {
         let (after, _) = rewrite(&model, &only());
         assert_eq!(ops(&after), ops(&model), "{op}");
     }
+    // A weight that a caller may change is none; one that two layers share is that of both.
+    let twice = |free: bool| {
+        block_of(&|b, x| {
+            let (w, rows) = (b.random(&[C, C], 0.5), b.ints(&[-1, C as i64]));
+            if free {
+                b.input(&w, &[C as i64; 2]);
+            }
+            let y = b.node("Reshape", &[x, &rows], vec![]);
+            let y = b.node("Gemm", &[&y, &w], vec![]);
+            let y = b.node("Gemm", &[&y, &w], vec![]);
+            let back = b.ints(&[-1, 8, 8, C as i64]);
+            b.node("Reshape", &[&y, &back], vec![])
+        })
+    };
+    stays(&twice(true), &only());
+    becomes(&twice(false), &only(), &["Conv", "Conv", "Conv", "Add"]);
     // Alone, a layer over rows is what runtimes want.
     stays(
         &block_of(&|b, x| {
